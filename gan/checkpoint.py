@@ -1,0 +1,126 @@
+"""Files of a training run: written beside their place and renamed, read with `weights_only=True`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan.networks import Generator
+from models.console import CommandError, ExitCode
+
+SNAPSHOT_FORMAT = 1
+_SNAPSHOT_NAME = re.compile(r"network-snapshot-(\d{6,})\.pt")
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, flush it to disk, then rename it: `path` is never half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values atomically as a PyTorch file."""
+    write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write a network's plain state dict: contiguous tensors on the CPU."""
+    save(path, {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
+
+
+def weights_sha256(state: Mapping[str, Tensor]) -> str:
+    """The sha256 of a state dict's names, shapes and values, whatever file they came in."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a PyTorch file without executing anything in it.
+
+    Raises:
+        CommandError: 66 no such file; 65 damaged, not a PyTorch file, or one that would run code.
+    """
+    if not path.is_file():
+        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CommandError(ExitCode.NO_INPUT, f"{path}: {error.strerror or error}") from None
+    except pickle.UnpicklingError:
+        what = (
+            "damaged" if zipfile.is_zipfile(path) is False else "refused: it holds Python objects, which could run code"
+        )
+        raise CommandError(
+            ExitCode.BAD_DATA, f"{path} is {what}; give a plain state_dict (torch.save(model.state_dict(), …))"
+        ) from None
+    except Exception as error:  # torch.load raises many kinds on damaged files
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or no PyTorch file: {str(error)[:150]}") from None
+    if not isinstance(content, dict):
+        raise CommandError(ExitCode.BAD_DATA, f"{path} holds a {type(content).__name__}, not a state_dict")
+    return content
+
+
+def load_generator(path: Path) -> Generator:
+    """The generator in a `generator_model.pth` or a `network-snapshot-*.pt` (its average where it has one).
+
+    Raises:
+        CommandError: 66 no such file, 65 not a generator of this architecture.
+    """
+    content = load(path)
+    state: Any = content
+    if "snapshot_format" in content:
+        state = content["g_ema"] or content["g"]
+    if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise CommandError(ExitCode.BAD_DATA, f"{path} holds no plain state_dict of tensors")
+    try:
+        return Generator.from_state_dict(state)
+    except ValueError as error:
+        raise CommandError(ExitCode.BAD_DATA, f"{path}: {error}") from None
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """The snapshots in `folder`, oldest step first."""
+    found = [path for path in folder.glob("network-snapshot-*.pt") if _SNAPSHOT_NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.stem.rsplit("-", 1)[1]))
+
+
+def snapshot_path(folder: Path, step: int) -> Path:
+    """Where the snapshot of an optimiser step lies."""
+    return folder / f"network-snapshot-{step:06d}.pt"
+
+
+def newest_snapshot(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The newest snapshot in `folder` that can be read, with its content.
+
+    Raises:
+        CommandError: 66 where there is none, 65 where none can be read.
+    """
+    found = snapshots(folder)
+    if not found:
+        raise CommandError(ExitCode.NO_INPUT, f"no network-snapshot-*.pt in {folder.absolute()} to resume from")
+    for path in reversed(found):
+        try:
+            content = load(path)
+        except CommandError:
+            continue
+        if content.get("snapshot_format") == SNAPSHOT_FORMAT:
+            return path, content
+    raise CommandError(ExitCode.BAD_DATA, f"none of the {len(found)} snapshots in {folder.absolute()} can be read")

@@ -1,0 +1,89 @@
+"""What a training run is: one frozen, serialisable set of options, and the named recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the result of a training run; the defaults are the plain paper recipe.
+
+    Radford et al., ICLR 2016, section 4: Adam, learning rate 0.0002, β1 0.5.
+    """
+
+    channels: int = 1  # of the images: 1 gray, 3 colour
+    z_dim: int = 100
+    g_width: int = 32  # channels of the generator's last hidden stage
+    d_width: int = 32  # channels of the discriminator's first stage
+    d_batch_norm: bool = True
+    minibatch_stddev: bool = False
+
+    epochs: int = 250  # one epoch shows as many real images as there are
+    total_kimg: float = 0.0  # thousands of real images to show; where not 0, instead of `epochs`
+    batch_size: int = 64
+    loss: str = "bce"  # or "relativistic"
+    lr: float = 0.0002  # of both networks
+    d_lr: float | None = None  # of the discriminator, where it differs
+    beta1: float = 0.5
+    beta2: float = 0.999
+
+    ema_kimg: float = 0.0  # half-life of the generator's average, thousands of real images; 0: no average
+    d_steps: int = 1  # discriminator steps per generator step
+    instance_noise: float = 0.0  # std at the start, falls linearly to 0 at the end; images are in [-1, 1]
+    grad_clip: float = 0.0  # largest gradient norm of each network; 0: no clipping
+    label_smoothing: float = 0.0  # the target of real images is 1 minus this ("bce" only)
+    r1_gamma: float = 0.0  # weight of the gradient penalty on real images; 0: none
+    r1_interval: int = 8  # steps between two penalties, each with that many times the weight
+    standardize: bool = False  # D sees images with the training set's mean taken off, divided by its std
+    augment: bool = False  # brightness, contrast, translation on what D sees
+    flip: str = "none"  # or "horizontal", "vertical", "both": mirror the real images
+
+    precision: str = "float32"  # or "bfloat16" (autocast)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for combinations that cannot be meant."""
+        if self.r1_gamma and self.d_batch_norm:
+            raise ValueError("an R1 penalty needs a discriminator without batch norm: add --no-d-batch-norm")
+        if self.label_smoothing and self.loss != "bce":
+            raise ValueError("label smoothing belongs to the bce loss: add --loss bce")
+
+    @property
+    def uses_ema(self) -> bool:
+        """Whether the generator that is saved is an average."""
+        return self.ema_kimg > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as JSON takes them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: an option that this version does not know.
+        """
+        return cls(**values)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "dcgan": {},
+    "small-data": {
+        "loss": "relativistic",
+        "d_batch_norm": False,
+        "minibatch_stddev": True,
+        "r1_gamma": 1.0,
+        "standardize": True,
+        "augment": True,
+        "ema_kimg": 10.0,
+        "total_kimg": 90.0,
+        "batch_size": 32,
+        "beta1": 0.0,
+        "beta2": 0.99,
+        "precision": "bfloat16",
+    },
+}
+"""Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images."""

@@ -1,0 +1,40 @@
+"""Losses as pure functions of logits, float `[N]`; each returns a scalar mean."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def bce_d_loss(real: Tensor, fake: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Discriminator's binary cross-entropy (Goodfellow et al. 2014), the sum over the real and generated halves.
+
+    `label_smoothing` s makes the target of real images 1 - s: one-sided (Salimans et al. 2016, section 3.4).
+    """
+    target = torch.full_like(real, 1.0 - label_smoothing)
+    return F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()
+
+
+def bce_g_loss(fake: Tensor) -> Tensor:
+    """Generator's non-saturating loss (Goodfellow et al. 2014, section 3)."""
+    return F.softplus(-fake).mean()
+
+
+def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """Softplus of each pair's difference (Jolicoeur-Martineau 2018; Huang et al. 2024, equation 2).
+
+    `(real, fake)` is the discriminator's loss, `(fake, real)` the generator's.
+    """
+    return F.softplus(worse - better).mean()
+
+
+def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
+    """Mean squared gradient norm of D at real images (Mescheder et al. 2018, equation 9, without γ/2).
+
+    Args:
+        real_logits: `[N]`, computed from `real_images`.
+        real_images: `[N, C, H, W]` with `requires_grad`.
+    """
+    (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()

@@ -1,0 +1,154 @@
+"""A training run: what happens in which order, and what it leaves in its folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from gan import checkpoint, monitor
+from gan.config import TrainConfig
+from gan.dataset import ImageSet
+from gan.pixels import to_float
+from gan.trainer import Trainer
+from models.console import CommandError, ExitCode, Progress, Stop, log, write_probe
+from models.latents import latents
+
+
+def train(
+    data: ImageSet,
+    out: Path,
+    config: TrainConfig,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    overwrite: bool = False,
+    stats_every: int = 50,
+    sample_epochs: int = 10,
+    keep_snapshots: int = 2,
+) -> Path:
+    """Train a generator on `data` and leave it, with snapshots, statistics and samples, in `out`.
+
+    Args:
+        data: the images, from `gan.dataset.load_images`.
+        out: folder to write to; the files are described in README.md.
+        config: the options.
+        device: a torch device.
+        resume: go on from the newest snapshot in `out`, exactly.
+        overwrite: remove an earlier run in `out` first.
+        stats_every: steps between two rows of statistics.
+        sample_epochs: epochs between two sample grids, each with a snapshot.
+        keep_snapshots: how many of the newest snapshots stay.
+
+    Returns:
+        The path of `generator_model.pth`.
+
+    Raises:
+        CommandError: 73/74 `out` cannot be written; 73 it holds another run; 78 resumed with other options
+            or images; 70 diverged; 130/143 stopped by a signal, with a snapshot to resume from.
+    """
+    write_probe(out)
+    if not resume:
+        _make_room(out, overwrite)
+    trainer = Trainer(data.images, config, torch.device(device))
+    if resume:
+        path, snapshot = checkpoint.newest_snapshot(out)
+        trainer.restore(snapshot)
+        log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
+    z = torch.from_numpy(latents(config.seed, 0, monitor.GRID_IMAGES, config.z_dim)).to(device)
+    steps_per_grid = max(1, round(sample_epochs * len(data.images) / trainer.images_per_step))
+    watch = monitor.CollapseWatch(log.warning)
+    with (
+        _log_file(out / "log.txt"),
+        monitor.StatsWriter(out, trainer.step) as stats,
+        Stop() as stop,
+        Progress("training", trainer.total_steps, "steps", done=trainer.step) as progress,
+    ):
+        monitor.save_grid(to_float(data.images[: monitor.GRID_IMAGES]), out / "samples" / "reals.png")
+        log.info(
+            "%d images of %d channels, %d steps of %d images (%.1f kimg) on %s in %s",
+            len(data.images), config.channels, trainer.total_steps, trainer.images_per_step,
+            trainer.total_steps * trainer.images_per_step / 1000, device, config.precision,
+        )  # fmt: skip
+        while trainer.step < trainer.total_steps and not stop:
+            scalars = trainer.train_step()
+            if trainer.step % stats_every == 0 or trainer.step == trainer.total_steps:
+                row = {name: round(value.item(), 6) for name, value in scalars.items()}
+                _stop_if_diverged(trainer, out)
+                stats.write({"step": trainer.step, "kimg": trainer.kimg, **row})
+                watch.look(row)
+                log.info(
+                    "step %d, %.1f kimg: %s", trainer.step, trainer.kimg,
+                    ", ".join(f"{name} {value:.3f}" for name, value in row.items()),
+                )  # fmt: skip
+            progress.update(1)
+            if trainer.step % steps_per_grid == 0:
+                monitor.save_grid(
+                    monitor.sample(trainer.best_generator, z), out / "samples" / f"fakes{trainer.step:06d}.png"
+                )
+                _save(trainer, data, out, keep_snapshots)
+                monitor.plot_losses(stats.rows, out / "losses.png")
+        _save(trainer, data, out, keep_snapshots)
+        if stop and trainer.step < trainer.total_steps:
+            raise stop.error(f"{checkpoint.snapshot_path(out, trainer.step)} is whole: add --resume to go on")
+        monitor.save_grid(monitor.sample(trainer.best_generator, z), out / "samples" / f"fakes{trainer.step:06d}.png")
+        monitor.plot_losses(stats.rows, out / "losses.png")
+    return out / "generator_model.pth"
+
+
+def _stop_if_diverged(trainer: Trainer, out: Path) -> None:
+    if not trainer.is_finite():
+        whole = checkpoint.snapshots(out)
+        left = f"{whole[-1]} is from before" if whole else "no snapshot was written yet"
+        raise CommandError(
+            ExitCode.DIVERGED,
+            f"training diverged: weights are not finite at step {trainer.step}; {left}; try a lower --lr, "
+            "--grad-clip 1 or --precision float32",
+        )
+
+
+def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
+    _stop_if_diverged(trainer, out)
+    checkpoint.save(checkpoint.snapshot_path(out, trainer.step), trainer.state())
+    checkpoint.save_weights(out / "discriminator_model.pth", trainer.d)
+    checkpoint.save_weights(out / "generator_model.pth", trainer.best_generator)
+    options = {
+        "options": trainer.config.to_dict(),
+        "data": {"images": len(data.names), "sha256": trainer.images_sha256},
+        "step": trainer.step,
+        "kimg": trainer.kimg,
+        "torch": torch.__version__,
+        "weights_sha256": checkpoint.weights_sha256(trainer.best_generator.state_dict()),
+    }
+    text = json.dumps(options, indent=2) + "\n"
+    checkpoint.write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
+    for old in checkpoint.snapshots(out)[: -max(1, keep)]:
+        old.unlink()
+
+
+def _make_room(out: Path, overwrite: bool) -> None:
+    old = [*checkpoint.snapshots(out), *(p for p in (out / "generator_model.pth", out / "stats.jsonl") if p.exists())]
+    if old and not overwrite:
+        raise CommandError(
+            ExitCode.CANNOT_WRITE,
+            f"{old[-1]} is there from an earlier run: add --resume to go on with it, --overwrite to begin anew, "
+            "or name another --out",
+        )
+    for path in [*old, *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:
+        path.unlink()
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

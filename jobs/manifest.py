@@ -1,0 +1,78 @@
+"""Manifests: a CSV a shard, whose presence is the shard's commit, and one for the whole run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+FOLDER = "_manifests"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image; the fields are the columns. `file_name` is relative to the run's folder and `/`-separated."""
+
+    index: int
+    file_name: str
+    seed: int
+    sha256: str
+    width: int
+    height: int
+    mode: str
+    bytes: int
+
+
+HEADER = ",".join(field.name for field in fields(Row))
+
+
+def shard_name(shard: int) -> str:
+    """The file name of a shard's manifest, relative to the run's folder."""
+    return f"{FOLDER}/{shard:05d}.csv"
+
+
+def to_csv(rows: Sequence[Row]) -> bytes:
+    """A shard's manifest; no field can hold a comma or a quote."""
+    return "".join(f"{line}\n" for line in [HEADER, *(",".join(map(str, vars(row).values())) for row in rows)]).encode()
+
+
+def committed(folder: Path) -> dict[int, int]:
+    """Shard numbers in a run's `_manifests` folder, each with the index after its last image.
+
+    One listing, and the last line of each manifest: the cost grows with the shards, not with the images.
+    """
+    done: dict[int, int] = {}
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return done
+    for entry in entries:
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix == ".csv" and stem.isdecimal():
+            index = _last_line(entry.path).split(b",", 1)[0]
+            if index.isdigit():
+                done[int(stem)] = int(index) + 1
+    return done
+
+
+def from_csv(content: bytes) -> list[Row]:
+    """The inverse of `to_csv`."""
+    rows = []
+    for line in content.decode().splitlines()[1:]:
+        index, file_name, seed, sha256, width, height, mode, size = line.split(",")
+        rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
+    return rows
+
+
+def assemble(folder: Path, shards: int) -> Iterator[bytes]:
+    """The run's manifest in parts: a header, then the rows of the first `shards` manifests in order."""
+    yield f"{HEADER}\n".encode()
+    for shard in range(shards):
+        yield (folder / shard_name(shard)).read_bytes().split(b"\n", 1)[1]
+
+
+def _last_line(path: str) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - 512))
+        return file.read().rstrip(b"\n").rsplit(b"\n", 1)[-1]

@@ -1,0 +1,100 @@
+"""Where shards land: a folder, with what a crash must not break done here and nowhere else."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from models.console import CommandError, ExitCode
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class LocalStore:
+    """A run's folder. Names are relative to it and `/`-separated.
+
+    Args:
+        root: the folder; it must exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        self._lock_fd = -1
+
+    def close(self) -> None:
+        """Give back the lock and the folder."""
+        os.close(self._fd)
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def lock(self) -> None:
+        """Take the folder for this process. The kernel lets go of it when the process ends, however it ends.
+
+        Raises:
+            CommandError: 75 where another process holds it.
+        """
+        self._lock_fd = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(ExitCode.LOCKED, f"another gan-batch is writing to {self.root}") from None
+
+    def names(self, folder: str = ".") -> list[str]:
+        """What lies directly in `folder`; nothing where it does not exist."""
+        try:
+            return sorted(os.listdir(self.root / folder))
+        except FileNotFoundError:
+            return []
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None where there is no such file."""
+        try:
+            return (self.root / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def make_folder(self, folder: str, keep: Iterable[str]) -> None:
+        """Make `folder`; where it is there, remove files from it whose names are not in `keep`."""
+        path = self.root / folder
+        path.mkdir(exist_ok=True)
+        for stray in set(os.listdir(path)).difference(keep):
+            (path / stray).unlink()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file under its name; it counts only once a `commit` names it."""
+        path = self.root / name
+        try:
+            with open(path, "wb", buffering=0) as file:
+                view = memoryview(content)
+                while view:
+                    view = view[file.write(view) :]
+        except OSError as error:
+            error.filename = error.filename or os.fspath(path)  # a failed write names no file of its own
+            raise
+
+    def commit(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """Flush everything written so far, then let `name` appear whole.
+
+        One `syncfs` flushes the files of a whole shard; a sync of their folder would flush only their names.
+        """
+        if _libc.syncfs(self._fd) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), os.fspath(self.root))
+        path = self.root / name
+        temporary = path.with_name(f".{path.name}.tmp")
+        with open(temporary, "wb") as file:
+            for part in [content] if isinstance(content, bytes) else content:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
