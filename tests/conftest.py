@@ -1,0 +1,107 @@
+"""What all tests share: small photos, a small trained model, and commands run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+TINY = ("--g-width", "2", "--d-width", "2", "--z-dim", "8", "--batch-size", "8")
+"""Options of gan-train that make a step take milliseconds."""
+
+
+def scratch(random: np.random.Generator, height: int = 128, width: int = 128) -> NDArray[np.uint8]:
+    """A gray plate with grain and one bright scratch: uint8 `[height, width]`."""
+    plate = random.normal(110, 8, (height, width))
+    column = random.integers(4, width - 4)
+    plate[:, column - 1 : column + 2] += random.uniform(60, 110)
+    return plate.clip(0, 255).astype(np.uint8)
+
+
+def write_photos(folder: Path, count: int, seed: int = 0) -> Path:
+    """`count` PNG photos of scratches in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        Image.fromarray(scratch(random)).save(folder / f"scratch_{number:03d}.png")
+    return folder
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """This environment without the options that our commands read from it."""
+    ours = ("GAN_TRAIN_", "GAN_EXPORT_", "GAN_BATCH_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **extra}
+
+
+def run(
+    *command: str | Path, cwd: Path | None = None, timeout: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run an installed command to its end; nothing is raised for a non-zero exit code."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean_environment(**environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def fails_in_one_line(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Assert the exit code, nothing on stdout, and one `error:` line, the last, that holds all `words`."""
+    errors = [line for line in result.stderr.splitlines() if ": error: " in line]
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    assert len(errors) == 1, result.stderr
+    assert result.stderr.splitlines()[-1] == errors[0], "lines after the error"
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in errors[0]
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 photos; tests must not change it."""
+    return write_photos(tmp_path_factory.mktemp("photos"), 24)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """What `gan-train` left after a few steps of a tiny network; tests must not change it."""
+    out = tmp_path_factory.mktemp("trained") / "models"
+    result = run("gan-train", photos, "--out", out, "--epochs", "2", "--stats-every", "2", *TINY)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path) -> Path:
+    """The ONNX file of the tiny network; tests must not change it."""
+    result = run("gan-export", "onnx", trained / "generator_model.pth")
+    assert result.returncode == 0, result.stderr
+    return trained / "generator.onnx"
+
+
+@pytest.fixture
+def tree() -> Callable[[Path, Sequence[str]], dict[str, bytes]]:
+    """A function that reads a folder as {relative name: content}, without the names in its second argument."""
+
+    def read(folder: Path, without: Sequence[str] = ()) -> dict[str, bytes]:
+        return {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.relative_to(folder).as_posix() not in without
+        }
+
+    return read
