@@ -3,7 +3,22 @@
 from export import export_onnx
 """
 
-from export.onnx_exporter import export_onnx
-from export.parity import ParityError, ParityReport, ParityRow, check_parity
+from typing import TYPE_CHECKING
+
+from models.lazy import lazy_names
 
 __all__ = ["ParityError", "ParityReport", "ParityRow", "check_parity", "export_onnx"]
+
+if TYPE_CHECKING:
+    from export.onnx_exporter import export_onnx
+    from export.parity import ParityError, ParityReport, ParityRow, check_parity
+else:
+    __getattr__ = lazy_names(
+        {
+            "export_onnx": "export.onnx_exporter",
+            "ParityError": "export.parity",
+            "ParityReport": "export.parity",
+            "ParityRow": "export.parity",
+            "check_parity": "export.parity",
+        }
+    )

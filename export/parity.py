@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,8 +54,11 @@ class ParityReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every row is within `atol` on floats and within one step on pixels."""
-        return all(row.images_error <= self.atol and row.pixels_error <= 1 for row in self.rows)
+        """Whether every row is finite, within `atol` on floats and within one step on pixels."""
+        return all(
+            math.isfinite(row.images_error) and row.images_error <= self.atol and row.pixels_error <= 1
+            for row in self.rows
+        )
 
     @property
     def worst(self) -> ParityRow:

@@ -1,11 +1,28 @@
 """Turn a folder of images into a generator.
 
-from gan import ImageSet, TrainConfig, load_images, train
+from gan import TrainConfig, load_images, train
 """
 
-from gan.config import RECIPES, TrainConfig
-from gan.dataset import ImageSet, load_images
-from gan.networks import Discriminator, Generator
-from gan.training import train
+from typing import TYPE_CHECKING
+
+from models.lazy import lazy_names
 
 __all__ = ["RECIPES", "Discriminator", "Generator", "ImageSet", "TrainConfig", "load_images", "train"]
+
+if TYPE_CHECKING:
+    from gan.config import RECIPES, TrainConfig
+    from gan.dataset import ImageSet, load_images
+    from gan.networks import Discriminator, Generator
+    from gan.training import train
+else:
+    __getattr__ = lazy_names(
+        {
+            "RECIPES": "gan.config",
+            "TrainConfig": "gan.config",
+            "ImageSet": "gan.dataset",
+            "load_images": "gan.dataset",
+            "Discriminator": "gan.networks",
+            "Generator": "gan.networks",
+            "train": "gan.training",
+        }
+    )

@@ -6,7 +6,6 @@ import hashlib
 import os
 import pickle
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,15 +60,16 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        path.open("rb").close()
     except OSError as error:
         raise CommandError(ExitCode.NO_INPUT, f"{path}: {error.strerror or error}") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        what = (
-            "damaged" if zipfile.is_zipfile(path) is False else "refused: it holds Python objects, which could run code"
-        )
         raise CommandError(
-            ExitCode.BAD_DATA, f"{path} is {what}; give a plain state_dict (torch.save(model.state_dict(), …))"
+            ExitCode.BAD_DATA,
+            f"{path} is refused: it is no PyTorch file, or holds Python objects, and loading those could run code; "
+            "give a plain state_dict (torch.save(model.state_dict(), …))",
         ) from None
     except Exception as error:  # torch.load raises many kinds on damaged files
         raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or no PyTorch file: {str(error)[:150]}") from None
@@ -87,8 +87,8 @@ def load_generator(path: Path) -> Generator:
     content = load(path)
     state: Any = content
     if "snapshot_format" in content:
-        state = content["g_ema"] or content["g"]
-    if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        state = content.get("g_ema") or content.get("g")
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CommandError(ExitCode.BAD_DATA, f"{path} holds no plain state_dict of tensors")
     try:
         return Generator.from_state_dict(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -44,11 +45,14 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for combinations that cannot be meant."""
+        """Raise `ValueError` for numbers and combinations that cannot be meant."""
         if self.r1_gamma and self.d_batch_norm:
             raise ValueError("an R1 penalty needs a discriminator without batch norm: add --no-d-batch-norm")
         if self.label_smoothing and self.loss != "bce":
             raise ValueError("label smoothing belongs to the bce loss: add --loss bce")
+        for name, value in self.to_dict().items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"--{name.replace('_', '-')} is {value}: give a finite number")
 
     @property
     def uses_ema(self) -> bool:
@@ -75,7 +79,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "loss": "relativistic",
         "d_batch_norm": False,
         "minibatch_stddev": True,
-        "r1_gamma": 1.0,
+        "r1_gamma": 10.0,
         "standardize": True,
         "augment": True,
         "ema_kimg": 10.0,

@@ -50,7 +50,12 @@ class Generator(nn.Module):
 
         Returns:
             float `[N, channels, 128, 128]` in [-1, 1].
+
+        Raises:
+            ValueError: latents of another shape.
         """
+        if z.ndim not in (2, 4) or z.shape[1:].numel() != self.z_dim:
+            raise ValueError(f"expected latents [N, {self.z_dim}] or [N, {self.z_dim}, 1, 1], got {list(z.shape)}")
         images: Tensor = self.main(z.reshape(-1, self.z_dim, 1, 1))
         return images
 
@@ -63,7 +68,7 @@ class Generator(nn.Module):
         """
         first, last = state.get("main.0.weight"), state.get(f"main.{3 * _STAGES}.weight")
         if first is None or last is None or first.ndim != 4 or last.ndim != 4:
-            names = ", ".join(list(state)[:3]) or "no tensors"
+            names = ", ".join(map(str, list(state)[:3])) or "no tensors"
             raise ValueError(
                 f"not a 128×128 DCGAN generator: expected main.0.weight to main.{3 * _STAGES}.weight, found {names}"
             )

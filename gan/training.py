@@ -51,13 +51,14 @@ def train(
         CommandError: 73/74 `out` cannot be written; 73 it holds another run; 78 resumed with other options
             or images; 70 diverged; 130/143 stopped by a signal, with a snapshot to resume from.
     """
+    snapshot = checkpoint.newest_snapshot(out) if resume else None
     write_probe(out)
-    if not resume:
+    if snapshot is None:
         _make_room(out, overwrite)
     trainer = Trainer(data.images, config, torch.device(device))
-    if resume:
-        path, snapshot = checkpoint.newest_snapshot(out)
-        trainer.restore(snapshot)
+    if snapshot is not None:
+        path, state = snapshot
+        trainer.restore(state)
         log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
     z = torch.from_numpy(latents(config.seed, 0, monitor.GRID_IMAGES, config.z_dim)).to(device)
     steps_per_grid = max(1, round(sample_epochs * len(data.images) / trainer.images_per_step))
@@ -126,7 +127,9 @@ def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
     }
     text = json.dumps(options, indent=2) + "\n"
     checkpoint.write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
-    for old in checkpoint.snapshots(out)[: -max(1, keep)]:
+    snapshots = checkpoint.snapshots(out)
+    made = snapshots.index(checkpoint.snapshot_path(out, trainer.step)) + 1  # later ones could not be read
+    for old in snapshots[: max(0, made - max(1, keep))]:
         old.unlink()
 
 
@@ -147,8 +150,12 @@ def _log_file(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
+    level = log.level
+    if level == logging.NOTSET:  # in a Python caller's process, where nobody set up the log
+        log.setLevel(logging.INFO)
     try:
         yield
     finally:
+        log.setLevel(level)
         log.removeHandler(handler)
         handler.close()

@@ -3,6 +3,18 @@
 from jobs import run_batch
 """
 
-from jobs.local import RunResult, run_batch
+from typing import TYPE_CHECKING
+
+from models.lazy import lazy_names
 
 __all__ = ["RunResult", "run_batch"]
+
+if TYPE_CHECKING:
+    from jobs.local import RunResult, run_batch
+else:
+    __getattr__ = lazy_names(
+        {
+            "run_batch": "jobs.local",
+            "RunResult": "jobs.local",
+        }
+    )

@@ -56,7 +56,7 @@ def cli(
     result = run_batch(
         model, folder, count, seed=seed, batch_size=batch_size, shard_size=shard_size, workers=workers, device=device
     )
-    if result.made:
+    if result.seconds:
         log.info(
             "%s is complete: %d images, %d of them made now in %s (%.0f images/s, %s)",
             folder, result.count, result.made, console.duration(result.seconds),

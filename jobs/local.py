@@ -18,7 +18,7 @@ from jobs.session import PROVIDERS, GeneratorSession
 from jobs.shard import Shard, make_shards, plan
 from jobs.sheet import contact_sheet
 from jobs.store import LocalStore
-from models.console import CommandError, ExitCode, Progress, Stop, log, write_probe
+from models.console import CommandError, ExitCode, Progress, Stop, log, writing_error
 from models.latents import SCHEME
 
 DEFAULT_SHARD_SIZE = 1000
@@ -83,18 +83,22 @@ def run_batch(
     if seed is None:
         seed = fingerprint.get("seed", int(time.strftime("%Y%m%d")))
     session = GeneratorSession(model, device)
-    write_probe(out)
-    store = LocalStore(out)
     try:
-        store.lock()
+        out.mkdir(parents=True, exist_ok=True)
+        store = LocalStore(out)
+    except OSError as error:
+        raise writing_error(error) from None
+    try:
+        _refuse_foreign_folder(store)
+        store.lock()  # writes a file, so that a place that cannot be written is known before the work
         state = _read_state(out)  # again: now nobody else can change it
         fingerprint = _fingerprint(session, seed, shard_size)
-        _refuse_other_run(out, state, fingerprint, store)
+        _refuse_other_run(out, state, fingerprint)
         run = _Run(store, session, fingerprint, count, seed, shard_size)
         if run.is_complete(state):
-            log.info("%s is complete: %d images", out, max(count, state["count"]))
-            return RunResult(out, seed, max(count, state["count"]), 0, 0.0, session.provider)
-        return run.finish(batch_size or BATCH_SIZE["cuda" if session.on_gpu else "cpu"], workers or _cores())
+            log.info("%s is complete: %d images", out, run.count)
+            return RunResult(out, seed, run.count, 0, 0.0, session.provider)
+        return run.finish(batch_size or BATCH_SIZE["cuda" if session.on_gpu else "cpu"], workers or available_cores())
     finally:
         store.close()
 
@@ -221,13 +225,17 @@ def _read_state(out: Path) -> dict[str, Any]:
     return state
 
 
-def _refuse_other_run(out: Path, state: dict[str, Any], fingerprint: dict[str, Any], store: LocalStore) -> None:
+def _refuse_foreign_folder(store: LocalStore) -> None:
+    # Listed before run.json is looked for: a run that begins meanwhile writes it before all but these two.
+    others = [name for name in store.names() if not name.startswith(".")]
+    if others and not _read_state(store.root):
+        raise CommandError(
+            ExitCode.CANNOT_WRITE, f"{store.root} is no run of gan-batch but holds {others[0]}: name another --out"
+        )
+
+
+def _refuse_other_run(out: Path, state: dict[str, Any], fingerprint: dict[str, Any]) -> None:
     if not state:
-        others = [name for name in store.names() if name not in {".lock", ".run.json.tmp"}]
-        if others:
-            raise CommandError(
-                ExitCode.CANNOT_WRITE, f"{out} is no run of gan-batch but holds {others[0]}: name another --out"
-            )
         return
     theirs = state["fingerprint"]
     differing = sorted(name for name in fingerprint.keys() | theirs.keys() if fingerprint.get(name) != theirs.get(name))
@@ -236,5 +244,6 @@ def _refuse_other_run(out: Path, state: dict[str, Any], fingerprint: dict[str, A
         raise CommandError(ExitCode.OTHER_RUN, f"{out} belongs to another run: {named}; name another --out")
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Cores that this process may use, which in a container can be fewer than the machine has."""
     return len(os.sched_getaffinity(0))

@@ -75,4 +75,5 @@ def assemble(folder: Path, shards: int) -> Iterator[bytes]:
 def _last_line(path: str) -> bytes:
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - 512))
-        return file.read().rstrip(b"\n").rsplit(b"\n", 1)[-1]
+        end = file.read()
+    return end[:-1].rsplit(b"\n", 1)[-1] if end.endswith(b"\n") else b""  # cut off: it counts for nothing

@@ -87,11 +87,15 @@ class LocalStore:
             raise OSError(number, os.strerror(number), os.fspath(self.root))
         path = self.root / name
         temporary = path.with_name(f".{path.name}.tmp")
-        with open(temporary, "wb") as file:
-            for part in [content] if isinstance(content, bytes) else content:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(temporary, "wb") as file:
+                for part in [content] if isinstance(content, bytes) else content:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            error.filename = error.filename or os.fspath(path)
+            raise
         os.replace(temporary, path)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -135,10 +135,14 @@ class Progress:
         self._bar: Any = None
         if sys.stderr.isatty():
             self._bar = click.progressbar(
-                length=total, label=label, file=sys.stderr, item_show_func=lambda item: item, show_pos=True
+                length=total,
+                label=label,
+                file=sys.stderr,
+                show_pos=True,
+                show_eta=False,  # it would count what an earlier run did as done in no time
+                item_show_func=lambda rate: rate,
             )
             self._bar.update(done)
-            self._bar.start = self._start_of_bar = time.time()
 
     def __enter__(self) -> Progress:
         if self._bar is not None:
@@ -159,18 +163,20 @@ class Progress:
         """Units a second since this object was made."""
         return (self.done - self._first) / max(time.monotonic() - self._start, 1e-9)
 
-    def update(self, units: int, note: str = "") -> None:
+    @property
+    def seconds_left(self) -> float:
+        """At this rate; infinite before the first unit."""
+        return (self.total - self.done) / self.rate if self.rate else float("inf")
+
+    def update(self, units: int) -> None:
         """Count `units` more as done."""
         self.done += units
+        rate = f"{self.rate:.1f} {self.unit}/s, {duration(self.seconds_left)} left"
         if self._bar is not None:
-            self._bar.update(units, f"{self.rate:.1f} {self.unit}/s {note}")
+            self._bar.update(units, rate)
         elif time.monotonic() - self._last_line >= self._seconds_between_lines:
             self._last_line = time.monotonic()
-            left = (self.total - self.done) / self.rate if self.rate else float("inf")
-            log.info(
-                "%s: %d of %d %s, %.1f/s, %s left %s",
-                self.label, self.done, self.total, self.unit, self.rate, duration(left), note,
-            )  # fmt: skip
+            log.info("%s: %d of %d, %s", self.label, self.done, self.total, rate)
 
 
 def duration(seconds: float) -> str:
