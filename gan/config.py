@@ -27,6 +27,7 @@ class TrainConfig:
     loss: str = "bce"  # or "relativistic"
     lr: float = 0.0002  # of both networks
     d_lr: float | None = None  # of the discriminator, where it differs
+    lr_decay: float = 0.0  # share of the run, at its end, over which the learning rates fall linearly to 0
     beta1: float = 0.5
     beta2: float = 0.999
 
@@ -82,7 +83,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "r1_gamma": 10.0,
         "standardize": True,
         "augment": True,
-        "ema_kimg": 10.0,
+        "ema_kimg": 2.0,
+        "lr_decay": 0.5,
         "total_kimg": 90.0,
         "batch_size": 32,
         "beta1": 0.0,

@@ -89,7 +89,7 @@ def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         return
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(10, 6))
     panels: Any = figure.subplots(2, 1, sharex=True)
     kimg = [row["kimg"] for row in rows]
     for panel, names in zip(panels, (("Loss_D", "Loss_G"), ("D(x)", "D(G(z)) before", "D(G(z)) after")), strict=True):

@@ -71,6 +71,7 @@ class Trainer:
 
     def train_step(self) -> dict[str, Tensor]:
         """One generator step after `d_steps` discriminator steps; returns scalars, still on the device."""
+        self._set_learning_rates()
         for repeat in range(self.config.d_steps):
             real = self._real_batch(self.step * self.images_per_step + repeat * self.config.batch_size)
             with self._autocast():
@@ -131,6 +132,12 @@ class Trainer:
         self.g_optimiser.load_state_dict(state["g_optimiser"])
         self.d_optimiser.load_state_dict(state["d_optimiser"])
         self.random.set_state(state["random"])
+
+    def _set_learning_rates(self) -> None:
+        left = 1 - self.step / self.total_steps
+        factor = min(1.0, left / self.config.lr_decay) if self.config.lr_decay else 1.0
+        self.g_optimiser.param_groups[0]["lr"] = self.config.lr * factor
+        self.d_optimiser.param_groups[0]["lr"] = (self.config.d_lr or self.config.lr) * factor
 
     def _d_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         config = self.config

@@ -1,0 +1,93 @@
+"""Small generators whose images have contrast: those of a few training steps are one plain gray."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import subprocess
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from export.cli import cli
+from export.onnx_exporter import build, export_onnx
+from gan.networks import Generator
+from models import console
+
+
+def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0) -> Generator:
+    """A generator with random weights, and batch-norm statistics that fit them."""
+    random = torch.Generator().manual_seed(seed)
+    generator = Generator(z_dim, channels, width)
+    for module in generator.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.2, generator=random)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.2, generator=random)
+            nn.init.normal_(module.bias, 0.0, 0.2, generator=random)
+            module.momentum = None  # the statistics are those of the next batch
+    with torch.no_grad():
+        generator.train()(torch.randn(64, z_dim, generator=random))
+    return generator.eval()
+
+
+def change(model: onnx.ModelProto, name: str, new: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    """Put other values into the constant `name` of a graph."""
+    (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
+    values = new(onnx.numpy_helper.to_array(tensor).copy())
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+
+def run_in_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`gan-export` without the seconds that a new process needs to import PyTorch."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as exit_,
+    ):
+        console.run(cli, "gan-export", [str(argument) for argument in arguments])
+    code = exit_.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(["gan-export", *map(str, arguments)], code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def generator() -> Generator:
+    """A gray generator; tests must not change it."""
+    return lively()
+
+
+@pytest.fixture(scope="session")
+def colour() -> Generator:
+    """A colour generator with another latent dimension and width; tests must not change it."""
+    return lively(z_dim=5, channels=3, width=3, seed=1)
+
+
+@pytest.fixture(scope="session")
+def gray_file(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> Path:
+    """The ONNX file of `generator`, alone in its folder; tests must not change it."""
+    path = tmp_path_factory.mktemp("gray") / "generator.onnx"
+    export_onnx(generator, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def _colour_model(colour: Generator) -> onnx.ModelProto:
+    return build(colour, 18)
+
+
+@pytest.fixture
+def colour_model(_colour_model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph of `colour`, for a test to change."""
+    return copy.deepcopy(_colour_model)

@@ -1,0 +1,200 @@
+"""The command `gan-train`: what it is told, and what it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gan.config import RECIPES
+from tests.conftest import TINY, fails_in_one_line, run, write_photos
+
+Train = Callable[..., subprocess.CompletedProcess[str]]
+FEW = ("--epochs", "1", "--device", "cpu", *TINY)
+
+
+def options(out: Path) -> dict[str, Any]:
+    """The options of a run, as it wrote them down."""
+    read: dict[str, Any] = json.loads((out / "training_options.json").read_text())["options"]
+    return read
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epochs", "0"], ["--epochs"]),
+        (["--batch-size", "1"], ["--batch-size"]),
+        (["--batch-size", "many"], ["--batch-size", "many"]),
+        (["--lr", "0"], ["--lr"]),
+        (["--lr", "-1"], ["--lr"]),
+        (["--lr", "nan"], ["--lr"]),
+        (["--total-kimg", "inf"], ["--total-kimg"]),
+        (["--channels", "2"], ["--channels"]),
+        (["--channels", "4"], ["--channels"]),
+        (["--beta1", "1"], ["--beta1"]),
+        (["--label-smoothing", "1.5"], ["--label-smoothing"]),
+        (["--recipe", "stylegan"], ["--recipe", "small-data"]),
+        (["--flip", "sideways"], ["--flip", "horizontal"]),
+        (["--device", "tpu"], ["--device"]),
+        (["--seed", "-1"], ["--seed"]),
+        (["--epochs", "3", "--total-kimg", "5"], ["--epochs", "--total-kimg"]),
+        (["--resume", "--overwrite"], ["--resume", "--overwrite"]),
+        (["--r1-gamma", "1"], ["--no-d-batch-norm"]),
+        (["--recipe", "small-data", "--label-smoothing", "0.1"], ["--loss bce"]),
+        (["--bacth-size", "3"], ["--bacth-size", "--batch-size"]),
+        (["more", "than-one"], ["than-one"]),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_option_is_2_and_named(gan_train: Train, photos: Path, arguments: list[str], words: list[str]) -> None:
+    fails_in_one_line(gan_train(photos, *arguments), 2, *words, "gan-train --help")
+
+
+def test_an_option_goes_before_the_recipes_own_value(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    assert gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW, "--beta2", "0.5").returncode == 0
+    assert options(tmp_path)["beta2"] == 0.5
+
+
+def test_what_is_not_given_comes_from_the_recipe(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW)
+    unset = RECIPES["small-data"].keys() - {"total_kimg", "batch_size"}
+    assert {name: options(tmp_path)[name] for name in unset} == {name: RECIPES["small-data"][name] for name in unset}
+
+
+def test_epochs_replace_the_length_that_a_recipe_gives_in_kimg(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW)
+    assert "3 steps of 8 images" in result.stderr
+
+
+def test_a_wish_of_the_recipe_can_be_turned_off(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW, "--no-augment", "--ema-kimg", "0")
+    assert (options(tmp_path)["augment"], options(tmp_path)["ema_kimg"]) == (False, 0.0)
+
+
+# The environment
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "option", "expected"),
+    [
+        ("GAN_TRAIN_SEED", "77", "seed", 77),
+        ("GAN_TRAIN_LR", "0.001", "lr", 0.001),
+        ("GAN_TRAIN_LOSS", "relativistic", "loss", "relativistic"),
+        ("GAN_TRAIN_MINIBATCH_STDDEV", "1", "minibatch_stddev", True),
+    ],
+)
+def test_an_option_is_read_from_the_environment(
+    gan_train: Train, photos: Path, tmp_path: Path, variable: str, value: str, option: str, expected: object
+) -> None:
+    result = gan_train(photos, "--out", tmp_path, *FEW, **{variable: value})
+    assert result.returncode == 0, result.stderr
+    assert options(tmp_path)[option] == expected
+
+
+def test_folders_are_read_from_the_environment(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    gan_train(*FEW, GAN_TRAIN_DATA=str(photos), GAN_TRAIN_OUT=str(tmp_path / "out"))
+    assert (tmp_path / "out" / "generator_model.pth").is_file()
+
+
+def test_a_wrong_value_in_the_environment_is_2_and_named(gan_train: Train, photos: Path) -> None:
+    fails_in_one_line(gan_train(photos, GAN_TRAIN_BATCH_SIZE="many"), 2, "--batch-size", "many")
+
+
+# Places
+
+
+def test_a_folder_that_cannot_be_written_is_73_and_named(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "models"
+    fails_in_one_line(gan_train(photos, "--out", out, *FEW), 73, str(tmp_path / "file"))
+
+
+def test_a_file_in_the_place_of_the_folder_is_73_and_named(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    fails_in_one_line(gan_train(photos, "--out", tmp_path / "file", *FEW), 73, str(tmp_path / "file"))
+
+
+def test_an_earlier_run_is_73_with_the_two_ways_to_go_on(gan_train: Train, photos: Path, trained: Path) -> None:
+    fails_in_one_line(gan_train(photos, "--out", trained, *FEW), 73, str(trained), "--resume", "--overwrite")
+
+
+def test_resuming_with_other_options_is_78_and_names_them(gan_train: Train, photos: Path, trained: Path) -> None:
+    result = gan_train(photos, "--out", trained, *FEW, "--seed", "5", "--flip", "both", "--resume")
+    fails_in_one_line(result, 78, "seed was 0 and is 5", "flip was none and is both")
+
+
+def test_resuming_with_other_photos_is_78(gan_train: Train, trained: Path, tmp_path: Path) -> None:
+    others = write_photos(tmp_path / "others", 24, seed=7)
+    fails_in_one_line(gan_train(others, "--out", trained, *FEW, "--resume"), 78, "other images")
+
+
+def test_resuming_where_nothing_is_is_66_and_names_the_folder(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    fails_in_one_line(gan_train(photos, "--out", tmp_path / "typo", *FEW, "--resume"), 66, str(tmp_path / "typo"))
+
+
+def test_a_run_that_diverges_is_70(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    fails_in_one_line(gan_train(photos, "--out", tmp_path, *FEW, "--lr", "1e30"), 70, "diverged", "--lr")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_69_and_says_what_else(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path / "out", *TINY, "--device", "cuda")
+    fails_in_one_line(result, 69, "--device cuda", "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_the_processor_is_taken_by_itself(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    assert "on cpu" in gan_train(photos, "--out", tmp_path, "--epochs", "1", *TINY).stderr
+
+
+# What it says
+
+
+def test_few_images_with_the_plain_recipe_are_warned_of(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path, *FEW)
+    assert "WARNING the plain recipe is known to collapse on few images and there are 24" in result.stderr
+
+
+def test_few_images_with_the_recipe_for_them_are_no_reason_to_warn(
+    gan_train: Train, photos: Path, tmp_path: Path
+) -> None:
+    assert "WARNING" not in gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW).stderr
+
+
+def test_the_end_says_what_to_do_next(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    last = gan_train(photos, "--out", tmp_path, *FEW).stderr.splitlines()[-1]
+    assert last.endswith(f"gan-export onnx {tmp_path / 'generator_model.pth'}")
+
+
+def test_a_run_says_nothing_on_stdout(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    assert gan_train(photos, "--out", tmp_path, *FEW).stdout == ""
+
+
+def test_debug_shows_where_an_error_came_from(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path, *FEW, "--lr", "1e30", "--debug")
+    assert (result.returncode, "Traceback" in result.stderr) == (70, True)
+
+
+# The installed command
+
+
+def test_help_names_every_option_with_its_variable_and_ends_with_0() -> None:
+    result = run("gan-train", "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert all(word in result.stdout for word in ("--recipe", "--resume", "--ema-kimg", "GAN_TRAIN_BATCH_SIZE"))
+
+
+def test_the_installed_command_fails_in_one_line(tmp_path: Path) -> None:
+    fails_in_one_line(run("gan-train", cwd=tmp_path), 66, str(tmp_path / "datasets"))
+
+
+def test_the_installed_command_names_a_wrong_option() -> None:
+    fails_in_one_line(run("gan-train", "--no-such-option"), 2, "--no-such-option", "gan-train --help")

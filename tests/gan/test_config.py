@@ -1,0 +1,94 @@
+"""The options of a run and the recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from gan.config import RECIPES, TrainConfig
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_options_come_back_from_json_as_they_went_in(recipe: str) -> None:
+    config = TrainConfig(**{**RECIPES[recipe], "seed": 2**40, "d_lr": 0.0001})
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_an_option_of_another_version_is_not_swallowed() -> None:
+    with pytest.raises(TypeError, match="from_the_future"):
+        TrainConfig.from_dict({**TrainConfig().to_dict(), "from_the_future": 1})
+
+
+def test_options_cannot_change_under_a_run() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainConfig().lr = 1.0  # type: ignore[misc]
+
+
+def test_a_gradient_penalty_with_batch_norm_in_the_discriminator_is_refused() -> None:
+    with pytest.raises(ValueError, match="--no-d-batch-norm"):
+        TrainConfig(r1_gamma=1.0, d_batch_norm=True)
+
+
+def test_label_smoothing_without_the_loss_that_has_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match="--loss bce"):
+        TrainConfig(label_smoothing=0.1, loss="relativistic")
+
+
+@pytest.mark.parametrize("option", ["lr", "d_lr", "total_kimg"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_and_named(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}"):
+        TrainConfig(**{option: value})
+
+
+PAPER = {
+    "lr": 0.0002,
+    "d_lr": None,
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "batch_size": 64,
+    "epochs": 250,
+    "total_kimg": 0.0,
+    "loss": "bce",
+    "z_dim": 100,
+    "d_batch_norm": True,
+    "d_steps": 1,
+    "precision": "float32",
+    "flip": "none",
+}
+"""Radford et al., ICLR 2016, section 4."""
+EXTRAS = (
+    "minibatch_stddev",
+    "ema_kimg",
+    "instance_noise",
+    "grad_clip",
+    "label_smoothing",
+    "r1_gamma",
+    "standardize",
+    "augment",
+)
+
+
+@pytest.mark.parametrize("option", PAPER)
+def test_the_plain_recipe_has_the_papers_value(option: str) -> None:
+    assert getattr(TrainConfig(**RECIPES["dcgan"]), option) == PAPER[option]
+
+
+@pytest.mark.parametrize("option", EXTRAS)
+def test_the_plain_recipe_goes_without_later_inventions(option: str) -> None:
+    assert not getattr(TrainConfig(**RECIPES["dcgan"]), option)
+
+
+def test_the_plain_recipe_saves_the_last_generator_and_not_an_average() -> None:
+    assert not TrainConfig(**RECIPES["dcgan"]).uses_ema
+
+
+def test_the_recipe_for_few_images_saves_an_average() -> None:
+    assert TrainConfig(**RECIPES["small-data"]).uses_ema
+
+
+@pytest.mark.parametrize("option", ["z_dim", "channels", "g_width"])
+def test_all_recipes_make_the_same_generator(option: str) -> None:
+    assert len({getattr(TrainConfig(**values), option) for values in RECIPES.values()}) == 1

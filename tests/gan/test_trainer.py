@@ -1,0 +1,291 @@
+"""One training step, and the state that it moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan import checkpoint
+from gan.config import TrainConfig
+from gan.dataset import ImageSet
+from gan.monitor import sample
+from gan.pixels import to_float
+from gan.trainer import Trainer
+from models.console import CommandError, ExitCode
+from tests.gan.conftest import same, tiny
+
+CPU = torch.device("cpu")
+
+
+def after(steps: int, images: Tensor, config: TrainConfig) -> Trainer:
+    """A trainer that has made some steps."""
+    trainer = Trainer(images, config, CPU)
+    for _ in range(steps):
+        trainer.train_step()
+    return trainer
+
+
+def numbered(count: int) -> Tensor:
+    """Images whose every pixel is their own index."""
+    return torch.arange(count, dtype=torch.uint8).reshape(count, 1, 1, 1).expand(count, 1, 128, 128)
+
+
+def shown(trainer: Trainer, images: int) -> list[int]:
+    """Indices of the first images of the endless row, as batches of real images show them."""
+    order: list[int] = []
+    while len(order) < images:
+        batch = trainer._real_batch(len(order))
+        order += ((batch[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+    return order[:images]
+
+
+# Going on exactly
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("recipe", ["dcgan", "small-data"])
+def test_four_steps_are_two_and_two_more_to_the_bit(
+    plates: ImageSet, tmp_path: Path, recipe: str, precision: str
+) -> None:
+    config = tiny(recipe, precision=precision, instance_noise=0.1, flip="both")
+    whole = after(4, plates.images, config)
+    checkpoint.save(tmp_path / "a.pt", after(2, plates.images, config).state())
+    resumed = Trainer(plates.images, config, CPU)
+    resumed.restore(checkpoint.load(tmp_path / "a.pt"))
+    resumed.train_step()
+    resumed.train_step()
+    assert same(resumed.state(), whole.state())
+
+
+@pytest.mark.parametrize("part", ["g", "d", "g_ema", "g_optimiser", "d_optimiser", "random", "step", "kimg"])
+def test_a_step_moves_every_part_of_the_state(plates: ImageSet, part: str) -> None:
+    trainer = Trainer(plates.images, tiny("small-data"), CPU)
+    before = Trainer(plates.images, tiny("small-data"), CPU).state()[part]
+    trainer.train_step()
+    assert not same(trainer.state()[part], before)
+
+
+def test_a_run_of_another_option_is_refused_and_the_option_named_with_both_values(plates: ImageSet) -> None:
+    state = after(1, plates.images, tiny(lr=0.0002)).state()
+    with pytest.raises(CommandError, match=r"lr was 0\.0002 and is 0\.001") as refused:
+        Trainer(plates.images, tiny(lr=0.001), CPU).restore(state)
+    assert refused.value.exit_code is ExitCode.OTHER_RUN
+
+
+def test_a_run_of_other_images_is_refused(plates: ImageSet) -> None:
+    state = after(1, plates.images, tiny()).state()
+    changed = plates.images.clone()
+    changed[3, 0, 5, 5] ^= 1
+    with pytest.raises(CommandError, match="other images") as refused:
+        Trainer(changed, tiny(), CPU).restore(state)
+    assert refused.value.exit_code is ExitCode.OTHER_RUN
+
+
+@pytest.mark.parametrize("longer", [{"epochs": 9}, {"total_kimg": 2.0}])
+def test_a_run_may_go_on_for_longer_than_planned(plates: ImageSet, longer: dict[str, Any]) -> None:
+    trainer = Trainer(plates.images, tiny(**longer), CPU)
+    trainer.restore(after(1, plates.images, tiny()).state())
+    assert trainer.step == 1
+
+
+def test_the_same_seed_gives_the_same_run(plates: ImageSet) -> None:
+    assert same(after(2, plates.images, tiny(seed=5)).state(), after(2, plates.images, tiny(seed=5)).state())
+
+
+def test_another_seed_gives_another_run(plates: ImageSet) -> None:
+    assert not same(
+        after(2, plates.images, tiny(seed=5)).state()["g"], after(2, plates.images, tiny(seed=6)).state()["g"]
+    )
+
+
+def test_the_global_random_state_has_no_say(plates: ImageSet) -> None:
+    torch.manual_seed(1)
+    first = after(2, plates.images, tiny("small-data")).state()
+    torch.manual_seed(2)
+    assert same(after(2, plates.images, tiny("small-data")).state(), first)
+
+
+# Which images are shown
+
+
+def test_every_epoch_shows_each_image_exactly_once() -> None:
+    order = shown(Trainer(numbered(20), tiny(), CPU), 100)
+    assert [sorted(order[start : start + 20]) for start in range(0, 100, 20)] == [list(range(20))] * 5
+
+
+def test_epochs_come_in_different_orders() -> None:
+    order = shown(Trainer(numbered(20), tiny(), CPU), 60)
+    assert len({tuple(order[start : start + 20]) for start in (0, 20, 40)}) == 3
+
+
+def test_a_batch_may_be_larger_than_the_data_set() -> None:
+    order = shown(Trainer(numbered(12), tiny(batch_size=30), CPU), 60)
+    assert sorted(order) == sorted(list(range(12)) * 5)
+
+
+def test_several_discriminator_steps_show_the_images_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(numbered(24), tiny(d_steps=3), CPU)
+    positions: list[int] = []
+    real_batch = trainer._real_batch
+    monkeypatch.setattr(trainer, "_real_batch", lambda position: positions.append(position) or real_batch(position))
+    trainer.train_step()
+    trainer.train_step()
+    assert positions == [0, 8, 16, 24, 32, 40]
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"epochs": 2}, 6),
+        ({"epochs": 1, "batch_size": 10}, 3),
+        ({"epochs": 3, "d_steps": 3}, 3),
+        ({"total_kimg": 0.8}, 100),
+        ({"total_kimg": 0.8, "epochs": 1}, 100),
+    ],
+)
+def test_length_counts_images_shown(plates: ImageSet, options: dict[str, Any], steps: int) -> None:
+    assert Trainer(plates.images, tiny(**options), CPU).total_steps == steps
+
+
+def test_kimg_counts_thousands_of_real_images(plates: ImageSet) -> None:
+    assert after(2, plates.images, tiny(d_steps=2)).kimg == pytest.approx(2 * 2 * 8 / 1000)
+
+
+# Learning
+
+
+@pytest.mark.parametrize(("recipe", "steps", "far"), [("dcgan", 50, 0.05), ("small-data", 40, 0.2)])
+@pytest.mark.parametrize(("brightness", "direction"), [(230, 1), (25, -1)])
+def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
+    recipe: str, steps: int, far: float, brightness: int, direction: int
+) -> None:
+    images = torch.full((16, 1, 128, 128), brightness, dtype=torch.uint8)
+    z = torch.randn((16, 8), generator=torch.Generator().manual_seed(0))
+    trainer = Trainer(images, tiny(recipe, lr=0.005, epochs=100), CPU)
+    assert abs(sample(trainer.best_generator, z).mean().item()) < 0.01
+    for _ in range(steps):
+        trainer.train_step()
+    assert direction * sample(trainer.best_generator, z).mean().item() > far
+
+
+def test_colour_images_are_learned_with_three_channels() -> None:
+    images = torch.zeros((16, 3, 128, 128), dtype=torch.uint8)
+    images[:, 0] = 255
+    trainer = after(40, images, tiny("small-data", channels=3, lr=0.005, epochs=100))
+    red, green, blue = sample(trainer.best_generator, torch.zeros(4, 8)).mean(dim=(0, 2, 3)).tolist()
+    assert red > 0 > max(green, blue)
+
+
+@pytest.mark.parametrize("name", ["Loss_D", "Loss_G", "D(x)", "D(G(z)) before", "D(G(z)) after"])
+def test_a_step_reports_the_numbers_that_dcgan_papers_report(plates: ImageSet, name: str) -> None:
+    assert Trainer(plates.images, tiny(), CPU).train_step()[name].isfinite()
+
+
+@pytest.mark.parametrize("name", ["D(x)", "D(G(z)) before", "D(G(z)) after"])
+def test_scores_are_probabilities(plates: ImageSet, name: str) -> None:
+    assert 0 < Trainer(plates.images, tiny(), CPU).train_step()[name].item() < 1
+
+
+@pytest.mark.parametrize("network", ["g", "d"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_one_weight_that_is_not_finite_is_noticed(plates: ImageSet, network: str, value: float) -> None:
+    trainer = Trainer(plates.images, tiny(), CPU)
+    assert trainer.is_finite()
+    with torch.no_grad():
+        next(getattr(trainer, network).parameters())[0, 0, 0, 0] = value
+    assert not trainer.is_finite()
+
+
+# Options
+
+OPTIONS: dict[str, Any] = {
+    "instance_noise": 0.1,
+    "grad_clip": 0.01,
+    "label_smoothing": 0.1,
+    "d_steps": 2,
+    "d_lr": 0.001,
+    "lr": 0.001,
+    "beta1": 0.0,
+    "beta2": 0.9,
+    "r1_gamma": 10.0,
+    "augment": True,
+    "flip": "both",
+    "standardize": True,
+    "minibatch_stddev": True,
+    "d_batch_norm": True,
+    "loss": "relativistic",
+    "precision": "bfloat16",
+    "batch_size": 6,
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_changes_what_a_few_steps_teach(plates: ImageSet, option: str) -> None:
+    plain = after(3, plates.images, tiny(d_batch_norm=False))
+    changed = after(3, plates.images, tiny(**{"d_batch_norm": False, option: OPTIONS[option]}))
+    assert not same(dict(changed.g.state_dict()), dict(plain.g.state_dict()))
+
+
+def test_an_average_changes_what_is_saved_and_not_what_is_trained(plates: ImageSet) -> None:
+    plain, averaged = after(3, plates.images, tiny()), after(3, plates.images, tiny(ema_kimg=1.0))
+    assert same(dict(averaged.g.state_dict()), dict(plain.g.state_dict()))
+    assert not same(dict(averaged.best_generator.state_dict()), dict(plain.best_generator.state_dict()))
+
+
+def test_clipping_bounds_the_gradient_of_each_network(plates: ImageSet) -> None:
+    trainer = after(1, plates.images, tiny(grad_clip=0.01))
+    for network in (trainer.g, trainer.d):
+        norm = torch.stack([p.grad.norm() for p in network.parameters() if p.grad is not None]).norm()
+        assert norm <= 0.0101
+
+
+def test_a_penalty_keeps_the_discriminator_flatter(plates: ImageSet) -> None:
+    def slope(gamma: float) -> float:
+        trainer = after(20, plates.images, tiny(d_batch_norm=False, r1_gamma=gamma, r1_interval=1, lr=0.005, epochs=10))
+        images = to_float(plates.images).requires_grad_()
+        (gradient,) = torch.autograd.grad(trainer.d(images).sum(), images)
+        return gradient.square().sum().item()
+
+    assert slope(100.0) < slope(0.0) / 2
+
+
+def test_standardized_images_are_seen_with_mean_0_and_deviation_1(plates: ImageSet) -> None:
+    trainer = Trainer(plates.images, tiny(standardize=True), CPU)
+    seen = trainer._as_seen(to_float(plates.images))
+    assert seen.mean().item() == pytest.approx(0.0, abs=1e-4)
+    assert seen.std().item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_images_of_one_value_can_be_standardized() -> None:
+    trainer = after(1, torch.full((10, 1, 128, 128), 40, dtype=torch.uint8), tiny(standardize=True))
+    assert trainer.is_finite()
+
+
+def test_instance_noise_has_its_deviation_at_the_start(plates: ImageSet) -> None:
+    trainer = Trainer(plates.images, tiny(instance_noise=0.3), CPU)
+    real = to_float(plates.images)
+    assert (trainer._as_seen(real) - real).std().item() == pytest.approx(0.3, rel=0.02)
+
+
+def test_instance_noise_has_fallen_by_half_half_way(plates: ImageSet) -> None:
+    trainer = Trainer(plates.images, tiny(instance_noise=0.3), CPU)
+    trainer.step = trainer.total_steps // 2
+    real = to_float(plates.images)
+    assert (trainer._as_seen(real) - real).std().item() == pytest.approx(0.15, rel=0.02)
+
+
+def test_instance_noise_is_gone_at_the_end(plates: ImageSet) -> None:
+    trainer = Trainer(plates.images, tiny(instance_noise=0.3), CPU)
+    trainer.step = trainer.total_steps
+    assert torch.equal(trainer._as_seen(to_float(plates.images)), to_float(plates.images))
+
+
+def test_flipped_training_images_are_the_photos_or_their_mirror_images(plates: ImageSet) -> None:
+    photos = to_float(plates.images)
+    known = {tuple(image.flatten().tolist()) for way in (photos, photos.flip(3)) for image in way}
+    batch = Trainer(plates.images, tiny(flip="horizontal"), CPU)._real_batch(0)
+    assert all(tuple(image.flatten().tolist()) in known for image in batch)

@@ -1,0 +1,138 @@
+"""A small generator whose images all differ, one finished run of it, and ways to start, watch and kill a run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs import manifest
+from tests.conftest import clean_environment, run
+
+SEED = 5
+VOLATILE = ("log.jsonl", "stats.json")
+"""Files of a run that may differ between equal runs: times, rates, the machine."""
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ONNX file of a small gray generator; tests must not change it."""
+    return _export(tmp_path_factory.mktemp("model") / "generator.onnx", channels=1, seed=0)
+
+
+@pytest.fixture(scope="session")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ONNX file of a small colour generator; tests must not change it."""
+    return _export(tmp_path_factory.mktemp("colour") / "generator.onnx", channels=3, seed=1)
+
+
+def _export(path: Path, channels: int, seed: int) -> Path:
+    import warnings
+
+    from export import export_onnx
+    from tests.export.conftest import lively
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_onnx(lively(channels=channels, seed=seed), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """A run left alone: 130 images in shards of 100; tests must not change it."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    succeeds(run(*batch(model, out, 130, "--shard-size", "100")))
+    return out
+
+
+def batch(model: Path, out: Path, count: int, *options: str) -> list[str]:
+    """The command that makes `count` images on the CPU, with the seed that all runs here share."""
+    command = ["gan-batch", "--model", model, "--out", out, "--count", count, "--seed", SEED, "--device", "cpu"]
+    return [*map(str, command), *options]
+
+
+def succeeds(result: subprocess.CompletedProcess[str]) -> None:
+    """Assert exit code 0 and nothing on stdout."""
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command and do not wait for it."""
+    return subprocess.Popen(
+        command, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until `path` exists or `process` has ended."""
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.001)
+
+
+def pause(process: subprocess.Popen[str]) -> None:
+    """Stop a process, and wait until all its threads stand still."""
+    process.send_signal(signal.SIGSTOP)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), "it was over before it could be stopped"
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Inode and modification time of every file of a run but its lock, by relative name."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def committed_stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """The `stamps` of the shards that have a manifest, and of these manifests."""
+    numbers = [path.stem for path in folder.glob("_manifests/[0-9]*.csv")]
+    owned = tuple(f"{number}/" for number in numbers) + tuple(f"_manifests/{number}.csv" for number in numbers)
+    return {name: stamp for name, stamp in stamps(folder).items() if name.startswith(owned)}
+
+
+def differing(one: Path, other: Path, without: Sequence[str] = VOLATILE) -> list[str]:
+    """Names of the files that only one of two runs has, or that differ between them, but for those in `without`."""
+    files = [
+        {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (one, other)
+    ]
+    names = files[0].keys() | files[1].keys()
+    return sorted(name for name in names - set(without) if files[0].get(name) != files[1].get(name))
+
+
+def temporaries(folder: Path) -> list[str]:
+    """Hidden files of a run, of which only the lock may stay."""
+    return [path.name for path in folder.rglob(".*") if path.name != ".lock"]
+
+
+def rows_of(folder: Path) -> list[manifest.Row]:
+    """The rows of a run's manifest."""
+    return manifest.from_csv((folder / "manifest.csv").read_bytes())
+
+
+def assert_whole_shards(folder: Path) -> None:
+    """Assert that every committed manifest names files that are there with the bytes it tells."""
+    for path in folder.glob("_manifests/[0-9]*.csv"):
+        for row in manifest.from_csv(path.read_bytes()):
+            assert hashlib.sha256((folder / row.file_name).read_bytes()).hexdigest() == row.sha256
+
+
+def decoded(content: bytes) -> NDArray[np.uint8]:
+    """The pixels of a PNG as `[H, W, C]`, by Pillow."""
+    pixels = np.asarray(Image.open(io.BytesIO(content)))
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,0 +1,397 @@
+"""A run on this machine: what it leaves, how it goes on, who is refused, and what a crash cannot break."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jobs import manifest, run_batch
+from models.console import CommandError, ExitCode
+from tests.conftest import clean_environment, fails_in_one_line, run
+from tests.jobs.conftest import (
+    SEED,
+    assert_whole_shards,
+    batch,
+    committed_stamps,
+    differing,
+    pause,
+    rows_of,
+    stamps,
+    start,
+    succeeds,
+    temporaries,
+    wait_for,
+)
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, for a test to change."""
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+# Hand-over 3
+
+
+def test_folder_holds_the_documented_files_and_no_others(finished: Path) -> None:
+    images = {f"{index // 100:05d}/{index:08d}.png" for index in range(130)}
+    others = {"run.json", "manifest.csv", "contact_sheet.png", "log.jsonl", "stats.json", ".lock"}
+    shards = {"_manifests/00000.csv", "_manifests/00001.csv"}
+    found = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
+    assert found == images | others | shards
+
+
+def test_manifest_has_the_documented_columns(finished: Path) -> None:
+    header = (finished / "manifest.csv").read_text().splitlines()[0]
+    assert header == "index,file_name,seed,sha256,width,height,mode,bytes"
+
+
+def test_manifest_has_one_row_an_image_in_index_order(finished: Path) -> None:
+    found = [(row.index, row.file_name) for row in rows_of(finished)]
+    assert found == [(index, f"{index // 100:05d}/{index:08d}.png") for index in range(130)]
+
+
+def test_every_row_describes_its_file(finished: Path) -> None:
+    for row in rows_of(finished):
+        content = (finished / row.file_name).read_bytes()
+        assert (row.sha256, row.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+        with Image.open(finished / row.file_name) as image:
+            image.verify()
+            assert (image.size, image.mode) == ((row.width, row.height), row.mode)
+        assert row.seed == SEED
+
+
+def test_shard_manifests_joined_are_the_manifest(finished: Path) -> None:
+    shards = [path.read_text().splitlines() for path in sorted(finished.glob("_manifests/*"))]
+    joined = shards[0][:1] + [row for shard in shards for row in shard[1:]]
+    assert (finished / "manifest.csv").read_text() == "\n".join(joined) + "\n"
+
+
+def test_run_json_is_the_fingerprint_and_the_state(finished: Path, model: Path) -> None:
+    state = json.loads((finished / "run.json").read_text())
+    assert (state["state"], state["count"]) == ("complete", 130)
+    assert state["fingerprint"]["seed"] == SEED
+    assert state["fingerprint"]["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def test_run_in_another_year_differs_in_log_and_stats_only(
+    finished: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1e9)
+    monkeypatch.setattr(time, "strftime", lambda *arguments: "2061-01-01")
+    run_batch(model, tmp_path / "run", 130, seed=SEED, shard_size=100, device="cpu")
+    assert differing(tmp_path / "run", finished) == []
+    assert differing(tmp_path / "run", finished, without=()) == ["log.jsonl", "stats.json"]
+
+
+# Again, more, less
+
+
+def test_complete_run_says_so_and_touches_nothing(copied: Path, model: Path) -> None:
+    before = stamps(copied)
+    result = run(*batch(model, copied, 130, "--shard-size", "100"))
+    succeeds(result)
+    assert f"{copied} is complete: 130 images" in result.stderr
+    assert stamps(copied) == before
+
+
+def test_smaller_count_is_already_done(copied: Path, model: Path) -> None:
+    before = stamps(copied)
+    result = run(*batch(model, copied, 30, "--shard-size", "100"))
+    succeeds(result)
+    assert "complete: 130 images" in result.stderr
+    assert stamps(copied) == before
+
+
+@pytest.fixture(scope="module")
+def extended(
+    finished: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, tuple[int, int]]]:
+    """A run of 130 images that was extended to 250, and its stamps before that."""
+    out = shutil.copytree(finished, tmp_path_factory.mktemp("extended") / "run")
+    before = stamps(out)
+    succeeds(run(*batch(model, out, 250, "--shard-size", "100")))
+    return out, before
+
+
+def test_larger_count_leaves_committed_images_untouched(extended: tuple[Path, dict[str, tuple[int, int]]]) -> None:
+    out, before = extended
+    old = {name for name in before if name.endswith(".png") and "/" in name} | {"_manifests/00000.csv"}
+    assert len(old) == 131  # the last 30 lie in a partial shard
+    assert {name: stamps(out)[name] for name in old} == {name: before[name] for name in old}
+
+
+def test_extended_run_equals_one_made_at_once(
+    extended: tuple[Path, dict[str, tuple[int, int]]], model: Path, tmp_path: Path
+) -> None:
+    succeeds(run(*batch(model, tmp_path / "run", 250, "--shard-size", "100")))
+    assert differing(extended[0], tmp_path / "run") == []
+
+
+def test_run_killed_before_its_manifest_is_finished_and_says_so(copied: Path, finished: Path, model: Path) -> None:
+    (copied / "manifest.csv").unlink()
+    (copied / "contact_sheet.png").unlink()
+    state = (copied / "run.json").read_text().replace('"complete"', '"running"')
+    (copied / "run.json").write_text(state)
+    result = run(*batch(model, copied, 130, "--shard-size", "100"))
+    succeeds(result)
+    assert "is complete: 130 images" in result.stderr
+    assert differing(copied, finished) == []
+
+
+@pytest.mark.parametrize("size", [0, 40, 5000, -1], ids=["empty", "in the header", "in a row", "last newline"])
+def test_shard_with_a_damaged_manifest_is_made_again(size: int, copied: Path, finished: Path, model: Path) -> None:
+    path = copied / "_manifests" / "00000.csv"
+    path.write_bytes(path.read_bytes()[:size])
+    succeeds(run(*batch(model, copied, 130, "--shard-size", "100")))
+    assert differing(copied, finished) == []
+
+
+# Refused
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [("seed was 5 and is 6", ["--seed", "6"]), ("shard_size was 100 and is 50", ["--shard-size", "50"])],
+)
+def test_other_run_in_the_folder_is_refused_by_field(field: str, options: list[str], copied: Path, model: Path) -> None:
+    before = stamps(copied)
+    fails_in_one_line(run(*batch(model, copied, 130, "--shard-size", "100", *options)), 78, str(copied), field)
+    assert stamps(copied) == before
+
+
+def test_other_model_in_the_folder_is_refused(copied: Path, colour_model: Path) -> None:
+    before = stamps(copied)
+    result = run(*batch(colour_model, copied, 130, "--shard-size", "100"))
+    fails_in_one_line(result, 78, str(copied), "model_sha256", "channels")
+    assert stamps(copied) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"state": "complete"}', b"\xff\xfe"])
+def test_damaged_run_json_is_refused(content: bytes, copied: Path, model: Path) -> None:
+    (copied / "run.json").write_bytes(content)
+    before = stamps(copied)
+    fails_in_one_line(run(*batch(model, copied, 130, "--shard-size", "100")), 65, str(copied / "run.json"))
+    assert stamps(copied) == before
+
+
+def test_folder_with_other_files_is_refused_and_left_as_it_is(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"sand")
+    fails_in_one_line(run(*batch(model, tmp_path / "holiday", 10)), 73, "holiday", "beach.jpg")
+    assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["beach.jpg"]
+    assert (tmp_path / "holiday" / "beach.jpg").read_bytes() == b"sand"
+
+
+def test_empty_folder_is_welcome(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    succeeds(run(*batch(model, tmp_path / "run", 2)))
+
+
+def test_python_caller_gets_the_error_with_its_code(copied: Path, model: Path) -> None:
+    with pytest.raises(CommandError) as error:
+        run_batch(model, copied, 130, seed=6, shard_size=100, device="cpu")
+    assert error.value.exit_code == ExitCode.OTHER_RUN
+
+
+# Signals, crashes, full disks
+
+COUNT, SHARD = 240, 20
+LONG_RUN = ("--shard-size", str(SHARD), "--batch-size", "5", "--workers", "2")
+"""Twelve commits in about a second."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `COUNT` images that was left alone."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    succeeds(run(*batch(model, out, COUNT, *LONG_RUN)))
+    return out
+
+
+@pytest.fixture
+def command(model: Path, tmp_path: Path) -> list[str]:
+    """The command of `undisturbed`, to the folder `run` of the test."""
+    return batch(model, tmp_path / "run", COUNT, *LONG_RUN)
+
+
+def moment(out: Path, share: float) -> Path:
+    """The file whose appearance tells that about `share` of the run is done."""
+    if share < 0.03:
+        return out
+    if share > 0.97:
+        return out / "_manifests" / f"{COUNT // SHARD - 1:05d}.csv"
+    index = int(share * COUNT)
+    return out / f"{index // SHARD:05d}" / f"{index:08d}.png"
+
+
+def kill_and_finish(command: list[str], out: Path, share: float, delay: float) -> int:
+    """SIGKILL a run at about `share` of its way, then run it again; returns how the first one ended."""
+    process = start(command)
+    wait_for(moment(out, share), process)
+    time.sleep(delay)
+    process.kill()
+    process.communicate()
+    before = committed_stamps(out)
+    succeeds(run(*command))
+    after = stamps(out)
+    assert {name: after[name] for name in before} == before, "a committed shard was touched"
+    assert temporaries(out) == []
+    return process.returncode
+
+
+def kill_at_random_moments(kills: int, command: list[str], out: Path, undisturbed: Path) -> None:
+    random = np.random.default_rng(kills)
+    ends = []
+    for number in range(kills):
+        share = (number + random.uniform()) / kills
+        ends.append(kill_and_finish(command, out, share, random.uniform(0, 0.01)))
+        assert differing(out, undisturbed) == [], f"killed at {share:.3f}"
+        shutil.rmtree(out)
+    assert ends.count(-signal.SIGKILL) > kills / 2, "most runs were over before they were killed"
+
+
+def test_killed_run_is_finished_by_the_same_command(command: list[str], undisturbed: Path, tmp_path: Path) -> None:
+    kill_at_random_moments(8, command, tmp_path / "run", undisturbed)
+
+
+@pytest.mark.long
+def test_run_killed_at_a_hundred_moments_is_finished_by_the_same_command(
+    command: list[str], undisturbed: Path, tmp_path: Path
+) -> None:
+    kill_at_random_moments(100, command, tmp_path / "run", undisturbed)
+
+
+def test_run_killed_again_and_again_is_finished_at_last(command: list[str], undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for shard in (2, 5, 8):
+        process = start(command)
+        wait_for(out / "_manifests" / f"{shard:05d}.csv", process)
+        process.kill()
+        process.communicate()
+    succeeds(run(*command))
+    assert differing(out, undisturbed) == []
+
+
+def test_extension_killed_midway_keeps_the_images_of_the_partial_shard(
+    model: Path, tmp_path: Path, undisturbed: Path
+) -> None:
+    out = tmp_path / "run"
+    succeeds(run(*batch(model, out, 30, *LONG_RUN)))
+    before = {name: stamp for name, stamp in stamps(out).items() if name.endswith(".png") and "/" in name}
+    process = start(batch(model, out, COUNT, *LONG_RUN))
+    wait_for(out / "00001" / "00000035.png", process)
+    process.kill()
+    process.communicate()
+    succeeds(run(*batch(model, out, COUNT, *LONG_RUN)))
+    assert {name: stamps(out)[name] for name in before} == before
+    assert differing(out, undisturbed) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
+    number: signal.Signals, code: int, command: list[str], undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start(command)
+    wait_for(out / "_manifests" / "00001.csv", process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate()
+    fails_in_one_line(subprocess.CompletedProcess(command, process.returncode, stdout, stderr), code, number.name)
+    done = manifest.committed(out / manifest.FOLDER)
+    assert 2 <= len(done) < COUNT // SHARD
+    assert all(stop == (shard + 1) * SHARD for shard, stop in done.items())
+    assert_whole_shards(out)
+    assert temporaries(out) == []
+    succeeds(run(*command))
+    assert differing(out, undisturbed) == []
+
+
+def test_second_start_is_refused_and_does_not_disturb_the_first(
+    command: list[str], undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    first = start(command)
+    wait_for(out / "_manifests" / "00000.csv", first)
+    pause(first)  # so that the second one meets it at work, however fast it is
+    before = stamps(out)
+    second = run(*command)
+    after = stamps(out)
+    first.send_signal(signal.SIGCONT)
+    _, stderr = first.communicate()
+    fails_in_one_line(second, 75, str(out))
+    assert after == before
+    assert first.returncode == 0, stderr
+    assert differing(out, undisturbed) == []
+
+
+def test_next_start_gets_the_lock_of_a_killed_run(command: list[str], tmp_path: Path) -> None:
+    first = start(command)
+    wait_for(tmp_path / "run" / "_manifests" / "00000.csv", first)
+    pause(first)
+    assert run(*command).returncode == 75
+    first.kill()
+    first.communicate()
+    succeeds(run(*command))
+
+
+@pytest.mark.parametrize("full", ["00001/00000123.png", "_manifests/.00001.csv.tmp", ".manifest.csv.tmp"])
+def test_full_disk_is_one_line_and_the_same_command_finishes_later(
+    full: str, model: Path, finished: Path, tmp_path: Path
+) -> None:
+    out, command = tmp_path / "run", batch(model, tmp_path / "run", 130, "--shard-size", "100")
+    succeeds(run(*batch(model, out, 100, "--shard-size", "100")))
+    (out / full).parent.mkdir(exist_ok=True)
+    (out / full).symlink_to("/dev/full")  # where every write fails as on a full disk
+    name = Path(full).name.removeprefix(".").removesuffix(".tmp")
+    fails_in_one_line(run(*command), 74, name, "No space left on device", "again")
+    (out / full).unlink()
+    succeeds(run(*command))
+    assert differing(out, finished) == []
+
+
+def test_file_size_limit_is_an_io_error_and_the_same_command_finishes_later(
+    model: Path, finished: Path, tmp_path: Path
+) -> None:
+    command = batch(model, tmp_path / "run", 130, "--shard-size", "100")
+    limited = subprocess.run(
+        command,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    fails_in_one_line(limited, 74, ".png")
+    succeeds(run(*command))
+    assert differing(tmp_path / "run", finished) == []
+
+
+# Memory
+
+
+def peak_memory(command: list[str]) -> int:
+    """Peak resident memory of a command, in KiB."""
+    process = start(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> None:
+    few = peak_memory(batch(model, tmp_path / "few", 2000, "--workers", "2"))
+    many = peak_memory(batch(model, tmp_path / "many", 20000, "--workers", "2"))
+    assert many <= 1.1 * few

@@ -1,0 +1,138 @@
+"""What a generator file says of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.info import SCHEMA_VERSION, GeneratorInfo, Golden, InfoError
+
+INFO = GeneratorInfo(
+    architecture="DCGAN",
+    z_dim=100,
+    channels=1,
+    height=128,
+    width=128,
+    weights_sha256="ab" * 32,
+    training={"options": {"lr": 0.0002, "d_lr": None}, "kimg": 90.0},
+    versions={"torch": "2.9"},
+    parity={"batch_sizes": [1, 2, 64], "atol": 1e-5},
+    golden={"seed": 3},
+)
+FIELDS = [field.name for field in dataclasses.fields(GeneratorInfo)]
+
+
+def outputs(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """What a generator of 32×32 colour images would give for 16 latents."""
+    random = np.random.default_rng(seed)
+    images = random.uniform(-1, 1, (16, 3, 32, 32)).astype(np.float32)
+    return images, np.rint((images + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def through_json(golden: Golden) -> Golden:
+    """`golden` as a file gives it back."""
+    return Golden.from_dict(json.loads(json.dumps(golden.to_dict())))
+
+
+def test_info_comes_back_from_metadata_as_it_went_in() -> None:
+    assert GeneratorInfo.from_metadata(INFO.to_metadata()) == INFO
+
+
+def test_metadata_are_text_to_text_as_onnx_stores_them() -> None:
+    assert all(isinstance(part, str) for pair in INFO.to_metadata().items() for part in pair)
+
+
+def test_every_metadata_key_carries_our_prefix() -> None:
+    assert all(key.startswith("gan.") for key in INFO.to_metadata())
+
+
+def test_metadata_of_others_are_left_alone() -> None:
+    others = {"author": "somebody", "z_dim": "not ours", "gan.from_a_later_version": "1"}
+    assert GeneratorInfo.from_metadata({**INFO.to_metadata(), **others}) == INFO
+
+
+def test_a_file_without_our_metadata_is_told_to_be_exported() -> None:
+    with pytest.raises(InfoError, match="gan-export onnx"):
+        GeneratorInfo.from_metadata({"author": "somebody"})
+
+
+def test_damaged_json_is_told_to_be_exported_again() -> None:
+    with pytest.raises(InfoError, match=r"damaged.*export"):
+        GeneratorInfo.from_metadata({**INFO.to_metadata(), "gan.training": '{"options": '})
+
+
+def test_another_schema_version_is_named_with_the_one_that_is_read() -> None:
+    later = {**INFO.to_metadata(), "gan.schema_version": str(SCHEMA_VERSION + 1)}
+    with pytest.raises(InfoError, match=f"version {SCHEMA_VERSION + 1}.*reads {SCHEMA_VERSION}"):
+        GeneratorInfo.from_metadata(later)
+
+
+@pytest.mark.parametrize("field", [name for name in FIELDS if name != "schema_version"])
+def test_a_missing_field_is_named_with_what_to_do(field: str) -> None:
+    metadata = INFO.to_metadata()
+    del metadata[f"gan.{field}"]
+    with pytest.raises(InfoError, match=f"{field}: export"):
+        GeneratorInfo.from_metadata(metadata)
+
+
+def test_golden_outputs_come_back_without_a_difference() -> None:
+    images, pixels = outputs()
+    assert through_json(Golden.of(7, 1e-4, images, pixels)).differences(images, pixels) == (0.0, 0)
+
+
+def test_golden_seed_and_tolerance_come_back() -> None:
+    golden = through_json(Golden.of(2**64 - 1, 1.5e-4, *outputs()))
+    assert (golden.seed, golden.atol) == (2**64 - 1, 1.5e-4)
+
+
+def test_differences_gives_the_largest_in_images() -> None:
+    images, pixels = outputs()
+    golden = through_json(Golden.of(0, 1e-4, images, pixels))
+    changed = images.copy()
+    changed[3, 1, 8, 16] += 0.25
+    changed[4, 1, 8, 16] -= 0.125
+    by_value, _ = golden.differences(changed, pixels)
+    assert by_value == pytest.approx(0.25, abs=1e-6)
+
+
+def test_differences_gives_the_largest_step_of_pixels_in_both_directions() -> None:
+    images, pixels = outputs()
+    pixels[0, 0, 0, 0], pixels[1, 1, 1, 1] = 10, 250
+    golden = through_json(Golden.of(0, 1e-4, images, pixels))
+    changed = pixels.copy()
+    changed[0, 0, 0, 0], changed[1, 1, 1, 1] = 13, 5
+    assert golden.differences(images, changed)[1] == 245
+
+
+def test_a_difference_from_nan_is_within_no_tolerance() -> None:
+    images, pixels = outputs()
+    golden = through_json(Golden.of(0, 1e-4, images, pixels))
+    by_value, _ = golden.differences(np.full_like(images, np.nan), pixels)
+    assert not by_value <= golden.atol
+
+
+def test_outputs_of_another_shape_are_refused() -> None:
+    images, pixels = outputs()
+    golden = Golden.of(0, 1e-4, images, pixels)
+    with pytest.raises(InfoError, match="shape"):
+        golden.differences(images[:, :1], pixels[..., :1])
+
+
+@pytest.mark.parametrize("part", ["seed", "atol", "images", "images_shape", "pixels", "pixels_shape"])
+def test_golden_images_that_lack_a_part_are_told_to_be_exported_again(part: str) -> None:
+    values = Golden.of(0, 1e-4, *outputs()).to_dict()
+    del values[part]
+    with pytest.raises(InfoError, match="export"):
+        Golden.from_dict(values)
+
+
+@pytest.mark.parametrize("part", ["images", "pixels"])
+def test_golden_images_cut_short_are_told_to_be_exported_again(part: str) -> None:
+    values = Golden.of(0, 1e-4, *outputs()).to_dict()
+    values[part] = values[part][: len(values[part]) // 2 // 4 * 4]
+    with pytest.raises(InfoError, match="export"):
+        Golden.from_dict(values)

@@ -1,0 +1,100 @@
+"""The rules between the packages: who may import whom, what needs no PyTorch, and help that comes at once."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.conftest import ROOT, clean_environment
+from tests.jobs.conftest import rows_of
+
+MAY_IMPORT = {
+    "models": {"models", "numpy", "click"},
+    "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib"},
+    "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
+    "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime"},
+}
+"""Packages beside the standard library."""
+NOT_ON_A_BATCH_MACHINE = ("torch", "torchvision", "onnx", "onnxscript", "gan", "export", "matplotlib")
+COMMANDS = {"gan-train": "gan.cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Top-level names of everything that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield path.parent.name if node.level else str(node.module).split(".")[0]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy_names":
+            yield from (module.split(".")[0] for module in ast.literal_eval(node.args[0]).values())
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_package_imports_only_what_its_place_allows(package: str) -> None:
+    found = {(path.name, name) for path in (ROOT / package).rglob("*.py") for name in imported(path)}
+    foreign = {(file, name) for file, name in found if name not in sys.stdlib_module_names}
+    assert foreign, "the scan found no imports at all"
+    assert {(file, name) for file, name in foreign if name not in MAY_IMPORT[package]} == set()
+
+
+@pytest.mark.parametrize("package", ["gan", "export", "jobs"])
+def test_every_public_name_can_be_imported_from_its_package(package: str) -> None:
+    module = importlib.import_module(package)
+    assert module.__all__
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def test_batch_runs_where_pytorch_and_onnx_are_not_installed(exported: Path, tmp_path: Path) -> None:
+    program = f"""
+import sys
+for name in {NOT_ON_A_BATCH_MACHINE}:
+    sys.modules[name] = None  # importing it raises ImportError
+from jobs.cli import main
+main()
+"""
+    options = ["--count", "30", "--shard-size", "20", "--model", str(exported), "--out", str(tmp_path / "run")]
+    result = subprocess.run(
+        [sys.executable, "-c", program, *options],
+        cwd=ROOT, env=clean_environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert len(rows_of(tmp_path / "run")) == 30
+
+
+@pytest.mark.parametrize("module", COMMANDS.values())
+def test_help_loads_no_heavy_package(module: str) -> None:
+    program = f"""
+import sys
+from click.testing import CliRunner
+from {module} import cli
+assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
+heavy = {{"torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy", "PIL", "matplotlib"}}
+print(sorted(heavy & set(sys.modules)))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+def commands_of(command: click.Command) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            yield from commands_of(inner)
+
+
+@pytest.mark.parametrize("program", COMMANDS)
+def test_every_command_and_option_has_help(program: str) -> None:
+    for command in commands_of(importlib.import_module(COMMANDS[program]).cli):
+        assert command.help, command.name
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        assert [option.name for option in options if not option.help] == []
