@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gan.config import RECIPES, TrainConfig
+from gan.config import CHOICES, RECIPES, TrainConfig
 from models import console
 from models.console import CommandError, ExitCode, log
 
@@ -49,7 +49,7 @@ _rate = click.FloatRange(min=0, min_open=True)
 @_value("--epochs", _positive, "How often each image is shown.")
 @_value("--total-kimg", _rate, "Thousands of images to show, instead of --epochs.")
 @_value("--batch-size", click.IntRange(min=2), "Images a step.")
-@_value("--loss", click.Choice(["bce", "relativistic"]), "Loss of both networks.")
+@_value("--loss", click.Choice(CHOICES["loss"]), "Loss of both networks.")
 @_value("--lr", _rate, "Adam's learning rate.")
 @_value("--d-lr", _rate, "The discriminator's own learning rate.")
 @_value("--lr-decay", _share, "Share of the run, at its end, over which the learning rates fall to 0.")
@@ -64,8 +64,8 @@ _rate = click.FloatRange(min=0, min_open=True)
 @_value("--r1-interval", _positive, "Steps between two penalties.")
 @_value("--standardize/--no-standardize", bool, "Show the discriminator images of mean 0 and std 1 (low contrast).")
 @_value("--augment/--no-augment", bool, "Brightness, contrast and translation on what the discriminator sees.")
-@_value("--flip", click.Choice(["none", "horizontal", "vertical", "both"]), "Mirror the training images.")
-@_value("--precision", click.Choice(["float32", "bfloat16"]), "bfloat16 is faster where the machine has it.")
+@_value("--flip", click.Choice(CHOICES["flip"]), "Mirror the training images.")
+@_value("--precision", click.Choice(CHOICES["precision"]), "bfloat16 is faster where the machine has it.")
 @_value("--seed", click.IntRange(0, 2**63 - 1), "Seed of everything random.")
 @console.debug_option
 def cli(

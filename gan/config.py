@@ -6,6 +6,13 @@ import dataclasses
 import math
 from typing import Any
 
+CHOICES = {
+    "loss": ("bce", "relativistic"),
+    "flip": ("none", "horizontal", "vertical", "both"),
+    "precision": ("float32", "bfloat16"),
+}
+"""What the options that are words may be."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -24,7 +31,7 @@ class TrainConfig:
     epochs: int = 250  # one epoch shows as many real images as there are
     total_kimg: float = 0.0  # thousands of real images to show; where not 0, instead of `epochs`
     batch_size: int = 64
-    loss: str = "bce"  # or "relativistic"
+    loss: str = "bce"
     lr: float = 0.0002  # of both networks
     d_lr: float | None = None  # of the discriminator, where it differs
     lr_decay: float = 0.0  # share of the run, at its end, over which the learning rates fall linearly to 0
@@ -40,13 +47,16 @@ class TrainConfig:
     r1_interval: int = 8  # steps between two penalties, each with that many times the weight
     standardize: bool = False  # D sees images with the training set's mean taken off, divided by its std
     augment: bool = False  # brightness, contrast, translation on what D sees
-    flip: str = "none"  # or "horizontal", "vertical", "both": mirror the real images
+    flip: str = "none"  # mirror the real images
 
-    precision: str = "float32"  # or "bfloat16" (autocast)
+    precision: str = "float32"  # "bfloat16" is autocast
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for numbers and combinations that cannot be meant."""
+        """Raise `ValueError` for values and combinations that cannot be meant."""
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(choices)}")
         if self.r1_gamma and self.d_batch_norm:
             raise ValueError("an R1 penalty needs a discriminator without batch norm: add --no-d-batch-norm")
         if self.label_smoothing and self.loss != "bce":

@@ -141,8 +141,8 @@ def _make_room(out: Path, overwrite: bool) -> None:
             f"{old[-1]} is there from an earlier run: add --resume to go on with it, --overwrite to begin anew, "
             "or name another --out",
         )
-    for path in [*old, *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:
-        path.unlink()
+    for path in [*old, out / "log.txt", *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def _open(path: Path, content: bytes, device: str) -> onnxruntime.InferenceSessi
         except Exception as error:
             reason = _first_line(error)
         if device == "cuda":
-            raise CommandError(ExitCode.NO_DEVICE, f"--device cuda: {reason}; use --device auto or cpu")
+            raise CommandError(ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; begin with --device cpu")
     try:
         session = _create(content, [PROVIDERS["cpu"]])
     except Exception as error:

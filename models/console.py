@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from types import FrameType, TracebackType
@@ -67,12 +68,10 @@ def write_probe(folder: str | os.PathLike[str]) -> None:
     Raises:
         CommandError: 73 or 74, with the system's reason.
     """
-    probe = os.path.join(folder, f".write-probe-{os.getpid()}")
     try:
         os.makedirs(folder, exist_ok=True)
-        with open(probe, "xb") as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"?")
-        os.unlink(probe)
     except OSError as error:
         raise writing_error(error) from None
 
