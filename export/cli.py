@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from pathlib import Path
@@ -61,7 +60,7 @@ def onnx_command(
         logging.getLogger(name).setLevel(logging.ERROR)
     from export.onnx_exporter import export_onnx
     from export.parity import ParityError
-    from gan.checkpoint import load_generator, weights_sha256
+    from gan.checkpoint import load_generator, read_training, weights_sha256
 
     generator = load_generator(model)
     out = out or model.with_name("generator.onnx")
@@ -75,18 +74,6 @@ def onnx_command(
         raise
     click.echo(report.table(), err=True)
     log.info("%s is ready (%.1f MB), then: gan-batch --model %s --count 1000", out, out.stat().st_size / 1e6, out)
-
-
-def read_training(model: Path, sha256: str) -> dict[str, Any]:
-    """What `training_options.json` beside the model says, where it is of these weights; else nothing."""
-    try:
-        options = json.loads(model.with_name("training_options.json").read_text())
-    except (OSError, ValueError):
-        options = None
-    if not isinstance(options, dict) or options.get("weights_sha256") != sha256:
-        log.info("no training_options.json of these weights beside %s: the file will not say how it was trained", model)
-        return {}
-    return options
 
 
 def main() -> None:

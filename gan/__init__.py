@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["RECIPES", "Discriminator", "Generator", "ImageSet", "TrainConfig", "load_images", "train"]
+__all__ = [
+    "RECIPES",
+    "Discriminator",
+    "Generator",
+    "ImageSet",
+    "TrainConfig",
+    "load_generator",
+    "load_images",
+    "read_training",
+    "train",
+]
 
 if TYPE_CHECKING:
+    from gan.checkpoint import load_generator, read_training
     from gan.config import RECIPES, TrainConfig
     from gan.dataset import ImageSet, load_images
     from gan.networks import Discriminator, Generator
@@ -23,6 +34,8 @@ else:
             "load_images": "gan.dataset",
             "Discriminator": "gan.networks",
             "Generator": "gan.networks",
+            "load_generator": "gan.checkpoint",
+            "read_training": "gan.checkpoint",
             "train": "gan.training",
         }
     )

@@ -29,7 +29,7 @@ def augment(images: Tensor, random: torch.Generator) -> Tensor:
         random: source of randomness on the same device.
 
     Returns:
-        float `[N, C, H, W]`, at most about ±0.45 beyond [-1, 1].
+        float `[N, C, H, W]`, at most ±0.7 beyond [-1, 1].
     """
 
     def chosen() -> Tensor:
@@ -46,11 +46,13 @@ def augment(images: Tensor, random: torch.Generator) -> Tensor:
 
 def _translate(images: Tensor, chosen: Tensor, random: torch.Generator) -> Tensor:
     n, channels, height, width = images.shape
-    reach = int(max(height, width) * MAX_TRANSLATION)
-    shift = torch.randint(-reach, reach + 1, (2, n, 1), generator=random, device=images.device) * chosen + reach
+    max_shift = int(max(height, width) * MAX_TRANSLATION)
+    shift = (
+        torch.randint(-max_shift, max_shift + 1, (2, n, 1), generator=random, device=images.device) * chosen + max_shift
+    )
     rows = shift[0] + torch.arange(height, device=images.device)
     columns = shift[1] + torch.arange(width, device=images.device)
-    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect")  # no dark frame to learn
+    padded = F.pad(images, (max_shift, max_shift, max_shift, max_shift), mode="reflect")  # no dark frame to learn
     wide = padded.shape[3]
     padded = padded.gather(2, rows[:, None, :, None].expand(n, channels, height, wide))
     return padded.gather(3, columns[:, None, None, :].expand(n, channels, height, width))

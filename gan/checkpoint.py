@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks import Generator
-from models.console import CommandError, ExitCode
+from models.console import CommandError, ExitCode, log
 
 SNAPSHOT_FORMAT = 1
 _SNAPSHOT_NAME = re.compile(r"network-snapshot-(\d{6,})\.pt")
@@ -22,19 +23,29 @@ _SNAPSHOT_NAME = re.compile(r"network-snapshot-(\d{6,})\.pt")
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, flush it to disk, then rename it: `path` is never half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors and plain values atomically as a PyTorch file."""
-    write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:  # given a path, PyTorch turns a full disk into a RuntimeError
+            torch.save(content, file)
+
+    write_atomically(path, write)
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
@@ -76,6 +87,18 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CommandError(ExitCode.BAD_DATA, f"{path} holds a {type(content).__name__}, not a state_dict")
     return content
+
+
+def read_training(model: Path, sha256: str) -> dict[str, Any]:
+    """What `training_options.json` beside a model says, where it is of weights with this `sha256`; else nothing."""
+    try:
+        options = json.loads(model.with_name("training_options.json").read_text())
+    except (OSError, ValueError):
+        options = None
+    if not isinstance(options, dict) or options.get("weights_sha256") != sha256:
+        log.info("no training_options.json of these weights beside %s: the file will not say how it was trained", model)
+        return {}
+    return options
 
 
 def load_generator(path: Path) -> Generator:

@@ -14,7 +14,7 @@ from models.console import CommandError, ExitCode, log
 
 DEFAULT_DATA = Path("datasets/anomaly_detection_dataset/good")
 F = TypeVar("F", bound=Callable[..., object])
-SMALL = 1000
+FEW_IMAGES = 1000
 """Images under which the plain recipe is known to collapse."""
 
 
@@ -102,7 +102,7 @@ def cli(
         raise CommandError(ExitCode.NO_DEVICE, "--device cuda: PyTorch finds no usable GPU; use --device auto or cpu")
     with console.Progress("checking", len(find_images(data)), "files") as progress:
         images = load_images(data, config.channels, IMAGE_SIZE, skip_bad_files, lambda: progress.update(1))
-    if recipe == "dcgan" and len(images.names) < SMALL:
+    if recipe == "dcgan" and len(images.names) < FEW_IMAGES:
         log.warning(
             "the plain recipe is known to collapse on few images and there are %d: consider --recipe small-data",
             len(images.names),

@@ -43,7 +43,7 @@ class TrainConfig:
     instance_noise: float = 0.0  # std at the start, falls linearly to 0 at the end; images are in [-1, 1]
     grad_clip: float = 0.0  # largest gradient norm of each network; 0: no clipping
     label_smoothing: float = 0.0  # the target of real images is 1 minus this ("bce" only)
-    r1_gamma: float = 0.0  # weight of the gradient penalty on real images; 0: none
+    r1_gamma: float = 0.0  # weight of the gradient penalty on real images as D sees them; 0: none
     r1_interval: int = 8  # steps between two penalties, each with that many times the weight
     standardize: bool = False  # D sees images with the training set's mean taken off, divided by its std
     augment: bool = False  # brightness, contrast, translation on what D sees

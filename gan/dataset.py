@@ -47,7 +47,11 @@ def find_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise CommandError(ExitCode.NO_INPUT, f"no folder {folder.absolute()}: name a folder of images")
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        raise CommandError(ExitCode.NO_INPUT, f"cannot look into {error.filename}: {error.strerror}")
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             Path(parent, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES

@@ -54,7 +54,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: latents of another shape.
         """
-        if z.ndim not in (2, 4) or z.shape[1:].numel() != self.z_dim:
+        if tuple(z.shape[1:]) not in ((self.z_dim,), (self.z_dim, 1, 1)):
             raise ValueError(f"expected latents [N, {self.z_dim}] or [N, {self.z_dim}, 1, 1], got {list(z.shape)}")
         images: Tensor = self.main(z.reshape(-1, self.z_dim, 1, 1))
         return images

@@ -34,13 +34,14 @@ class Trainer:
     def __init__(self, images: Tensor, config: TrainConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.images = images.to(device)
-        self.images_sha256 = hashlib.sha256(images.cpu().contiguous().numpy().tobytes()).hexdigest()
-        as_float = to_float(self.images)
+        self.images_sha256 = hashlib.sha256(images.cpu().contiguous().numpy().data).hexdigest()
         self.mean, self.std = (0.0, 1.0)
         if config.standardize:
+            as_float = to_float(self.images)
             self.mean, self.std = as_float.mean().item(), max(as_float.std().item(), 1 / 255)
-        self.random = torch.Generator(device).manual_seed(config.seed)
-        initial = torch.Generator().manual_seed(config.seed)
+        for_weights, for_steps = (int(s) for s in np.random.SeedSequence(config.seed).generate_state(2, np.uint64) >> 1)
+        initial = torch.Generator().manual_seed(for_weights)
+        self.random = torch.Generator(device).manual_seed(for_steps)
         self.g = Generator(config.z_dim, config.channels, config.g_width)
         self.d = Discriminator(config.channels, config.d_width, config.d_batch_norm, config.minibatch_stddev)
         for network in (self.g, self.d):
@@ -65,35 +66,39 @@ class Trainer:
         return self.step * self.images_per_step / 1000
 
     @property
-    def best_generator(self) -> Generator:
+    def generator(self) -> Generator:
         """The generator to use: the average where the recipe has one."""
         return self.g_ema if self.g_ema is not None else self.g
 
     def train_step(self) -> dict[str, Tensor]:
-        """One generator step after `d_steps` discriminator steps; returns scalars, still on the device."""
+        """One generator step after `d_steps` discriminator steps; returns scalars, still on the device.
+
+        `D(x)` and `D(G(z))` are mean probabilities. The relativistic loss fixes no zero for the logits, so there
+        they are relative to the mean logit of the other kind (Jolicoeur-Martineau 2018, section 4.3).
+        """
         self._set_learning_rates()
         for repeat in range(self.config.d_steps):
             real = self._real_batch(self.step * self.images_per_step + repeat * self.config.batch_size)
             with self._autocast():
                 z = torch.randn(self.config.batch_size, self.config.z_dim, generator=self.random, device=self.device)
                 fake = self.g(z).float()
-            d_loss, d_real, d_fake = self._d_step(real, fake.detach())
-        g_loss, d_fake_after = self._g_step(real, fake)
+            d_loss, p_real, p_fake = self._d_step(real, fake.detach())
+        g_loss, p_fake_after = self._g_step(real, fake)
         self.step += 1
         if self.g_ema is not None:
             ema.update(self.g_ema, self.g, ema.decay(self.images_per_step, self.kimg, self.config.ema_kimg))
         return {
             "Loss_D": d_loss,
             "Loss_G": g_loss,
-            "D(x)": d_real.sigmoid().mean(),
-            "D(G(z)) before": d_fake.sigmoid().mean(),
-            "D(G(z)) after": d_fake_after.sigmoid().mean(),
+            "D(x)": p_real,
+            "D(G(z)) before": p_fake,
+            "D(G(z)) after": p_fake_after,
         }
 
     def is_finite(self) -> bool:
-        """Whether all weights of both networks are finite."""
-        parameters = [*self.g.parameters(), *self.d.parameters()]
-        return bool(torch.stack([parameter.isfinite().all() for parameter in parameters]).all())
+        """Whether all weights and running statistics of both networks are finite."""
+        tensors = [*self.g.state_dict().values(), *self.d.state_dict().values()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on exactly: tensors and plain values."""
@@ -101,6 +106,7 @@ class Trainer:
             "snapshot_format": checkpoint.SNAPSHOT_FORMAT,
             "config": self.config.to_dict(),
             "step": self.step,
+            "total_steps": self.total_steps,
             "kimg": self.kimg,
             "g": self.g.state_dict(),
             "d": self.d.state_dict(),
@@ -108,6 +114,7 @@ class Trainer:
             "g_optimiser": self.g_optimiser.state_dict(),
             "d_optimiser": self.d_optimiser.state_dict(),
             "random": self.random.get_state(),
+            "device": self.device.type,
             "images_sha256": self.images_sha256,
         }
 
@@ -115,7 +122,7 @@ class Trainer:
         """Take over a `state`.
 
         Raises:
-            CommandError: 78 where it comes from other options or other images.
+            CommandError: 78 where it comes from other options, other images or another kind of device.
         """
         theirs, ours = state["config"], self.config.to_dict()
         changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
@@ -124,6 +131,12 @@ class Trainer:
             raise CommandError(ExitCode.OTHER_RUN, f"the run to resume had other options: {differences}")
         if state["images_sha256"] != self.images_sha256:
             raise CommandError(ExitCode.OTHER_RUN, "the run to resume had other images: they changed, or DATA differs")
+        if state["device"] != self.device.type:
+            raise CommandError(
+                ExitCode.OTHER_RUN,
+                f"the run to resume was on {state['device']}, and {self.device.type} has other random numbers: "
+                f"add --device {state['device']}",
+            )
         self.step = state["step"]
         self.g.load_state_dict(state["g"])
         self.d.load_state_dict(state["d"])
@@ -156,7 +169,7 @@ class Trainer:
             (penalty * (config.r1_gamma / 2 * config.r1_interval)).backward()  # type: ignore[no-untyped-call]
         self._clip(self.d)
         self.d_optimiser.step()
-        return loss.detach(), d_real.detach(), d_fake.detach()
+        return loss.detach(), self._probability(d_real, d_fake), self._probability(d_fake, d_real)
 
     def _g_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         self.g_optimiser.zero_grad(set_to_none=True)
@@ -168,12 +181,18 @@ class Trainer:
                 d_real = self.d(self._as_seen(real)).float()
             loss = losses.relativistic_loss(d_fake, d_real)
         else:
+            d_real = torch.zeros_like(d_fake)  # this loss does not look at the photos
             loss = losses.bce_g_loss(d_fake)
         loss.backward()  # type: ignore[no-untyped-call]
         self.d.requires_grad_(True)
         self._clip(self.g)
         self.g_optimiser.step()
-        return loss.detach(), d_fake.detach()
+        return loss.detach(), self._probability(d_fake, d_real)
+
+    @torch.no_grad()
+    def _probability(self, logits: Tensor, others: Tensor) -> Tensor:
+        zero = others.mean() if self.config.loss == "relativistic" else 0.0
+        return (logits - zero).sigmoid().mean()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")

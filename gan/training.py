@@ -38,7 +38,8 @@ def train(
         out: folder to write to; the files are described in README.md.
         config: the options.
         device: a torch device.
-        resume: go on from the newest snapshot in `out`, exactly.
+        resume: go on from the newest snapshot in `out`: exactly, with the same options on the same kind of device. A
+            longer run may follow; learning-rate decay and instance noise then follow the new length.
         overwrite: remove an earlier run in `out` first.
         stats_every: steps between two rows of statistics.
         sample_epochs: epochs between two sample grids, each with a snapshot.
@@ -60,6 +61,8 @@ def train(
         path, state = snapshot
         trainer.restore(state)
         log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
+        if trainer.total_steps != state["total_steps"] and (config.lr_decay or config.instance_noise):
+            log.warning("the length changed: from here on learning rate and instance noise follow the new one")
     z = torch.from_numpy(latents(config.seed, 0, monitor.GRID_IMAGES, config.z_dim)).to(device)
     steps_per_grid = max(1, round(sample_epochs * len(data.images) / trainer.images_per_step))
     watch = monitor.CollapseWatch(log.warning)
@@ -77,7 +80,8 @@ def train(
         )  # fmt: skip
         while trainer.step < trainer.total_steps and not stop:
             scalars = trainer.train_step()
-            if trainer.step % stats_every == 0 or trainer.step == trainer.total_steps:
+            last = trainer.step == trainer.total_steps
+            if last or trainer.step % stats_every == 0:
                 row = {name: round(value.item(), 6) for name, value in scalars.items()}
                 _stop_if_diverged(trainer, out)
                 stats.write({"step": trainer.step, "kimg": trainer.kimg, **row})
@@ -87,17 +91,14 @@ def train(
                     ", ".join(f"{name} {value:.3f}" for name, value in row.items()),
                 )  # fmt: skip
             progress.update(1)
-            if trainer.step % steps_per_grid == 0:
-                monitor.save_grid(
-                    monitor.sample(trainer.best_generator, z), out / "samples" / f"fakes{trainer.step:06d}.png"
-                )
+            if last or trainer.step % steps_per_grid == 0:
                 _save(trainer, data, out, keep_snapshots)
+                fakes = out / "samples" / f"fakes{trainer.step:06d}.png"
+                monitor.save_grid(monitor.sample(trainer.generator, z), fakes)
                 monitor.plot_losses(stats.rows, out / "losses.png")
-        _save(trainer, data, out, keep_snapshots)
-        if stop and trainer.step < trainer.total_steps:
+        if trainer.step < trainer.total_steps:
+            _save(trainer, data, out, keep_snapshots)
             raise stop.error(f"{checkpoint.snapshot_path(out, trainer.step)} is whole: add --resume to go on")
-        monitor.save_grid(monitor.sample(trainer.best_generator, z), out / "samples" / f"fakes{trainer.step:06d}.png")
-        monitor.plot_losses(stats.rows, out / "losses.png")
     return out / "generator_model.pth"
 
 
@@ -116,14 +117,14 @@ def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
     _stop_if_diverged(trainer, out)
     checkpoint.save(checkpoint.snapshot_path(out, trainer.step), trainer.state())
     checkpoint.save_weights(out / "discriminator_model.pth", trainer.d)
-    checkpoint.save_weights(out / "generator_model.pth", trainer.best_generator)
+    checkpoint.save_weights(out / "generator_model.pth", trainer.generator)
     options = {
         "options": trainer.config.to_dict(),
         "data": {"images": len(data.names), "sha256": trainer.images_sha256},
         "step": trainer.step,
         "kimg": trainer.kimg,
         "torch": torch.__version__,
-        "weights_sha256": checkpoint.weights_sha256(trainer.best_generator.state_dict()),
+        "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
     }
     text = json.dumps(options, indent=2) + "\n"
     checkpoint.write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
@@ -134,11 +135,12 @@ def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
 
 
 def _make_room(out: Path, overwrite: bool) -> None:
-    old = [*checkpoint.snapshots(out), *(p for p in (out / "generator_model.pth", out / "stats.jsonl") if p.exists())]
+    names = ("generator_model.pth", "discriminator_model.pth", "training_options.json", "stats.jsonl", "losses.png")
+    old = [*checkpoint.snapshots(out), *(out / name for name in names if (out / name).exists())]
     if old and not overwrite:
         raise CommandError(
             ExitCode.CANNOT_WRITE,
-            f"{old[-1]} is there from an earlier run: add --resume to go on with it, --overwrite to begin anew, "
+            f"{old[0]} is there from an earlier run: add --resume to go on with it, --overwrite to begin anew, "
             "or name another --out",
         )
     for path in [*old, out / "log.txt", *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:

@@ -15,7 +15,7 @@ import onnxruntime
 
 from jobs import manifest, png
 from jobs.session import PROVIDERS, GeneratorSession
-from jobs.shard import Shard, make_shards, plan
+from jobs.shard import image_name, make_shards, plan
 from jobs.sheet import contact_sheet
 from jobs.store import LocalStore
 from models.console import CommandError, ExitCode, Progress, Stop, log, writing_error
@@ -25,6 +25,7 @@ DEFAULT_SHARD_SIZE = 1000
 BATCH_SIZE = {"cpu": 50, "cuda": 250}
 """Both divide the default shard size, so no batch is smaller than the others."""
 SHEET_IMAGES = 64
+MANIFEST, SHEET = "manifest.csv", "contact_sheet.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +95,8 @@ def run_batch(
         state = _read_state(out)  # again: now nobody else can change it
         fingerprint = _fingerprint(session, seed, shard_size)
         _refuse_other_run(out, state, fingerprint)
-        run = _Run(store, session, fingerprint, count, seed, shard_size)
-        if run.is_complete(state):
+        run = _Run(store, session, state, fingerprint, count, seed, shard_size)
+        if run.is_complete:
             log.info("%s is complete: %d images", out, run.count)
             return RunResult(out, seed, run.count, 0, 0.0, session.provider)
         return run.finish(batch_size or BATCH_SIZE["cuda" if session.on_gpu else "cpu"], workers or available_cores())
@@ -110,6 +111,7 @@ class _Run:
         self,
         store: LocalStore,
         session: GeneratorSession,
+        state: dict[str, Any],
         fingerprint: dict[str, Any],
         count: int,
         seed: int,
@@ -118,20 +120,18 @@ class _Run:
         self.store, self.session, self.fingerprint = store, session, fingerprint
         self.seed = seed
         done = manifest.committed(store.root / manifest.FOLDER)
-        self.count = max([count, *done.values()])  # a smaller count than before takes nothing away
-        self.shards = list(plan(self.count, shard_size))
-        self.pending = [shard for shard in self.shards if done.get(shard.number, 0) < shard.stop]
-        self.missing = sum(shard.stop - max(shard.start, done.get(shard.number, 0)) for shard in self.pending)
-
-    def is_complete(self, state: dict[str, Any]) -> bool:
-        """Whether every shard is committed and the run's manifest holds them all."""
-        return not self.pending and state.get("state") == "complete" and state.get("count") == self.count
+        before = state.get("count", 0) if state.get("state") == "complete" else 0
+        self.count = max([count, before, *done.values()])  # a smaller count than before takes nothing away
+        self.missing = self.count - sum(stop - number * shard_size for number, stop in done.items())
+        self.pending = (shard for shard in plan(self.count, shard_size) if done.get(shard.number, 0) < shard.stop)
+        made_at_end = all((store.root / name).exists() for name in (MANIFEST, SHEET))
+        self.is_complete = self.missing == 0 and before == self.count and made_at_end
 
     def finish(self, batch_size: int, workers: int) -> RunResult:
         """Make what is missing, then the manifest, the contact sheet, and last the state `complete`."""
         store, session = self.store, self.session
         self._write_state("running")
-        store.make_folder(manifest.FOLDER, keep=store.names(manifest.FOLDER))
+        (store.root / manifest.FOLDER).mkdir(exist_ok=True)
         log.info(
             "%s: %d of %d images to make, seed %d, %s, %d workers, batches of %d",
             store.root, self.missing, self.count, self.seed, session.provider, workers, batch_size,
@@ -157,19 +157,16 @@ class _Run:
             except CommandError as error:
                 self._log("stopped", reason=str(error))
                 raise
-        store.commit("manifest.csv", manifest.assemble(store.root, len(self.shards)))
-        store.commit("contact_sheet.png", contact_sheet(store.root, self._sheet_names()))
-        self._write_state("complete")
+        size = self.fingerprint["shard_size"]
+        store.commit(MANIFEST, manifest.assemble(store.root, -(-self.count // size)))
+        shown = min(SHEET_IMAGES, self.count)
+        indices = [place * self.count // shown for place in range(shown)]
+        store.commit(SHEET, contact_sheet(store.root, [image_name(index, index // size) for index in indices]))
         seconds = time.monotonic() - start
         self._write_stats(seconds, workers, batch_size)
         self._log("complete", seconds=round(seconds, 3))
+        self._write_state("complete")
         return RunResult(store.root, self.seed, self.count, self.missing, seconds, session.provider)
-
-    def _sheet_names(self) -> list[str]:
-        shown = min(SHEET_IMAGES, self.count)
-        size = self.fingerprint["shard_size"]
-        indices = [place * self.count // shown for place in range(shown)]
-        return [Shard(index // size, 0, 0).file_name(index) for index in indices]
 
     def _write_state(self, state: str) -> None:
         content = {"state": state, "count": self.count, "fingerprint": self.fingerprint}

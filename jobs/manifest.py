@@ -57,9 +57,16 @@ def committed(folder: Path) -> dict[int, int]:
 
 
 def from_csv(content: bytes) -> list[Row]:
-    """The inverse of `to_csv`."""
+    """The inverse of `to_csv`.
+
+    Raises:
+        ValueError: this is no whole manifest.
+    """
+    header, *lines = content.decode().split("\n")
+    if header != HEADER or lines.pop() != "":
+        raise ValueError("no manifest, or one that was cut off")
     rows = []
-    for line in content.decode().splitlines()[1:]:
+    for line in lines:
         index, file_name, seed, sha256, width, height, mode, size = line.split(",")
         rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
     return rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +120,8 @@ def _create(content: bytes, providers: list[str | tuple[str, dict[str, str]]]) -
     options.log_severity_level = 4  # what goes wrong is raised, or asked of the session afterwards
     if providers[0] != PROVIDERS["cpu"] and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.set_default_logger_severity(4)
-        onnxruntime.preload_dlls()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints where it finds no CUDA libraries
+            onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
 
 

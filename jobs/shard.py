@@ -28,9 +28,10 @@ class Shard:
         """The folder's name, relative to the run's folder."""
         return f"{self.number:05d}"
 
-    def file_name(self, index: int) -> str:
-        """Where image `index` lies, relative to the run's folder."""
-        return f"{self.folder}/{index:08d}.png"
+
+def image_name(index: int, shard: int) -> str:
+    """Where image `index` of shard number `shard` lies, relative to the run's folder."""
+    return f"{shard:05d}/{index:08d}.png"
 
 
 def plan(count: int, shard_size: int) -> Iterator[Shard]:
@@ -69,7 +70,7 @@ def make_shards(
 
     def batches() -> Iterator[tuple[Shard, int, int]]:
         for shard in shards:
-            names = {shard.file_name(index).rsplit("/", 1)[1] for index in range(shard.start, shard.stop)}
+            names = {image_name(index, shard.number).rsplit("/", 1)[1] for index in range(shard.start, shard.stop)}
             store.make_folder(shard.folder, keep=names)
             for start in range(shard.start + len(_rows_so_far(shard, store)), shard.stop, batch_size):
                 yield shard, start, min(start + batch_size, shard.stop)
@@ -83,12 +84,12 @@ def make_shards(
         if not rows:
             rows.extend(_rows_so_far(shard, store))
         rows.extend(batch)
+        finished = len(rows) == shard.stop - shard.start
+        if finished:
+            store.commit(manifest.shard_name(shard.number), manifest.to_csv(rows))
+            rows.clear()
         on_batch(len(batch))
-        if len(rows) < shard.stop - shard.start:
-            return None
-        store.commit(manifest.shard_name(shard.number), manifest.to_csv(rows))
-        rows.clear()
-        return shard
+        return shard if finished else None
 
     try:
         for shard, start, stop in batches():
@@ -105,7 +106,12 @@ def make_shards(
 
 def _rows_so_far(shard: Shard, store: LocalStore) -> list[Row]:
     content = store.read(manifest.shard_name(shard.number))
-    return manifest.from_csv(content) if content and content.endswith(b"\n") else []  # cut off: as if not there
+    try:
+        rows = manifest.from_csv(content or b"")
+    except ValueError:
+        return []  # damaged: as if it were not there
+    whole = [row.index for row in rows] == list(range(shard.start, shard.start + len(rows)))
+    return rows if whole and len(rows) <= shard.stop - shard.start else []
 
 
 def _make_batch(
@@ -116,7 +122,7 @@ def _make_batch(
     mode = "L" if channels == 1 else "RGB"
     rows = []
     for index, content in zip(range(start, stop), png.encode(pixels), strict=True):
-        name = shard.file_name(index)
+        name = image_name(index, shard.number)
         store.write(name, content)
         rows.append(Row(index, name, seed, hashlib.sha256(content).hexdigest(), width, height, mode, len(content)))
     return rows

@@ -227,17 +227,15 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     """
     set_up_logging()
     options: dict[str, bool] = {"debug": False}
-    code: int = 0
+    code = 0
     try:
-        command.main(
+        code = command.main(
             args=None if arguments is None else list(arguments),
             prog_name=program,
             standalone_mode=False,
             obj=options,
             auto_envvar_prefix=program.upper().replace("-", "_"),
         )
-    except click.exceptions.Exit as error:
-        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = _fail(program, ExitCode.INTERRUPTED, "stopped by SIGINT", options)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -253,7 +251,7 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     except Exception as error:  # the last net: what lands here is a bug, and one line says so
         message = f"bug: {type(error).__name__}: {error}; run again with --debug and report what it prints"
         code = _fail(program, ExitCode.BUG, message, options)
-    sys.exit(code)
+    sys.exit(code or 0)
 
 
 def _fail(program: str, code: ExitCode, message: str, options: dict[str, bool]) -> int:

@@ -166,17 +166,17 @@ def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
     images = torch.full((16, 1, 128, 128), brightness, dtype=torch.uint8)
     z = torch.randn((16, 8), generator=torch.Generator().manual_seed(0))
     trainer = Trainer(images, tiny(recipe, lr=0.005, epochs=100), CPU)
-    assert abs(sample(trainer.best_generator, z).mean().item()) < 0.01
+    assert abs(sample(trainer.generator, z).mean().item()) < 0.01
     for _ in range(steps):
         trainer.train_step()
-    assert direction * sample(trainer.best_generator, z).mean().item() > far
+    assert direction * sample(trainer.generator, z).mean().item() > far
 
 
 def test_colour_images_are_learned_with_three_channels() -> None:
     images = torch.zeros((16, 3, 128, 128), dtype=torch.uint8)
     images[:, 0] = 255
     trainer = after(40, images, tiny("small-data", channels=3, lr=0.005, epochs=100))
-    red, green, blue = sample(trainer.best_generator, torch.zeros(4, 8)).mean(dim=(0, 2, 3)).tolist()
+    red, green, blue = sample(trainer.generator, torch.zeros(4, 8)).mean(dim=(0, 2, 3)).tolist()
     assert red > 0 > max(green, blue)
 
 
@@ -233,7 +233,7 @@ def test_an_option_changes_what_a_few_steps_teach(plates: ImageSet, option: str)
 def test_an_average_changes_what_is_saved_and_not_what_is_trained(plates: ImageSet) -> None:
     plain, averaged = after(3, plates.images, tiny()), after(3, plates.images, tiny(ema_kimg=1.0))
     assert same(dict(averaged.g.state_dict()), dict(plain.g.state_dict()))
-    assert not same(dict(averaged.best_generator.state_dict()), dict(plain.best_generator.state_dict()))
+    assert not same(dict(averaged.generator.state_dict()), dict(plain.generator.state_dict()))
 
 
 def test_clipping_bounds_the_gradient_of_each_network(plates: ImageSet) -> None:
