@@ -26,8 +26,8 @@ class BatchSizes(click.ParamType[tuple[int, ...]]):
             sizes = tuple(int(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is not a list of numbers such as 1,2,3,64", parameter, context)
-        if min(sizes) < 1:
-            self.fail(f"{value!r}: batch sizes are at least 1", parameter, context)
+        if min(sizes) < 1 or max(sizes) > 4096:
+            self.fail(f"{value!r}: batch sizes are from 1 to 4096", parameter, context)
         return sizes
 
 
@@ -37,13 +37,17 @@ def cli() -> None:
 
 
 @cli.command("onnx")
-@click.argument("model", type=click.Path(path_type=Path), default=Path("models/generator_model.pth"))
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: generator.onnx beside MODEL]")
+@click.argument("model", type=click.Path(path_type=Path, readable=False), default=Path("models/generator_model.pth"))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File to write.  [default: generator.onnx beside MODEL]",
+)
 @click.option("--opset", type=click.IntRange(18, 24), default=18, help="ONNX operator set.")
 @click.option("--batch-check", type=BatchSizes(), default="1,2,3,64", help="Batch sizes to compare at.")
 @click.option(
     "--atol",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, 1, max_open=True),
     help="Tolerance on images.  [default: ten times the error of PyTorch's own float32]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
@@ -64,6 +68,8 @@ def onnx_command(
 
     generator = load_generator(model)
     out = out or model.with_name("generator.onnx")
+    if out.exists() and out.samefile(model):
+        raise click.UsageError("--out is MODEL itself")
     training = read_training(model, weights_sha256(generator.state_dict()))
     try:
         report = export_onnx(

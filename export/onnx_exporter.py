@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from export.parity import CPU, ParityError, ParityReport, check_parity, default_atol, open_session, working_providers
-from gan.checkpoint import weights_sha256, write_atomically
+from gan.checkpoint import weights_sha256
 from gan.networks import IMAGE_SIZE, Generator
 from gan.pixels import to_pixels
 from models.console import CommandError, ExitCode, writing_error
+from models.files import write_atomically
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
 from models.latents import latents
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,10 @@ from torch import Tensor, nn
 
 from gan.networks import Generator
 from models.console import CommandError, ExitCode, log
+from models.files import write_atomically
 
 SNAPSHOT_FORMAT = 1
 _SNAPSHOT_NAME = re.compile(r"network-snapshot-(\d{6,})\.pt")
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, flush it to disk, then rename it: `path` is never half a file."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
@@ -91,10 +75,9 @@ def load(path: Path) -> dict[str, Any]:
 
 def read_training(model: Path, sha256: str) -> dict[str, Any]:
     """What `training_options.json` beside a model says, where it is of weights with this `sha256`; else nothing."""
-    try:
+    options: Any = None
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         options = json.loads(model.with_name("training_options.json").read_text())
-    except (OSError, ValueError):
-        options = None
     if not isinstance(options, dict) or options.get("weights_sha256") != sha256:
         log.info("no training_options.json of these weights beside %s: the file will not say how it was trained", model)
         return {}

@@ -30,8 +30,13 @@ _rate = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
-@click.argument("data", type=click.Path(path_type=Path), default=DEFAULT_DATA, envvar="GAN_TRAIN_DATA")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), help="Folder for everything it writes.")
+@click.argument("data", type=click.Path(path_type=Path, readable=False), default=DEFAULT_DATA, envvar="GAN_TRAIN_DATA")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("models"),
+    help="Folder for everything it writes.",
+)
 @click.option("--recipe", type=click.Choice(list(RECIPES)), default="dcgan", help="Where unset options come from.")
 @click.option("--resume", is_flag=True, help="Go on from the newest snapshot in --out, exactly.")
 @click.option("--overwrite", is_flag=True, help="Remove an earlier run in --out first.")
@@ -48,7 +53,7 @@ _rate = click.FloatRange(min=0, min_open=True)
 @_value("--minibatch-stddev/--no-minibatch-stddev", bool, "Show the discriminator how alike a batch is.")
 @_value("--epochs", _positive, "How often each image is shown.")
 @_value("--total-kimg", _rate, "Thousands of images to show, instead of --epochs.")
-@_value("--batch-size", click.IntRange(min=2), "Images a step.")
+@_value("--batch-size", click.IntRange(2, 65_536), "Images a step.")
 @_value("--loss", click.Choice(CHOICES["loss"]), "Loss of both networks.")
 @_value("--lr", _rate, "Adam's learning rate.")
 @_value("--d-lr", _rate, "The discriminator's own learning rate.")
@@ -90,6 +95,8 @@ def cli(
     config = resolve(recipe, values)
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
+    if out.resolve().is_relative_to(data.resolve()):
+        raise click.UsageError(f"--out {out} lies in the folder of photos: its samples would be taken for photos")
     import torch
 
     from gan.dataset import find_images, load_images

@@ -91,7 +91,7 @@ def load_images(
             loaded.append(torch.from_numpy(pixels).permute(2, 0, 1))
             names.append(name)
         except ValueError as error:
-            bad.append(f"{name}: {error}")
+            bad.append(f"{name if name.isprintable() else repr(name)}: {error}")
         on_file()
     if bad:
         log.warning("%d of %d files cannot be used:\n  %s", len(bad), len(bad) + len(names), "\n  ".join(bad))

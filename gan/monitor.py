@@ -12,10 +12,14 @@ import torch
 from torch import Tensor
 from torchvision.utils import save_image
 
-from gan.checkpoint import write_atomically
 from models.console import log
+from models.files import write_atomically
 
 GRID_IMAGES = 64
+LOSSES = ("Loss_D", "Loss_G")
+SCORES = ("D(x)", "D(G(z)) before", "D(G(z)) after")
+COLUMNS = ("step", "kimg", *LOSSES, *SCORES)
+"""Of `stats.jsonl`."""
 
 
 def save_grid(images: Tensor, path: Path) -> None:
@@ -72,14 +76,17 @@ class StatsWriter:
 
 
 def read_stats(path: Path) -> list[dict[str, float]]:
-    """The rows of a `stats.jsonl`; a last line that was cut off is left out."""
-    rows = []
+    """The rows of a `stats.jsonl` up to the first damaged one; the last line may have been cut off."""
+    rows: list[dict[str, float]] = []
     if path.exists():
-        for line in path.read_text().splitlines():
+        for line in path.read_bytes().splitlines():
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except ValueError:
                 break
+            if not isinstance(row, dict) or not all(isinstance(row.get(name), int | float) for name in COLUMNS):
+                break
+            rows.append(row)
     return rows
 
 
@@ -92,7 +99,7 @@ def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
     figure = Figure(figsize=(10, 6))
     panels: Any = figure.subplots(2, 1, sharex=True)
     kimg = [row["kimg"] for row in rows]
-    for panel, names in zip(panels, (("Loss_D", "Loss_G"), ("D(x)", "D(G(z)) before", "D(G(z)) after")), strict=True):
+    for panel, names in zip(panels, (LOSSES, SCORES), strict=True):
         for name in names:
             panel.plot(kimg, [row[name] for row in rows], label=name, linewidth=1)
         panel.legend()

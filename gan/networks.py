@@ -72,6 +72,8 @@ class Generator(nn.Module):
             raise ValueError(
                 f"not a 128×128 DCGAN generator: expected main.0.weight to main.{3 * _STAGES}.weight, found {names}"
             )
+        if last.shape[1] not in (1, 3) or 0 in first.shape or not all(t.dtype.is_floating_point for t in (first, last)):
+            raise ValueError(f"not a generator of gray or colour images: {list(first.shape)} to {list(last.shape)}")
         generator = cls(z_dim=first.shape[0], channels=last.shape[1], width=last.shape[0])
         try:
             generator.load_state_dict(dict(state))

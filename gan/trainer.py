@@ -131,11 +131,11 @@ class Trainer:
             raise CommandError(ExitCode.OTHER_RUN, f"the run to resume had other options: {differences}")
         if state["images_sha256"] != self.images_sha256:
             raise CommandError(ExitCode.OTHER_RUN, "the run to resume had other images: they changed, or DATA differs")
-        if state["device"] != self.device.type:
+        if state.get("device") != self.device.type:
             raise CommandError(
                 ExitCode.OTHER_RUN,
-                f"the run to resume was on {state['device']}, and {self.device.type} has other random numbers: "
-                f"add --device {state['device']}",
+                f"the run to resume was on {state.get('device')}, and {self.device.type} has other random numbers: "
+                f"add --device {state.get('device')}",
             )
         self.step = state["step"]
         self.g.load_state_dict(state["g"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from gan.dataset import ImageSet
 from gan.pixels import to_float
 from gan.trainer import Trainer
 from models.console import CommandError, ExitCode, Progress, Stop, log, write_probe
+from models.files import lock_folder, write_atomically
 from models.latents import latents
 
 
@@ -52,14 +54,37 @@ def train(
         CommandError: 73/74 `out` cannot be written; 73 it holds another run; 78 resumed with other options
             or images; 70 diverged; 130/143 stopped by a signal, with a snapshot to resume from.
     """
-    snapshot = checkpoint.newest_snapshot(out) if resume else None
+    if resume:
+        checkpoint.newest_snapshot(out)  # before a folder is made for nothing
     write_probe(out)
-    if snapshot is None:
+    with contextlib.closing(os.fdopen(lock_folder(out, "gan-train"))):
+        return _train(data, out, config, device, resume, overwrite, stats_every, sample_epochs, keep_snapshots)
+
+
+def _train(
+    data: ImageSet,
+    out: Path,
+    config: TrainConfig,
+    device: str,
+    resume: bool,
+    overwrite: bool,
+    stats_every: int,
+    sample_epochs: int,
+    keep_snapshots: int,
+) -> Path:
+    try:
+        trainer = Trainer(data.images, config, torch.device(device))
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:150]
+        raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {reason}") from None
+    if not resume:
         _make_room(out, overwrite)
-    trainer = Trainer(data.images, config, torch.device(device))
-    if snapshot is not None:
-        path, state = snapshot
-        trainer.restore(state)
+    else:
+        path, state = checkpoint.newest_snapshot(out)
+        try:
+            trainer.restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError):
+            raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or of another version: delete it") from None
         log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
         if trainer.total_steps != state["total_steps"] and (config.lr_decay or config.instance_noise):
             log.warning("the length changed: from here on learning rate and instance noise follow the new one")
@@ -127,7 +152,7 @@ def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
         "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
     }
     text = json.dumps(options, indent=2) + "\n"
-    checkpoint.write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
+    write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
     snapshots = checkpoint.snapshots(out)
     made = snapshots.index(checkpoint.snapshot_path(out, trainer.step)) + 1  # later ones could not be read
     for old in snapshots[: max(0, made - max(1, keep))]:
@@ -135,7 +160,7 @@ def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
 
 
 def _make_room(out: Path, overwrite: bool) -> None:
-    names = ("generator_model.pth", "discriminator_model.pth", "training_options.json", "stats.jsonl", "losses.png")
+    names = ("generator_model.pth", "discriminator_model.pth")
     old = [*checkpoint.snapshots(out), *(out / name for name in names if (out / name).exists())]
     if old and not overwrite:
         raise CommandError(
@@ -143,11 +168,12 @@ def _make_room(out: Path, overwrite: bool) -> None:
             f"{old[0]} is there from an earlier run: add --resume to go on with it, --overwrite to begin anew, "
             "or name another --out",
         )
-    for path in [*old, out / "log.txt", *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:
+    others = [out / name for name in ("training_options.json", "stats.jsonl", "losses.png", "log.txt")]
+    for path in [*old, *others, *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -19,7 +19,7 @@ EXPORTED = Path("models/generator.onnx")
 @click.option("--out", default="synthetic/{date}", help="Folder of the run; {date} becomes today's date.")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="File of gan-export.  [default: models/generator.onnx, else the bundled generator]",
 )
 @click.option(
@@ -28,7 +28,7 @@ EXPORTED = Path("models/generator.onnx")
     help="Of the latents.  [default: that of the run in --out, else today's date, such as 20261122]",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images a batch.  [default: 50 on CPU, 250 on CUDA]")
-@click.option("--shard-size", type=click.IntRange(min=1), default=1000, help="Images a folder.")
+@click.option("--shard-size", type=click.IntRange(1, 100_000), default=1000, help="Images a folder.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads.  [default: one a core]")
 @click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the model runs.")
 @console.debug_option

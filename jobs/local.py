@@ -119,7 +119,7 @@ class _Run:
     ) -> None:
         self.store, self.session, self.fingerprint = store, session, fingerprint
         self.seed = seed
-        done = manifest.committed(store.root / manifest.FOLDER)
+        done = manifest.committed(store.root / manifest.FOLDER, shard_size)
         before = state.get("count", 0) if state.get("state") == "complete" else 0
         self.count = max([count, before, *done.values()])  # a smaller count than before takes nothing away
         self.missing = self.count - sum(stop - number * shard_size for number, stop in done.items())

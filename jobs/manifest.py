@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from models.console import CommandError, ExitCode
+
 FOLDER = "_manifests"
 
 
@@ -37,8 +39,10 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     return "".join(f"{line}\n" for line in [HEADER, *(",".join(map(str, vars(row).values())) for row in rows)]).encode()
 
 
-def committed(folder: Path) -> dict[int, int]:
+def committed(folder: Path, shard_size: int) -> dict[int, int]:
     """Shard numbers in a run's `_manifests` folder, each with the index after its last image.
+
+    A manifest whose last line names no image of its shard does not count.
 
     One listing, and the last line of each manifest: the cost grows with the shards, not with the images.
     """
@@ -51,7 +55,7 @@ def committed(folder: Path) -> dict[int, int]:
         stem, suffix = os.path.splitext(entry.name)
         if suffix == ".csv" and stem.isdecimal():
             index = _last_line(entry.path).split(b",", 1)[0]
-            if index.isdigit():
+            if index.isdigit() and int(index) // shard_size == int(stem):
                 done[int(stem)] = int(index) + 1
     return done
 
@@ -73,10 +77,21 @@ def from_csv(content: bytes) -> list[Row]:
 
 
 def assemble(folder: Path, shards: int) -> Iterator[bytes]:
-    """The run's manifest in parts: a header, then the rows of the first `shards` manifests in order."""
+    """The run's manifest in parts: a header, then the rows of the first `shards` manifests in order.
+
+    Raises:
+        CommandError: 65 where a manifest is damaged.
+    """
     yield f"{HEADER}\n".encode()
+    index = 0
     for shard in range(shards):
-        yield (folder / shard_name(shard)).read_bytes().split(b"\n", 1)[1]
+        path = folder / shard_name(shard)
+        rows = path.read_bytes().split(b"\n", 1)[1]
+        for line in rows.splitlines():
+            if not line.startswith(b"%d," % index) or line.count(b",") != HEADER.count(","):
+                raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged: delete it and run again to make its images")
+            index += 1
+        yield rows
 
 
 def _last_line(path: str) -> bytes:

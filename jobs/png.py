@@ -1,8 +1,7 @@
 """A PNG encoder for textures: row filter "up", then deflate with Huffman coding only.
 
-Grain has no repetitions worth searching for, so a match search costs time and saves nothing. On 128×128 gray steel
-this is about five times as fast as Pillow at level 1, with smaller files (BENCHMARKS.md). Format: W3C PNG
-Specification (Third Edition), sections 5 and 9.
+Grain has no repetitions worth searching for, so a match search costs time and saves nothing (BENCHMARKS.md). Format:
+W3C PNG Specification (Third Edition), sections 5 and 9.
 """
 
 from __future__ import annotations

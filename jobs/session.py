@@ -41,6 +41,8 @@ class GeneratorSession:
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         try:
+            if path.exists() and not path.is_file():
+                raise CommandError(ExitCode.NO_INPUT, f"the model {path.absolute()} is no file")
             content = path.read_bytes()
         except OSError as error:
             raise CommandError(
@@ -74,7 +76,10 @@ class GeneratorSession:
         count = len(z)
         if self.on_gpu and count < batch_size:
             z = np.concatenate([z, np.zeros((batch_size - count, z.shape[1]), np.float32)])
-        (pixels,) = self._session.run(["pixels"], {"z": z})
+        try:
+            (pixels,) = self._session.run(["pixels"], {"z": z})
+        except Exception as error:  # onnxruntime's exceptions have no common base of their own
+            raise CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {_first_line(error)}") from None
         images: NDArray[np.uint8] = pixels[:count]
         return images
 

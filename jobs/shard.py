@@ -70,8 +70,7 @@ def make_shards(
 
     def batches() -> Iterator[tuple[Shard, int, int]]:
         for shard in shards:
-            names = {image_name(index, shard.number).rsplit("/", 1)[1] for index in range(shard.start, shard.stop)}
-            store.make_folder(shard.folder, keep=names)
+            store.make_folder(shard.folder, shard.start, shard.stop)
             for start in range(shard.start + len(_rows_so_far(shard, store)), shard.stop, batch_size):
                 yield shard, start, min(start + batch_size, shard.stop)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from models.console import CommandError, ExitCode
+from models.files import lock_folder, sync_folder
 
+_IMAGE = re.compile(r"\d{8,}\.png")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -38,11 +40,7 @@ class LocalStore:
         Raises:
             CommandError: 75 where another process holds it.
         """
-        self._lock_fd = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CommandError(ExitCode.LOCKED, f"another gan-batch is writing to {self.root}") from None
+        self._lock_fd = lock_folder(self.root, "gan-batch")
 
     def names(self, folder: str = ".") -> list[str]:
         """What lies directly in `folder`; nothing where it does not exist."""
@@ -58,18 +56,24 @@ class LocalStore:
         except FileNotFoundError:
             return None
 
-    def make_folder(self, folder: str, keep: Iterable[str]) -> None:
-        """Make `folder`; where it is there, remove files from it whose names are not in `keep`."""
+    def make_folder(self, folder: str, start: int, stop: int) -> None:
+        """Make a shard's folder; where it is there, remove images from it that are not `start` to `stop - 1`.
+
+        Only files named as our images are are removed: what else lies there is the user's.
+        """
         path = self.root / folder
+        if path.is_symlink():
+            raise CommandError(ExitCode.CANNOT_WRITE, f"{path} is a link: remove it and run again")
         path.mkdir(exist_ok=True)
-        for stray in set(os.listdir(path)).difference(keep):
-            (path / stray).unlink()
+        for name in os.listdir(path):
+            if _IMAGE.fullmatch(name) and not start <= int(name[:-4]) < stop:
+                (path / name).unlink()
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under its name; it counts only once a `commit` names it."""
         path = self.root / name
         try:
-            with open(path, "wb", buffering=0) as file:
+            with open(path, "wb", buffering=0, opener=_not_through_links) as file:
                 view = memoryview(content)
                 while view:
                     view = view[file.write(view) :]
@@ -97,8 +101,8 @@ class LocalStore:
             error.filename = error.filename or os.fspath(path)
             raise
         os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
+
+
+def _not_through_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

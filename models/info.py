@@ -16,6 +16,8 @@ SCHEMA_VERSION = 1
 GOLDEN_COUNT = 16
 _PREFIX = "gan."
 _STRIDE = 8
+LARGEST = 65536
+"""Of any size in the metadata; a larger number is damage."""
 
 
 class InfoError(ValueError):
@@ -67,7 +69,7 @@ class GeneratorInfo:
             raise InfoError("it holds no metadata of gan-export: export the trained model with `gan-export onnx`")
         try:
             values = {name: json.loads(value) for name, value in found.items() if name in names}
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise InfoError("its metadata is damaged: export the trained model again") from None
         if values.get("schema_version") != SCHEMA_VERSION:
             raise InfoError(
@@ -76,7 +78,14 @@ class GeneratorInfo:
         missing = sorted(names - values.keys())
         if missing:
             raise InfoError(f"its metadata lacks {', '.join(missing)}: export the trained model again")
-        return cls(**values)
+        for name in ("z_dim", "channels", "height", "width"):
+            if type(values[name]) is not int or not 1 <= values[name] <= LARGEST:
+                raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
+        info = cls(**values)
+        shape = Golden.from_dict(info.golden).pixels.shape[1:]
+        if shape != (info.height, info.width, info.channels):
+            raise InfoError(f"its metadata is damaged, its golden images are {shape}: export the trained model again")
+        return info
 
 
 class Golden:
@@ -118,8 +127,11 @@ class Golden:
             images = np.frombuffer(base64.b64decode(values["images"]), "<f4").reshape(values["images_shape"])
             raw = zlib.decompress(base64.b64decode(values["pixels"]))
             pixels = np.frombuffer(raw, np.uint8).reshape(values["pixels_shape"])
-            return cls(int(values["seed"]), float(values["atol"]), images, pixels)
-        except (KeyError, TypeError, ValueError, zlib.error):
+            seed, atol = int(values["seed"]), float(values["atol"])
+            if not (0 <= seed < 2**64 and 0 <= atol < 1 and pixels.ndim == 4):
+                raise ValueError
+            return cls(seed, atol, images, pixels)
+        except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
             raise InfoError("its golden images are damaged: export the trained model again") from None
 
     def differences(self, images: NDArray[np.float32], pixels: NDArray[np.uint8]) -> tuple[float, int]:

@@ -16,6 +16,7 @@ from gan.dataset import ImageSet
 from gan.networks import Generator
 from gan.trainer import Trainer
 from models.console import CommandError, ExitCode
+from models.files import write_atomically
 from tests.gan.conftest import same, tiny
 
 
@@ -147,13 +148,13 @@ def fail_half_way(path: Path) -> None:
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
     with pytest.raises(OSError, match="No space"):
-        checkpoint.write_atomically(tmp_path / "a.txt", fail_half_way)
+        write_atomically(tmp_path / "a.txt", fail_half_way)
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
 def test_a_writer_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
-        checkpoint.write_atomically(tmp_path / "a.txt", fail_half_way)
+        write_atomically(tmp_path / "a.txt", fail_half_way)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,7 +166,7 @@ def test_while_a_file_is_written_its_place_holds_the_old_one(tmp_path: Path) -> 
         temporary.write_text("new")
         seen.append((tmp_path / "a.txt").read_text())
 
-    checkpoint.write_atomically(tmp_path / "a.txt", write)
+    write_atomically(tmp_path / "a.txt", write)
     assert [*seen, (tmp_path / "a.txt").read_text()] == ["old", "new"]
 
 

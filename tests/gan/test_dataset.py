@@ -370,8 +370,10 @@ def test_ten_images_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_images_is_66_and_names_what_was_looked_for(tmp_path: Path, gan_train: Train) -> None:
-    (tmp_path / "notes.txt").write_text("")
-    fails_in_one_line(gan_train(tmp_path, "--out", tmp_path / "out"), 66, "no images", ".png", str(tmp_path))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("")
+    fails_in_one_line(gan_train(folder, "--out", tmp_path / "out"), 66, "no images", ".png", str(folder))
 
 
 def test_a_wrong_path_is_66_and_names_the_absolute_path_looked_at(

@@ -158,8 +158,10 @@ def test_kimg_counts_thousands_of_real_images(plates: ImageSet) -> None:
 # Learning
 
 
-@pytest.mark.parametrize(("recipe", "steps", "far"), [("dcgan", 50, 0.05), ("small-data", 40, 0.2)])
-@pytest.mark.parametrize(("brightness", "direction"), [(230, 1), (25, -1)])
+@pytest.mark.parametrize(
+    ("recipe", "steps", "far", "brightness", "direction"),
+    [("dcgan", 120, 0.05, 230, 1), ("small-data", 40, 0.2, 230, 1), ("small-data", 40, 0.2, 25, -1)],
+)
 def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
     recipe: str, steps: int, far: float, brightness: int, direction: int
 ) -> None:
@@ -289,3 +291,44 @@ def test_flipped_training_images_are_the_photos_or_their_mirror_images(plates: I
     known = {tuple(image.flatten().tolist()) for way in (photos, photos.flip(3)) for image in way}
     batch = Trainer(plates.images, tiny(flip="horizontal"), CPU)._real_batch(0)
     assert all(tuple(image.flatten().tolist()) in known for image in batch)
+
+
+def test_learning_rates_stay_and_then_fall_to_next_to_nothing(plates: ImageSet) -> None:
+    trainer = Trainer(plates.images, tiny(lr=0.01, d_lr=0.02, lr_decay=0.5, epochs=4), CPU)
+    rates = []
+    for _ in range(trainer.total_steps):
+        trainer.train_step()
+        rates.append((trainer.g_optimiser.param_groups[0]["lr"], trainer.d_optimiser.param_groups[0]["lr"]))
+    assert trainer.total_steps == 12
+    assert rates[:7] == [(0.01, 0.02)] * 7
+    assert rates[9] == pytest.approx((0.005, 0.01))
+    assert rates[11] == pytest.approx((0.01 / 6, 0.02 / 6))
+
+
+def test_lazy_penalty_comes_every_nth_step_with_n_times_the_weight(
+    plates: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps_with_a_penalty(interval: int, gamma: float) -> tuple[list[int], float]:
+        seen: list[int] = []
+
+        def penalty(logits: Tensor, images: Tensor) -> Tensor:
+            seen.append(trainer.step)
+            return weight
+
+        weight = torch.ones((), requires_grad=True)
+        monkeypatch.setattr("gan.losses.r1_penalty", penalty)
+        trainer = Trainer(plates.images, tiny(d_batch_norm=False, r1_gamma=gamma, r1_interval=interval, epochs=2), CPU)
+        for _ in range(6):
+            trainer.train_step()
+        assert weight.grad is not None
+        return seen, weight.grad.item()
+
+    assert steps_with_a_penalty(1, 4.0) == ([0, 1, 2, 3, 4, 5], 6 * 4.0 / 2)
+    assert steps_with_a_penalty(3, 4.0) == ([0, 3], 2 * 3 * 4.0 / 2)
+
+
+def test_first_latents_are_not_the_first_weights(plates: ImageSet) -> None:
+    trainer = Trainer(plates.images, tiny(), CPU)
+    weights = next(trainer.g.parameters()).detach().flatten()
+    z = torch.randn(weights.numel(), generator=trainer.random)
+    assert not torch.allclose(z, weights / 0.02, atol=1e-3)

@@ -112,7 +112,7 @@ def test_tensorboard_finds_its_events(trained: Path) -> None:
 
 def test_nothing_else_is_left(trained: Path) -> None:
     known = {"generator_model.pth", "discriminator_model.pth", "network-snapshot-000006.pt", "training_options.json"}
-    known |= {"stats.jsonl", "log.txt", "losses.png", "samples", "generator.onnx"}
+    known |= {"stats.jsonl", "log.txt", "losses.png", "samples", "generator.onnx", ".lock"}
     assert {path.name for path in trained.iterdir() if ".tfevents." not in path.name} <= known
 
 
@@ -236,7 +236,7 @@ def test_an_earlier_run_that_was_refused_is_untouched(plates: ImageSet, tmp_path
     assert tree(tmp_path, ()) == before
 
 
-@pytest.mark.parametrize("name", ["generator_model.pth", "stats.jsonl", "network-snapshot-000005.pt"])
+@pytest.mark.parametrize("name", ["generator_model.pth", "discriminator_model.pth", "network-snapshot-000005.pt"])
 def test_a_single_file_of_an_earlier_run_is_enough_to_refuse(plates: ImageSet, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"precious")
     assert name in str(refused(plates, tmp_path, tiny()))

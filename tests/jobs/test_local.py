@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -310,7 +311,7 @@ def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
     process.send_signal(number)
     stdout, stderr = process.communicate()
     fails_in_one_line(subprocess.CompletedProcess(command, process.returncode, stdout, stderr), code, number.name)
-    done = manifest.committed(out / manifest.FOLDER)
+    done = manifest.committed(out / manifest.FOLDER, SHARD)
     assert 2 <= len(done) < COUNT // SHARD
     assert all(stop == (shard + 1) * SHARD for shard, stop in done.items())
     assert_whole_shards(out)
@@ -347,7 +348,7 @@ def test_next_start_gets_the_lock_of_a_killed_run(command: list[str], tmp_path: 
     succeeds(run(*command))
 
 
-@pytest.mark.parametrize("full", ["00001/00000123.png", "_manifests/.00001.csv.tmp", ".manifest.csv.tmp"])
+@pytest.mark.parametrize("full", ["_manifests/.00001.csv.tmp", ".manifest.csv.tmp"])
 def test_full_disk_is_one_line_and_the_same_command_finishes_later(
     full: str, model: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -395,3 +396,20 @@ def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> Non
     few = peak_memory(batch(model, tmp_path / "few", 2000, "--workers", "2"))
     many = peak_memory(batch(model, tmp_path / "many", 20000, "--workers", "2"))
     assert many <= 1.1 * few
+
+
+LIMITED = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit fails, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_image_that_cannot_be_written_whole_is_74_and_the_same_command_finishes_later(
+    model: Path, finished: Path, tmp_path: Path
+) -> None:
+    command = batch(model, tmp_path / "run", 30)
+    fails_in_one_line(run(sys.executable, "-c", LIMITED, *command), 74, ".png", "again")
+    succeeds(run(*command))
+    assert_whole_shards(tmp_path / "run")

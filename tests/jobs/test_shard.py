@@ -105,7 +105,7 @@ def test_failed_batch_leaves_its_shard_uncommitted_and_earlier_ones_whole(store:
     session = cast(GeneratorSession, FailsAt(GeneratorSession(model, "cpu"), 27))
     with ThreadPoolExecutor(2) as pool, pytest.raises(RuntimeError):
         list(make_shards(plan(50, 10), session, store, SEED, 4, pool, 3))
-    assert manifest.committed(store.root / manifest.FOLDER) == {0: 10, 1: 20}
+    assert manifest.committed(store.root / manifest.FOLDER, 10) == {0: 10, 1: 20}
 
 
 def test_shards_may_be_made_in_any_order_and_apart(

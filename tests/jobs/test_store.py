@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.store import LocalStore
-from models.console import CommandError
+from models.console import CommandError, ExitCode
 from tests.conftest import ROOT
 
 HOLD = """
@@ -90,24 +90,42 @@ def test_remains_of_a_failed_commit_do_not_get_into_the_next(store: LocalStore) 
     assert store.names() == ["run.json"]
 
 
-@pytest.mark.parametrize("how", ["write", "commit"])
-def test_full_disk_is_reported_with_the_file_name(store: LocalStore, how: str) -> None:
-    (store.root / ("run.json" if how == "write" else ".run.json.tmp")).symlink_to("/dev/full")
+def test_full_disk_is_reported_with_the_file_name(store: LocalStore) -> None:
+    (store.root / ".run.json.tmp").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"run\.json") as error:
-        getattr(store, how)("run.json", b"content")
+        store.commit("run.json", b"content")
     assert error.value.errno == errno.ENOSPC
 
 
-def test_make_folder_removes_strays_and_nothing_else(store: LocalStore) -> None:
+def test_make_folder_removes_images_of_other_indices_and_nothing_else(store: LocalStore) -> None:
     folder = store.root / "00000"
     folder.mkdir()
-    for name in ("00000000.png", "00000001.png", "00000001.png.part", ".00000002.tmp"):
+    for name in ("00000000.png", "00000001.png", "00000009.png", "00000001.txt", "mask.png"):
         (folder / name).write_bytes(name.encode())
+    (folder / "labels").mkdir()
     before = (folder / "00000001.png").stat()
-    store.make_folder("00000", keep={"00000000.png", "00000001.png", "00000002.png"})
-    assert store.names("00000") == ["00000000.png", "00000001.png"]
+    store.make_folder("00000", 0, 3)
+    assert store.names("00000") == ["00000000.png", "00000001.png", "00000001.txt", "labels", "mask.png"]
     after = (folder / "00000001.png").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_link_in_a_shards_place_is_refused_and_what_it_leads_to_stays(store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "00000009.png").write_bytes(b"mine")
+    (store.root / "00000").symlink_to(tmp_path / "precious")
+    with pytest.raises(CommandError, match="is a link") as error:
+        store.make_folder("00000", 0, 3)
+    assert error.value.exit_code is ExitCode.CANNOT_WRITE
+    assert (tmp_path / "precious" / "00000009.png").read_bytes() == b"mine"
+
+
+def test_an_image_is_not_written_through_a_link(store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"mine")
+    (store.root / "image.png").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="Too many levels"):
+        store.write("image.png", b"content")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
 
 
 def test_what_is_not_there_reads_as_nothing(store: LocalStore) -> None:

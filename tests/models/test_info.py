@@ -11,26 +11,27 @@ from numpy.typing import NDArray
 
 from models.info import SCHEMA_VERSION, GeneratorInfo, Golden, InfoError
 
-INFO = GeneratorInfo(
-    architecture="DCGAN",
-    z_dim=100,
-    channels=1,
-    height=128,
-    width=128,
-    weights_sha256="ab" * 32,
-    training={"options": {"lr": 0.0002, "d_lr": None}, "kimg": 90.0},
-    versions={"torch": "2.9"},
-    parity={"batch_sizes": [1, 2, 64], "atol": 1e-5},
-    golden={"seed": 3},
-)
-FIELDS = [field.name for field in dataclasses.fields(GeneratorInfo)]
-
 
 def outputs(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """What a generator of 32×32 colour images would give for 16 latents."""
     random = np.random.default_rng(seed)
     images = random.uniform(-1, 1, (16, 3, 32, 32)).astype(np.float32)
     return images, np.rint((images + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+INFO = GeneratorInfo(
+    architecture="DCGAN",
+    z_dim=100,
+    channels=3,
+    height=32,
+    width=32,
+    weights_sha256="ab" * 32,
+    training={"options": {"lr": 0.0002, "d_lr": None}, "kimg": 90.0},
+    versions={"torch": "2.9"},
+    parity={"batch_sizes": [1, 2, 64], "atol": 1e-5},
+    golden=Golden.of(3, 1e-5, *outputs()).to_dict(),
+)
+FIELDS = [field.name for field in dataclasses.fields(GeneratorInfo)]
 
 
 def through_json(golden: Golden) -> Golden:
@@ -136,3 +137,19 @@ def test_golden_images_cut_short_are_told_to_be_exported_again(part: str) -> Non
     values[part] = values[part][: len(values[part]) // 2 // 4 * 4]
     with pytest.raises(InfoError, match="export"):
         Golden.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("z_dim", 0), ("z_dim", "8"), ("z_dim", 10**9), ("height", 64), ("channels", 1), ("width", None)],
+)
+def test_sizes_that_cannot_be_are_refused(name: str, value: object) -> None:
+    metadata = {**INFO.to_metadata(), f"gan.{name}": json.dumps(value)}
+    with pytest.raises(InfoError, match="damaged"):
+        GeneratorInfo.from_metadata(metadata)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", -1), ("seed", float("inf")), ("atol", float("inf"))])
+def test_golden_values_that_would_check_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InfoError, match="golden"):
+        Golden.from_dict({**INFO.golden, name: value})
