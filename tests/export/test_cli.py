@@ -193,3 +193,17 @@ def test_snapshot_without_average_is_exported_as_its_generator(trained: Path, tm
     (source,) = trained.glob("network-snapshot-*.pt")
     assert run_in_process("onnx", source, "--out", tmp_path / "g.onnx").returncode == 0
     assert (tmp_path / "g.onnx").read_bytes() == exported.read_bytes()
+
+
+def test_out_that_is_the_model_itself_is_2_and_the_weights_stay(trained: Path, tmp_path: Path) -> None:
+    weights = shutil.copy(trained / "generator_model.pth", tmp_path / "w.pth")
+    before = weights.read_bytes()
+    fails_in_one_line(run("gan-export", "onnx", weights, "--out", weights, "--overwrite"), 2, "MODEL itself")
+    assert weights.read_bytes() == before
+
+
+def test_out_that_is_a_pipe_is_73_and_stays_one(trained: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = run("gan-export", "onnx", trained / "generator_model.pth", "--out", tmp_path / "pipe", "--overwrite")
+    fails_in_one_line(result, 73, "pipe")
+    assert (tmp_path / "pipe").is_fifo()

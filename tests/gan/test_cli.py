@@ -198,3 +198,8 @@ def test_the_installed_command_fails_in_one_line(tmp_path: Path) -> None:
 
 def test_the_installed_command_names_a_wrong_option() -> None:
     fails_in_one_line(run("gan-train", "--no-such-option"), 2, "--no-such-option", "gan-train --help")
+
+
+def test_out_below_the_photos_is_2_since_samples_would_be_taken_for_photos(gan_train: Train, photos: Path) -> None:
+    fails_in_one_line(gan_train(photos, "--out", photos / "models", *FEW), 2, "--out", "folder of photos")
+    assert not (photos / "models").exists()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -23,6 +25,7 @@ from gan.networks import Discriminator, Generator
 from gan.trainer import Trainer
 from gan.training import train
 from models.console import CommandError, ExitCode
+from models.files import lock_folder
 from tests.conftest import TINY, clean_environment, fails_in_one_line, run
 from tests.gan.conftest import same, tiny
 
@@ -380,3 +383,45 @@ def test_the_same_options_in_python_give_the_weights_of_the_command(
     data = load_images(photos, 1, 128)
     model = train(data, tmp_path, TrainConfig(epochs=40, batch_size=8, z_dim=8, g_width=2, d_width=2))
     assert same(checkpoint.load(model), weights(uninterrupted))
+
+
+# Things that go wrong around a run
+
+
+def test_full_disk_is_an_os_error_and_not_a_bug(plates: ImageSet, tmp_path: Path) -> None:
+    (tmp_path / ".network-snapshot-000003.pt.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="network-snapshot-000003") as error:
+        train(plates, tmp_path, tiny(epochs=1))
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_a_second_training_in_one_folder_is_75(plates: ImageSet, tmp_path: Path) -> None:
+    fd = lock_folder(tmp_path, "gan-train")
+    assert refused(plates, tmp_path, tiny(epochs=1)).exit_code is ExitCode.LOCKED
+    os.close(fd)
+    train(plates, tmp_path, tiny(epochs=1))
+
+
+def test_networks_too_large_to_make_leave_the_run_they_would_replace(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=1))
+    before = weights(tmp_path)
+    error = refused(plates, tmp_path, tiny(epochs=1, g_width=30_000_000), overwrite=True)
+    assert error.exit_code is ExitCode.USAGE
+    assert same(weights(tmp_path), before)
+
+
+def test_a_run_is_not_resumed_on_another_kind_of_device(plates: ImageSet, tmp_path: Path) -> None:
+    path = train(plates, tmp_path, tiny(epochs=1)).with_name("network-snapshot-000003.pt")
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "device": "cuda"}, path)
+    error = refused(plates, tmp_path, tiny(epochs=2), resume=True)
+    assert error.exit_code is ExitCode.OTHER_RUN
+    assert "--device cuda" in str(error)
+
+
+def test_a_snapshot_with_parts_missing_is_65(plates: ImageSet, tmp_path: Path) -> None:
+    path = train(plates, tmp_path, tiny(epochs=1)).with_name("network-snapshot-000003.pt")
+    state = torch.load(path, weights_only=True)
+    del state["g_optimiser"]
+    torch.save(state, path)
+    assert refused(plates, tmp_path, tiny(epochs=2), resume=True).exit_code is ExitCode.BAD_DATA

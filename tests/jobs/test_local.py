@@ -413,3 +413,36 @@ def test_image_that_cannot_be_written_whole_is_74_and_the_same_command_finishes_
     fails_in_one_line(run(sys.executable, "-c", LIMITED, *command), 74, ".png", "again")
     succeeds(run(*command))
     assert_whole_shards(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "contact_sheet.png"])
+def test_what_is_missing_at_the_end_of_a_complete_run_is_made_again(
+    name: str, finished: Path, tmp_path: Path, model: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    content = (out / name).read_bytes()
+    (out / name).unlink()
+    state = json.loads((out / "run.json").read_text())
+    succeeds(run(*batch(model, out, state["count"], "--shard-size", str(state["fingerprint"]["shard_size"]))))
+    assert (out / name).read_bytes() == content
+
+
+def test_lost_last_manifest_is_made_good_even_by_a_smaller_count(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    succeeds(run(*batch(model, out, 20, "--shard-size", "10")))
+    whole = (out / "manifest.csv").read_bytes()
+    (out / "_manifests" / "00001.csv").unlink()
+    succeeds(run(*batch(model, out, 5, "--shard-size", "10")))
+    assert (out / "manifest.csv").read_bytes() == whole
+
+
+def test_missing_image_is_named_with_what_to_do_and_that_helps(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    succeeds(run(*batch(model, out, 20, "--shard-size", "10")))
+    (out / "00000" / "00000000.png").unlink()
+    command = batch(model, out, 30, "--shard-size", "10")
+    fails_in_one_line(run(*command), 76, "00000000.png", "_manifests/00000.csv")
+    (out / "_manifests" / "00000.csv").unlink()
+    succeeds(run(*command))
+    assert_whole_shards(out)
