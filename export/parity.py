@@ -17,14 +17,13 @@ from gan.networks import Generator
 from gan.pixels import to_pixels
 from models.console import CommandError, ExitCode
 from models.latents import latents
+from models.providers import CPU, CUDA, CUDA_OPTIONS
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 MARGIN = 10.0
 """The tolerance is this many times PyTorch's own float32 rounding error: another runtime sums in another order, and
 folding batch norm rounds the weights once more, so its error is of that size but not that error."""
 LEAST_ATOL = 1e-6
 """About ten float32 steps at 1.0; the tolerance where PyTorch's own error is measured as next to nothing."""
-
 HALF_A_STEP = 0.501
 """What rounding to the nearest pixel value may take, and float32 on the way; cutting off would take a whole step."""
 
@@ -167,7 +166,7 @@ def open_session(model: str, provider: str) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, or asked of the session below
-    settings = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"} if provider == CUDA else {}
+    settings = CUDA_OPTIONS if provider == CUDA else {}
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)], enable_fallback=0)
     except Exception as error:

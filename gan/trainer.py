@@ -46,6 +46,7 @@ class Trainer:
         self.d = Discriminator(config.channels, config.d_width, config.d_batch_norm, config.minibatch_stddev)
         for network in (self.g, self.d):
             initialise(network, initial)
+            # PyTorch's stubs do not know that a module takes a memory format.
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.g_ema = copy.deepcopy(self.g).eval() if config.uses_ema else None
         betas = (config.beta1, config.beta2)
@@ -162,11 +163,11 @@ class Trainer:
             loss = losses.relativistic_loss(d_real, d_fake)
         else:
             loss = losses.bce_d_loss(d_real, d_fake, config.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         if config.r1_gamma and self.step % config.r1_interval == 0:
             seen = self._as_seen(real).requires_grad_()
             penalty = losses.r1_penalty(self.d(seen), seen)
-            (penalty * (config.r1_gamma / 2 * config.r1_interval)).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(penalty * (config.r1_gamma / 2 * config.r1_interval))
         self._clip(self.d)
         self.d_optimiser.step()
         return loss.detach(), self._probability(d_real, d_fake), self._probability(d_fake, d_real)
@@ -183,7 +184,7 @@ class Trainer:
         else:
             d_real = torch.zeros_like(d_fake)  # this loss does not look at the photos
             loss = losses.bce_g_loss(d_fake)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
         self.g_optimiser.step()

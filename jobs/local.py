@@ -223,7 +223,7 @@ def _read_state(out: Path) -> dict[str, Any]:
 
 
 def _refuse_foreign_folder(store: LocalStore) -> None:
-    # Listed before run.json is looked for: a run that begins meanwhile writes it before all but these two.
+    # Listed before run.json is looked for: a run that begins meanwhile writes that first.
     others = [name for name in store.names() if not name.startswith(".")]
     if others and not _read_state(store.root):
         raise CommandError(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from models.console import CommandError, ExitCode
-from models.files import lock_folder, sync_folder
+from models.files import lock_folder, write_atomically
 
 _IMAGE = re.compile(r"\d{8,}\.png")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -89,19 +89,13 @@ class LocalStore:
         if _libc.syncfs(self._fd) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), os.fspath(self.root))
-        path = self.root / name
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
+        parts = [content] if isinstance(content, bytes) else content
+
+        def write(temporary: Path) -> None:
             with open(temporary, "wb") as file:
-                for part in [content] if isinstance(content, bytes) else content:
-                    file.write(part)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            error.filename = error.filename or os.fspath(path)
-            raise
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+                file.writelines(parts)
+
+        write_atomically(self.root / name, write)
 
 
 def _not_through_links(path: str, flags: int) -> int:

@@ -6,11 +6,13 @@ import base64
 import dataclasses
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.latents import latents
 
 SCHEMA_VERSION = 1
 GOLDEN_COUNT = 16
@@ -133,6 +135,19 @@ class Golden:
             return cls(seed, atol, images, pixels)
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
             raise InfoError("its golden images are damaged: export the trained model again") from None
+
+    def fault(self, z_dim: int, run: Callable[[NDArray[np.float32]], Sequence[NDArray[Any]]]) -> str:
+        """What is wrong with the images that `run` makes of the golden latents; empty where nothing is.
+
+        Args:
+            z_dim: latent dimension.
+            run: float32 `[16, z_dim]` to whole `images` and `pixels`.
+        """
+        images, pixels = run(latents(self.seed, 0, GOLDEN_COUNT, z_dim))
+        by_value, by_pixels = self.differences(images, pixels)
+        if by_value <= self.atol and by_pixels <= 1:
+            return ""
+        return f"they differ by {by_value:.2e} (allowed {self.atol:.2e}) and {by_pixels} pixel steps (allowed 1)"
 
     def differences(self, images: NDArray[np.float32], pixels: NDArray[np.uint8]) -> tuple[float, int]:
         """Largest difference of whole outputs for the golden latents: in `images`, and in steps of `pixels`."""

@@ -108,7 +108,7 @@ def test_halves_go_to_the_even_pixel_and_the_rest_is_clipped() -> None:
     z = np.concatenate([steps, steps + np.float32(0.5)]) / np.float32(127.5) - np.float32(1)
     values = (z + np.float32(1)) * np.float32(127.5)
     assert (values % 1 == 0.5).sum() > 50, "too few exact halves to tell the roundings apart"
-    _, pixels = outputs(build(Ramp(), 18), z[:, None])  # type: ignore[arg-type]
+    _, pixels = outputs(build(Ramp(), 18), z[:, None])
     np.testing.assert_array_equal(pixels[:, 0, 0, 0], np.rint(values.clip(0, 255)).astype(np.uint8))
 
 
@@ -303,7 +303,7 @@ def test_gate_refuses_a_generator_that_is_not_finite_itself(
     colour: Generator, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = copy.deepcopy(colour)
-    nn.init.constant_(broken.main[15].weight, float("nan"))  # type: ignore[arg-type]
+    nn.init.constant_(broken.main[15].weight, float("nan"))
     change(colour_model, WEIGHTS(15), with_nan)
     monkeypatch.setattr(onnx_exporter, "build", lambda generator, opset: colour_model)
     refused_without_trace(broken, tmp_path)

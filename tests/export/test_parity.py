@@ -29,7 +29,7 @@ LAST = "generator.main.15.weight"
 
 def with_last_weights(generator: Generator, value: float) -> Generator:
     other = copy.deepcopy(generator)
-    nn.init.constant_(other.main[15].weight, value)  # type: ignore[arg-type]
+    nn.init.constant_(other.main[15].weight, value)
     return other
 
 

@@ -130,7 +130,7 @@ def test_weights_that_are_not_finite_are_65(tmp_path: Path) -> None:
 
 
 def test_saved_weights_are_a_plain_state_dict_in_the_usual_memory_order(tmp_path: Path) -> None:
-    generator = Generator(8, 3, 2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = Generator(8, 3, 2).to(memory_format=torch.channels_last)
     checkpoint.save_weights(tmp_path / "model.pth", generator)
     state = torch.load(tmp_path / "model.pth", weights_only=True)
     assert same(state, dict(generator.state_dict()))
@@ -176,7 +176,7 @@ def test_while_a_file_is_written_its_place_holds_the_old_one(tmp_path: Path) -> 
 def test_digest_of_weights_does_not_depend_on_the_file_they_came_in(tmp_path: Path) -> None:
     generator = Generator(8, 1, 2)
     checkpoint.save_weights(tmp_path / "a.pth", generator)
-    as_old_format(tmp_path / "b.pth", generator.to(memory_format=torch.channels_last).state_dict())  # type: ignore[call-overload]
+    as_old_format(tmp_path / "b.pth", generator.to(memory_format=torch.channels_last).state_dict())
     digests = {checkpoint.weights_sha256(checkpoint.load(tmp_path / name)) for name in ("a.pth", "b.pth")}
     assert len(digests) == 1
 

@@ -23,7 +23,7 @@ def test_an_option_of_another_version_is_not_swallowed() -> None:
 
 def test_options_cannot_change_under_a_run() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        TrainConfig().lr = 1.0  # type: ignore[misc]
+        TrainConfig().lr = 1.0
 
 
 def test_a_gradient_penalty_with_batch_norm_in_the_discriminator_is_refused() -> None:

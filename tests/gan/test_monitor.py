@@ -90,7 +90,9 @@ def test_after_a_line_that_was_cut_off_writing_goes_on_in_a_new_line(tmp_path: P
 
 
 def test_tensorboard_gets_each_number_at_its_step(tmp_path: Path) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="in the extra monitor"
+    )
     with monitor.StatsWriter(tmp_path, 0) as stats:
         stats.write(row(7, Loss_D=0.5))
         stats.write(row(14, Loss_D=0.25))
@@ -102,7 +104,7 @@ def test_tensorboard_gets_each_number_at_its_step(tmp_path: Path) -> None:
 
 
 def test_curves_are_drawn_as_a_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="in the extra monitor")
     monitor.plot_losses([row(step, Loss_D=1 / step) for step in range(1, 20)], tmp_path / "losses.png")
     assert np.ptp(grid(tmp_path / "losses.png")) > 200
 

@@ -236,7 +236,7 @@ def other_architectures() -> dict[str, dict[str, Tensor]]:
         "other kernel": {**good, "main.3.weight": torch.zeros(32, 16, 3, 3)},
         "discriminator": dict(Discriminator(1, 2).state_dict()),
         "other names": {f"net.{name}": tensor for name, tensor in good.items()},
-        "numbers for names": {number: torch.zeros(1) for number in range(3)},  # type: ignore[misc]
+        "numbers for names": {number: torch.zeros(1) for number in range(3)},
         "nothing": {},
     }
 

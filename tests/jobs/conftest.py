@@ -43,7 +43,7 @@ def _export(path: Path, channels: int, seed: int) -> Path:
     from tests.export.conftest import lively
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # torch.onnx warns its own developers
         export_onnx(lively(channels=channels, seed=seed), path)
     return path
 

@@ -73,7 +73,6 @@ def test_exported_model_in_the_working_folder_is_used_first(model: Path, tmp_pat
     assert fingerprint(tmp_path / "run")["z_dim"] == 8
 
 
-@pytest.mark.skipif(not models.path().exists(), reason="the bundled generator is not in this checkout")
 def test_bundled_model_is_used_and_named_where_none_was_exported(tmp_path: Path) -> None:
     result = run("gan-batch", "--count", "2", "--out", "run", cwd=tmp_path)
     succeeds(result)
