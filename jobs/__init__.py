@@ -1,20 +1,23 @@
 """Turn an ONNX file into a dataset on disk. Needs no PyTorch.
 
 from jobs import run_batch
+from jobs.verify import verify
 """
 
 from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["RunResult", "run_batch"]
+__all__ = ["Gate", "RunResult", "run_batch"]
 
 if TYPE_CHECKING:
     from jobs.local import RunResult, run_batch
+    from jobs.quality import Gate
 else:
     __getattr__ = lazy_names(
         {
             "run_batch": "jobs.local",
             "RunResult": "jobs.local",
+            "Gate": "jobs.quality",
         }
     )

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from jobs.layout import MANIFEST, manifest_name
 from models.console import CommandError, ExitCode
-
-FOLDER = "_manifests"
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,17 @@ class Row:
 
 
 HEADER = ",".join(field.name for field in fields(Row))
+HEADER_LINE = f"{HEADER}\n".encode()
 
 
-def shard_name(shard: int) -> str:
-    """The file name of a shard's manifest, relative to the run's folder."""
-    return f"{FOLDER}/{shard:05d}.csv"
+def lines(rows: Sequence[Row]) -> bytes:
+    """Rows as lines of CSV; no field can hold a comma or a quote."""
+    return "".join(",".join(map(str, vars(row).values())) + "\n" for row in rows).encode()
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
-    """A shard's manifest; no field can hold a comma or a quote."""
-    return "".join(f"{line}\n" for line in [HEADER, *(",".join(map(str, vars(row).values())) for row in rows)]).encode()
+    """A shard's manifest."""
+    return HEADER_LINE + lines(rows)
 
 
 def committed(folder: Path, shard_size: int) -> dict[int, int]:
@@ -76,22 +76,51 @@ def from_csv(content: bytes) -> list[Row]:
     return rows
 
 
+def read_shard(folder: Path, shard: int) -> list[Row]:
+    """The rows of a committed shard.
+
+    Raises:
+        CommandError: 65 where its manifest is missing or damaged.
+    """
+    path = folder / manifest_name(shard)
+    try:
+        return from_csv(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        raise _damaged(folder, path) from None
+
+
 def assemble(folder: Path, shards: int) -> Iterator[bytes]:
     """The run's manifest in parts: a header, then the rows of the first `shards` manifests in order.
 
     Raises:
-        CommandError: 65 where a manifest is damaged.
+        CommandError: 65 where a manifest is missing or damaged.
     """
-    yield f"{HEADER}\n".encode()
+    yield HEADER_LINE
     index = 0
     for shard in range(shards):
-        path = folder / shard_name(shard)
-        rows = path.read_bytes().split(b"\n", 1)[1]
+        path = folder / manifest_name(shard)
+        try:
+            rows = path.read_bytes().partition(b"\n")[2]
+        except FileNotFoundError:
+            raise _damaged(folder, path) from None
         for line in rows.splitlines():
             if not line.startswith(b"%d," % index) or line.count(b",") != HEADER.count(","):
-                raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged: delete it and run again to make its images")
+                raise _damaged(folder, path)
             index += 1
         yield rows
+
+
+def is_assembled(folder: Path, shards: int) -> bool:
+    """Whether the run's manifest is there, and is what `assemble` gives."""
+    try:
+        with open(folder / MANIFEST, "rb") as file:
+            return all(file.read(len(part)) == part for part in assemble(folder, shards)) and not file.read(1)
+    except (OSError, CommandError):
+        return False
+
+
+def _damaged(folder: Path, path: Path) -> CommandError:
+    return CommandError(ExitCode.BAD_DATA, f"{path} is damaged: `gan-batch verify {folder} --repair` makes it again")
 
 
 def _last_line(path: str) -> bytes:

@@ -7,13 +7,13 @@ W3C PNG Specification (Third Edition), sections 5 and 9.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng as zlib
 
-ENCODER = f"png-up-huffman, zlib {zlib.ZLIB_RUNTIME_VERSION}"
+ENCODER = f"png-up-huffman, zlib-ng {zlib.ZLIBNG_VERSION}"
 """Names what decides the bytes, for a run's fingerprint."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2}

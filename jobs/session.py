@@ -1,4 +1,4 @@
-"""An ONNX generator ready to run: device policy, metadata, golden images, fixed batches."""
+"""An ONNX generator ready to run: device policy, metadata, golden images, fixed batches, reused buffers."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import contextlib
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.console import CommandError, ExitCode, log
+from jobs import png
+from jobs.state import SessionFacts
+from models.console import CommandError, ExitCode
 from models.info import GeneratorInfo, Golden, InfoError
-from models.providers import CPU, CUDA, CUDA_OPTIONS
-
-PROVIDERS = {"cuda": CUDA, "cpu": CPU}
+from models.providers import CPU, CUDA, CUDA_OPTIONS, may_have_gpu
 
 
 class GeneratorSession:
-    """One ONNX Runtime session on one provider; `pixels` may be called from several threads at once.
-
-    On the CPU a session has one thread of its own, so that as many callers as there are cores fill the machine.
+    """One ONNX Runtime session on one provider, with one thread: a process a core fills the machine.
 
     Args:
         path: the ONNX file.
@@ -29,6 +28,7 @@ class GeneratorSession:
 
     Attributes:
         provider: the execution provider that the session got.
+        reason: why it is this one, for people.
         info: what the file says of itself.
         model_sha256: of the file.
 
@@ -48,8 +48,9 @@ class GeneratorSession:
             ) from None
         self.path = path
         self.model_sha256 = hashlib.sha256(content).hexdigest()
-        self._session = _open(path, content, device)
+        self._session, self.reason = _open(path, content, device)
         self.provider: str = self._session.get_providers()[0]
+        self._bound: BoundRun | None = None
         try:
             self.info = GeneratorInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map)
             self._check_golden(Golden.from_dict(self.info.golden))
@@ -72,22 +73,53 @@ class GeneratorSession:
             uint8 `[N, H, W, C]`.
         """
         count = len(z)
-        if self.on_gpu and count < batch_size:
+        if not self.on_gpu:
+            return self._run(["pixels"], z)[0]
+        if count < batch_size:
             z = np.concatenate([z, np.zeros((batch_size - count, z.shape[1]), np.float32)])
         try:
-            (pixels,) = self._session.run(["pixels"], {"z": z})
+            if self._bound is None or self._bound.batch_size != batch_size:
+                self._bound = BoundRun(self._session, self.info, batch_size, "cuda")
+            return self._bound(z)[:count]
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
-            raise CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {_first_line(error)}") from None
-        images: NDArray[np.uint8] = pixels[:count]
-        return images
+            raise self._failure(error) from None
+
+    def finite(self, z: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which images of latents `[N, z_dim]` hold only finite values, before they become pixels: bool `[N]`."""
+        finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], z)[0]).all(axis=(1, 2, 3))
+        return finite
+
+    @property
+    def facts(self) -> SessionFacts:
+        """All of it that a run depends on."""
+        info = self.info
+        sizes = [len(content) for content in png.encode(Golden.from_dict(info.golden).pixels)]
+        return SessionFacts(
+            model_sha256=self.model_sha256,
+            z_dim=info.z_dim,
+            width=info.width,
+            height=info.height,
+            channels=info.channels,
+            provider=self.provider,
+            reason=self.reason,
+            onnxruntime=onnxruntime.__version__,
+            image_bytes=sum(sizes) // len(sizes),
+        )
+
+    def _run(self, outputs: list[str], z: NDArray[np.float32]) -> list[NDArray[Any]]:
+        try:
+            result: list[NDArray[Any]] = self._session.run(outputs, {"z": z})
+        except Exception as error:
+            raise self._failure(error) from None
+        return result
+
+    def _failure(self, error: Exception) -> CommandError:
+        if self.on_gpu:
+            return CommandError(ExitCode.NO_DEVICE, f"the GPU failed: {_first_line(error)}; run again to continue")
+        return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {_first_line(error)}")
 
     def _check_golden(self, golden: Golden) -> None:
-        try:
-            fault = golden.fault(self.info.z_dim, lambda z: self._session.run(["images", "pixels"], {"z": z}))
-        except InfoError:
-            raise
-        except Exception as error:  # onnxruntime's exceptions have no common base of their own
-            raise CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {_first_line(error)}") from None
+        fault = golden.fault(self.info.z_dim, lambda z: self._run(["images", "pixels"], z))
         if fault:
             raise CommandError(
                 ExitCode.CHECK_FAILED,
@@ -95,14 +127,43 @@ class GeneratorSession:
             )
 
 
-def _open(path: Path, content: bytes, device: str) -> onnxruntime.InferenceSession:
-    reason = ""
-    if device != "cpu":
+class BoundRun:
+    """One batch size with its input and output kept on the device, so that no run allocates.
+
+    Args:
+        session: whose `pixels` for `z`.
+        info: its sizes.
+        batch_size: images a run.
+        device: `cuda` or `cpu`.
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, info: GeneratorInfo, batch_size: int, device: str
+    ) -> None:
+        allocate = onnxruntime.OrtValue.ortvalue_from_shape_and_type
+        self.batch_size = batch_size
+        self._session = session
+        self._z = allocate([batch_size, info.z_dim], np.float32, device, 0)
+        self._pixels = allocate([batch_size, info.height, info.width, info.channels], np.uint8, device, 0)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input("z", self._z)
+        self._binding.bind_ortvalue_output("pixels", self._pixels)
+
+    def __call__(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Latents float32 `[batch_size, z_dim]` to pixels uint8 `[batch_size, H, W, C]`, valid until the next call."""
+        self._z.update_inplace(np.ascontiguousarray(z))
+        self._session.run_with_iobinding(self._binding)
+        pixels: NDArray[np.uint8] = self._pixels.numpy()
+        return pixels
+
+
+def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.InferenceSession, str]:
+    reason = "no NVIDIA driver is there"
+    if device == "cuda" or (device == "auto" and may_have_gpu()):
         try:
             session = _create(content, [(CUDA, CUDA_OPTIONS), CPU])
             if session.get_providers()[0] == CUDA:
-                log.info("device: CUDA")
-                return session
+                return session, "as asked" if device == "cuda" else "auto: it is there"
             reason = "ONNX Runtime finds no usable GPU"
         except Exception as error:
             reason = _first_line(error)
@@ -112,8 +173,7 @@ def _open(path: Path, content: bytes, device: str) -> onnxruntime.InferenceSessi
         session = _create(content, [CPU])
     except Exception as error:
         raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {_first_line(error)}") from None
-    log.info("device: CPU (%s)", f"auto: {reason}" if device == "auto" else "as asked")
-    return session
+    return session, f"auto: {reason}" if device == "auto" else "as asked"
 
 
 def _create(content: bytes, providers: list[str | tuple[str, dict[str, str]]]) -> onnxruntime.InferenceSession:

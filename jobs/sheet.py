@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
 
+from jobs import png
+from jobs.layout import image_name
 from models.console import CommandError, ExitCode
 
-COLUMNS = 8
+IMAGES, COLUMNS = 64, 8
 _GAP = 2
+
+
+def run_sheet(run: Path, count: int, shard_size: int) -> bytes:
+    """A PNG of 64 images of a run, evenly spread over it."""
+    return contact_sheet(run, [image_name(index, index // shard_size) for index in spread(count, IMAGES)])
+
+
+def spread(count: int, size: int) -> list[int]:
+    """At most `size` indices, evenly spread over 0 to `count - 1`."""
+    shown = min(size, count)
+    return [place * count // shown for place in range(shown)]
 
 
 def contact_sheet(run: Path, names: list[str]) -> bytes:
     """A PNG of the images `names` (relative to `run`) in 8 columns, at their own size and brightness."""
-    images: list[Image.Image] = []
-    for name in names:
-        try:
-            with Image.open(run / name) as file:
-                images.append(file.copy())
-        except OSError:
-            shard = name.split("/")[0]
-            raise CommandError(
-                ExitCode.CHECK_FAILED,
-                f"{run / name} is missing or damaged: delete {run}/_manifests/{shard}.csv and run again",
-            ) from None
-    width, height = images[0].size
+    images = [read_image(run, name) for name in names]
+    height, width, channels = images[0].shape
     rows = -(-len(images) // COLUMNS)
-    size = (COLUMNS * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP)
-    sheet = Image.new(images[0].mode, size, "white")
+    sheet = np.full((rows * (height + _GAP) - _GAP, COLUMNS * (width + _GAP) - _GAP, channels), 255, np.uint8)
     for place, image in enumerate(images):
-        sheet.paste(image, (place % COLUMNS * (width + _GAP), place // COLUMNS * (height + _GAP)))
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    return buffer.getvalue()
+        top, left = place // COLUMNS * (height + _GAP), place % COLUMNS * (width + _GAP)
+        sheet[top : top + height, left : left + width] = image
+    (content,) = png.encode(sheet[None])
+    return content
+
+
+def read_image(run: Path, name: str) -> NDArray[np.uint8]:
+    """An image of a run: uint8 `[H, W, C]`.
+
+    Raises:
+        CommandError: 76 where it is not there or damaged.
+    """
+    from PIL import Image  # here, since the workers never need it
+
+    try:
+        with Image.open(run / name) as file:
+            image: NDArray[np.uint8] = np.asarray(file)
+    except OSError:
+        raise CommandError(
+            ExitCode.CHECK_FAILED,
+            f"{run / name} is missing or damaged: `gan-batch verify {run} --repair` makes it again",
+        ) from None
+    return image.reshape(*image.shape[:2], -1)

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from jobs.layout import IMAGE
 from models.console import CommandError, ExitCode
-from models.files import lock_folder, write_atomically
-
-_IMAGE = re.compile(r"\d{8,}\.png")
-_libc = ctypes.CDLL(None, use_errno=True)
+from models.files import lock_folder, sync_filesystem, sync_folder, temporary_name, write_atomically, write_file
 
 
 class LocalStore:
     """A run's folder. Names are relative to it and `/`-separated.
 
     Args:
-        root: the folder; it must exist.
+        root: the folder.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         self._lock_fd = -1
 
     def close(self) -> None:
-        """Give back the lock and the folder."""
-        os.close(self._fd)
+        """Give back the lock."""
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
@@ -40,13 +35,14 @@ class LocalStore:
         Raises:
             CommandError: 75 where another process holds it.
         """
-        self._lock_fd = lock_folder(self.root, "gan-batch")
+        if self._lock_fd < 0:
+            self._lock_fd = lock_folder(self.root, "gan-batch")
 
     def names(self, folder: str = ".") -> list[str]:
         """What lies directly in `folder`; nothing where it does not exist."""
         try:
             return sorted(os.listdir(self.root / folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def read(self, name: str) -> bytes | None:
@@ -56,8 +52,8 @@ class LocalStore:
         except FileNotFoundError:
             return None
 
-    def make_folder(self, folder: str, start: int, stop: int) -> None:
-        """Make a shard's folder; where it is there, remove images from it that are not `start` to `stop - 1`.
+    def make_folder(self, folder: str, start: int = 0, stop: int = 0) -> None:
+        """Make a folder; where it is there, remove images from it that are not `start` to `stop - 1`.
 
         Only files named as our images are are removed: what else lies there is the user's.
         """
@@ -66,37 +62,46 @@ class LocalStore:
             raise CommandError(ExitCode.CANNOT_WRITE, f"{path} is a link: remove it and run again")
         path.mkdir(exist_ok=True)
         for name in os.listdir(path):
-            if _IMAGE.fullmatch(name) and not start <= int(name[:-4]) < stop:
+            if IMAGE.fullmatch(name) and not start <= int(name[:-4]) < stop:
                 (path / name).unlink()
+
+    def remove(self, folder: str, names: Iterable[str]) -> None:
+        """Remove files from a folder, and the folder where nothing is left in it; nothing behind a link."""
+        path = self.root / folder
+        if path.is_symlink():
+            return
+        for name in names:
+            (path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what else lies there is the user's
+            path.rmdir()
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under its name; it counts only once a `commit` names it."""
-        path = self.root / name
-        try:
-            with open(path, "wb", buffering=0, opener=_not_through_links) as file:
-                view = memoryview(content)
-                while view:
-                    view = view[file.write(view) :]
-        except OSError as error:
-            error.filename = error.filename or os.fspath(path)  # a failed write names no file of its own
-            raise
+        write_file(f"{self.root}/{name}", [content])  # a Path for each image would cost time
 
-    def commit(self, name: str, content: bytes | Iterable[bytes]) -> None:
-        """Flush everything written so far, then let `name` appear whole.
+    def append(self, name: str, content: bytes) -> None:
+        """Add to the end of a file."""
+        write_file(self.root / name, [content], append=True)
 
-        One `syncfs` flushes the files of a whole shard; a sync of their folder would flush only their names.
-        """
-        if _libc.syncfs(self._fd) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), os.fspath(self.root))
+    def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """Let `name` have this content, all of it or none, and on disk."""
         parts = [content] if isinstance(content, bytes) else content
+        write_atomically(self.root / name, lambda temporary: write_file(temporary, parts))
 
-        def write(temporary: Path) -> None:
-            with open(temporary, "wb") as file:
-                file.writelines(parts)
+    def commit(self, files: Mapping[str, bytes]) -> None:
+        """Flush everything written so far, then let `files` appear whole, one after the other.
 
-        write_atomically(self.root / name, write)
-
-
-def _not_through_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+        One flush and one sync of each folder for all of them, so that several shards cost no more than one.
+        """
+        paths = {self.root / name: content for name, content in files.items()}
+        try:
+            for path, content in paths.items():
+                write_file(temporary_name(path), [content])
+            sync_filesystem(self.root)
+            for path in paths:
+                os.replace(temporary_name(path), path)
+            for folder in dict.fromkeys(path.parent for path in paths):
+                sync_folder(folder)
+        finally:
+            for path in paths:
+                temporary_name(path).unlink(missing_ok=True)

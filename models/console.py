@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import json
 import logging
 import os
 import signal
@@ -209,6 +210,42 @@ def set_up_logging() -> None:
         log.propagate = False
 
 
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, message, and what is in `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        row: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created)),
+            "level": record.levelname,
+            "message": record.getMessage(),
+        }
+        if hasattr(record, "exit_code"):
+            row["exit_code"] = record.exit_code
+        if record.exc_info:
+            row["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(row)
+
+
+def log_format_option(function: Any) -> Any:
+    """Add `--log-format` to a click command: `text`, or `json` for one object a line, the error among them."""
+
+    def choose(context: click.Context, parameter: click.Parameter, value: str) -> None:
+        if value == "json":
+            context.find_root().obj["json"] = True
+            for handler in log.handlers:
+                handler.setFormatter(_JsonLines())
+
+    return click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        expose_value=False,
+        is_eager=True,
+        callback=choose,
+        help="Of the lines on stderr.",
+    )(function)
+
+
 def debug_option(function: Any) -> Any:
     """Add `--debug` to a click command; `run` looks at it."""
 
@@ -227,7 +264,7 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     Every option `--some-thing` of the program `gan-x` is also read from `GAN_X_SOME_THING`.
     """
     set_up_logging()
-    options: dict[str, bool] = {"debug": False}
+    options = {"debug": False, "json": False}
     code = 0
     try:
         code = command.main(
@@ -258,5 +295,9 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
 def _fail(program: str, code: ExitCode, message: str, options: dict[str, bool]) -> int:
     if options["debug"]:
         log.exception("traceback")
-    click.echo(f"{program}: error: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if options["json"]:
+        log.error("%s", line, extra={"exit_code": int(code)})
+    else:
+        click.echo(f"{program}: error: {line}", err=True)
     return int(code)

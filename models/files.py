@@ -1,22 +1,58 @@
-"""Files that a crash, a second process or a stray link must not break."""
+"""Files that a crash, a full disk, a second process or a stray link must not break.
+
+All that is opened, written, flushed, renamed and closed here goes through `os`, one call each, so that a test can let
+any one of them fail.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from models.console import CommandError, ExitCode
 
+LOCK = ".lock"
+_libc = ctypes.CDLL(None, use_errno=True)
+_PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC
+_WHOLE_FILE = struct.pack("hhqqixxxx", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock on 64-bit Linux
+
+
+def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False, sync: bool = False) -> None:
+    """Write `parts` to `path`, never through a link; with `sync` they are on disk on return.
+
+    Raises:
+        OSError: with `path` as its file name.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC) | _PLAIN, 0o666)
+        try:
+            for part in parts:
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(fd, view) :]
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _about(path, error) from None
+
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's names to disk: what was renamed into it stays."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    _on_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, os.fsync)
+
+
+def sync_filesystem(folder: Path) -> None:
+    """Flush everything written so far to the file system that holds `folder`.
+
+    One call flushes the files of many shards; a sync of their folder would flush only their names.
+    """
+    _on_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, _syncfs)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,22 +64,27 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     if path.exists() and not path.is_file():
         raise CommandError(ExitCode.CANNOT_WRITE, f"cannot write {path}: it is there and no plain file")
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_name(path)
     try:
         write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        _on_descriptor(temporary, os.O_RDWR, os.fsync)
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        error.filename, error.filename2 = os.fspath(path), None
-        raise
+        raise _about(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def temporary_name(path: Path) -> Path:
+    """Where a file is written before it is renamed to `path`."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 def lock_folder(folder: Path, program: str) -> int:
     """Take `folder` for this process; the kernel lets go of it when the process ends, however it ends.
+
+    An open-file-description lock: no program that this process starts holds it, and `is_locked` asks without taking it.
 
     Returns:
         A file descriptor: closing it gives the folder back.
@@ -51,10 +92,48 @@ def lock_folder(folder: Path, program: str) -> int:
     Raises:
         CommandError: 75 where another process holds it.
     """
-    fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | _PLAIN, 0o666)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+    except OSError as error:
         os.close(fd)
-        raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {folder}") from None
+        if isinstance(error, BlockingIOError | PermissionError):
+            raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {folder}") from None
+        raise _about(folder / LOCK, error) from None
     return fd
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds `folder`; asking takes nothing, so it cannot get in the way of one that starts."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDWR | _PLAIN)
+    except OSError:
+        return False  # nobody ever took it, or not ours to ask
+    try:
+        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _WHOLE_FILE)
+    finally:
+        os.close(fd)
+    kind: int = struct.unpack_from("h", answer)[0]
+    return kind != fcntl.F_UNLCK
+
+
+def _syncfs(fd: int) -> None:
+    if _libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _on_descriptor(path: Path, flags: int, action: Callable[[int], object]) -> None:
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC)
+        try:
+            action(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _about(path, error) from None
+
+
+def _about(path: str | Path, error: OSError) -> OSError:
+    """`error` with `path` as its file name: a failed write names none, a failed rename two."""
+    return error if error.errno is None else OSError(error.errno, error.strerror, os.fspath(path))

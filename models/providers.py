@@ -1,6 +1,16 @@
 """ONNX Runtime's execution providers, and how CUDA is set up: the exporter must check what the job will run."""
 
+import os
+
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-gpu")
+"""Where NVIDIA's driver runs one of these is there: on Linux, WSL, Jetson."""
+BY_DEVICE = {"cuda": CUDA, "cpu": CPU}
 # Algorithms by heuristic, not by timing, and no TF32: a restart must pick the same kernels and give the same bytes.
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+
+
+def may_have_gpu() -> bool:
+    """Whether CUDA is worth a try. To try it costs 200 MB and half a second where there is no GPU."""
+    return any(map(os.path.exists, DRIVER_FILES))

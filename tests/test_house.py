@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "models": {"models", "numpy", "click"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib"},
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
-    "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime"},
+    "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"},
 }
 """Packages beside the standard library."""
 NOT_ON_A_BATCH_MACHINE = ("torch", "torchvision", "onnx", "onnxscript", "gan", "export", "matplotlib")

@@ -1,0 +1,47 @@
+"""Will it fit? Asked before the first image is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from models.console import CommandError, ExitCode, log
+
+_ROW_BYTES = 300
+"""Of an image in the manifests and the measures, rounded up."""
+_SPARE = 0.05
+"""Of the file system; a run that leaves less is warned of."""
+
+
+def check_room(folder: Path, images: int, image_bytes: int) -> None:
+    """Compare what a run needs with what the file system has.
+
+    Args:
+        folder: where the run goes; it exists.
+        images: to be written.
+        image_bytes: of one, as measured.
+
+    Raises:
+        CommandError: 74 where it cannot fit.
+    """
+    system = os.statvfs(folder)
+    block = system.f_frsize
+    needed = images * (-(-image_bytes // block) * block + _ROW_BYTES)
+    free = system.f_bavail * block
+    if needed > free:
+        raise _too_small(folder, images, f"about {_size(needed)}", f"{_size(free)} free")
+    if system.f_files and images > system.f_favail:  # some file systems make inodes as they need them and report 0
+        raise _too_small(folder, images, f"{images} inodes", f"{system.f_favail} left")
+    if free - needed < _SPARE * system.f_blocks * block:
+        log.warning("%s: the run takes about %s of %s free", folder, _size(needed), _size(free))
+
+
+def _too_small(folder: Path, images: int, needs: str, has: str) -> CommandError:
+    return CommandError(
+        ExitCode.IO_ERROR,
+        f"{folder}: {images} images need {needs}, and the file system has {has}; free some space or make fewer",
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,95 @@
+"""What others see of complete runs: the link to the latest one, and how many are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jobs.layout import FILES, IMAGE, MANIFESTS, MEASURES, SHARD, STATE, TABLE
+from jobs.state import COMPLETE, REMOVING, RunState
+from jobs.store import LocalStore
+from models.console import CommandError, ExitCode, log
+from models.files import sync_folder, temporary_name
+
+
+def check_link(link: Path) -> None:
+    """Refuse a link that could not be made, before the work.
+
+    Raises:
+        CommandError: 73 where something else has its name, or its folder is not there.
+    """
+    if not link.parent.is_dir():
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: its folder is not there")
+    if os.path.lexists(link) and not link.is_symlink():
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is there and no symbolic link")
+
+
+def points_to(link: Path, out: Path) -> bool:
+    """Whether `link` leads to `out`."""
+    return link.is_symlink() and link.resolve() == out.resolve()
+
+
+def point(link: Path, out: Path) -> None:
+    """Let `link` lead to `out`; at every moment it leads to the old run or to the new one."""
+    temporary = temporary_name(link)
+    temporary.unlink(missing_ok=True)
+    os.symlink(os.path.relpath(out.resolve(), link.parent.resolve()), temporary)
+    os.replace(temporary, link)
+    sync_folder(link.parent)
+    log.info("%s leads to %s", link, out)
+
+
+def prune(out: Path, keep: int, link: Path | None) -> list[Path]:
+    """Remove the oldest complete runs beside `out` until `keep` are there, `out` among them.
+
+    A run that is not complete, one that another process holds, the one that `link` leads to, and everything that is no
+    run stay. Of a run only what gan-batch wrote is removed.
+
+    Returns:
+        The runs removed.
+    """
+    here = out.resolve()
+    stay = {here, link.resolve()} if link else {here}
+    complete, begun = [], []
+    for path in here.parent.iterdir():
+        state = _state(path)
+        if state is not None and state.state == COMPLETE:
+            complete.append(path)
+        elif state is not None and state.state == REMOVING:  # cut off in the middle of this
+            begun.append(path)
+    complete.sort(key=lambda path: ((path / STATE).stat().st_mtime_ns, path.name))
+    old = [path for path in complete if path not in stay][: max(0, len(complete) - keep)]
+    return [path for path in begun + old if _remove(path)]
+
+
+def _state(path: Path) -> RunState | None:
+    if path.is_symlink() or not path.is_dir():
+        return None
+    try:
+        return RunState.read(path)
+    except CommandError:
+        return None
+
+
+def _remove(run: Path) -> bool:
+    store = LocalStore(run)
+    try:
+        store.lock()
+        state = RunState.read(run)
+        if state is None or state.state not in (COMPLETE, REMOVING):
+            return False  # it changed before we had it
+        RunState(REMOVING, state.count, state.fingerprint).write(store)
+        for folder in filter(SHARD.fullmatch, store.names()):
+            store.remove(folder, filter(IMAGE.fullmatch, store.names(folder)))
+        for folder in (MANIFESTS, MEASURES):
+            store.remove(folder, filter(TABLE.fullmatch, store.names(folder)))
+        store.remove(".", FILES)
+    except CommandError:  # held by another process
+        return False
+    finally:
+        store.close()
+    if run.exists():
+        log.warning("removed the run in %s; what gan-batch did not write there stays", run)
+    else:
+        log.info("removed %s", run)
+    return True

@@ -1,0 +1,144 @@
+"""Any image again: one by its index, or all that are broken."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from jobs import layout, manifest, quality
+from jobs.local import BATCH_SIZE
+from jobs.manifest import Row
+from jobs.quality import Measure
+from jobs.session import GeneratorSession
+from jobs.shard import Shard, make_images
+from jobs.sheet import run_sheet
+from jobs.state import COMPLETE, RunState, fingerprint
+from jobs.store import LocalStore
+from jobs.verify import BAD_MANIFEST, NO_MANIFEST, check_shard, committed_shards
+from models.console import CommandError, ExitCode, log
+from models.providers import BY_DEVICE
+
+OURS = re.compile(f"{layout.IMAGE.pattern}|{layout.TEMPORARY.pattern}")
+
+
+def regen(out: Path, index: int, model: Path, device: str = "auto") -> tuple[bytes, bool | None]:
+    """Make image `index` of a run again, whether the run has it or not.
+
+    Args:
+        out: the run's folder; nothing in it changes.
+        index: of the image.
+        model: the ONNX file that the run was made with.
+        device: `auto`, `cuda` or `cpu`; `auto` keeps to what the run began with.
+
+    Returns:
+        The PNG file, and whether it is the one that the manifest tells of; None where no row tells of it.
+
+    Raises:
+        CommandError: 66 where there is no run, 78 where the model is another; see `GeneratorSession`.
+    """
+    state = RunState.of(out)
+    session = _session(state, model, device)
+    ((row, _, content),) = _made(session, state, [index])
+    try:
+        rows = manifest.read_shard(out, index // state.fingerprint["shard_size"])
+    except CommandError:
+        rows = []
+    known = next((other for other in rows if other.index == index), None)
+    return content, None if known is None else known.sha256 == row.sha256
+
+
+def repair(out: Path, model: Path, check: Callable[[], None] = lambda: None) -> int:
+    """Make the broken images of a run again, each replaced whole, byte for byte what it was.
+
+    An image that comes out otherwise here than its row and its file say stays as it is.
+
+    Args:
+        out: the run's folder.
+        model: the ONNX file that the run was made with.
+        check: called often; what it raises ends the work.
+
+    Returns:
+        How many images were looked at again.
+
+    Raises:
+        CommandError: 66 where there is no run, 75 where another process holds it, 78 where it was made with another
+            model, device or version.
+    """
+    store = LocalStore(out)
+    try:
+        RunState.of(out)  # before a lock is made in a folder that is none of ours
+        store.lock()
+        state = RunState.of(out)
+        session = _session(state, model, "auto")
+        fp = state.fingerprint
+        state.refuse_other(out, fingerprint(session.facts, fp["seed"], fp["shard_size"]))
+        again = sum(_repair_shard(store, state, session, shard, check) for shard in committed_shards(out, state))
+        if state.state == COMPLETE:
+            shards = -(-state.count // fp["shard_size"])
+            if not manifest.is_assembled(out, shards):
+                store.replace(layout.MANIFEST, manifest.assemble(out, shards))
+            if not (out / layout.SHEET).is_file():
+                store.replace(layout.SHEET, run_sheet(out, state.count, fp["shard_size"]))
+        return again
+    finally:
+        store.close()
+
+
+def _repair_shard(
+    store: LocalStore, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
+) -> int:
+    faults = check_shard(store.root, shard, state.fingerprint, check)
+    strays = [Path(fault.file_name).name for fault in faults if fault.fault == "stray"]
+    store.remove(shard.folder, [name for name in strays if OURS.fullmatch(name)])
+    lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
+    if lost:
+        old: dict[int, Row] = {}
+        broken = list(range(shard.start, shard.stop))
+    else:
+        old = {row.index: row for row in manifest.read_shard(store.root, shard.number)}
+        broken = sorted({fault.index for fault in faults if fault.index is not None})
+    store.make_folder(shard.folder, shard.start, shard.stop)
+    new = dict(old)
+    for row, _, content in _made(session, state, broken):
+        check()
+        on_disk = store.read(row.file_name)
+        there = on_disk is not None and hashlib.sha256(on_disk).hexdigest() == row.sha256
+        if not there and not lost and old[row.index].sha256 != row.sha256:
+            log.warning("%s does not come out here as its row says: it stays as it is", row.file_name)
+            continue
+        if not there:
+            store.replace(row.file_name, content)
+        new[row.index] = row
+    if new != old:
+        rows = [new[index] for index in sorted(new)]
+        measures = quality.to_csv(quality.shard_lines(store, rows))
+        store.commit(
+            {layout.measures_name(shard.number): measures, layout.manifest_name(shard.number): manifest.to_csv(rows)}
+        )
+    return len(broken)
+
+
+def _session(state: RunState, model: Path, device: str) -> GeneratorSession:
+    """A session with the run's model, on its device where that is there."""
+    theirs = state.fingerprint
+    devices = {provider: name for name, provider in BY_DEVICE.items()}
+    session = GeneratorSession(model, devices.get(theirs["provider"], device) if device == "auto" else device)
+    if session.model_sha256 != theirs["model_sha256"]:
+        raise CommandError(
+            ExitCode.OTHER_RUN,
+            f"the run was made with a model of sha256 {theirs['model_sha256']}, {model} has {session.model_sha256}: "
+            "name the right one with --model",
+        )
+    return session
+
+
+def _made(session: GeneratorSession, state: RunState, indices: list[int]) -> Iterator[tuple[Row, Measure, bytes]]:
+    """Images by index; neighbours are made in one batch, as big as in a run."""
+    fp = state.fingerprint
+    for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
+        run = [index for _, index in group]
+        part = Shard(run[0] // fp["shard_size"], run[0], run[-1] + 1)
+        yield from make_images(part, session, fp["seed"], BATCH_SIZE[session.provider])

@@ -1,0 +1,265 @@
+"""One call's view of a run: what is left of it, how it is made, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jobs import layout, manifest, quality
+from jobs.committer import Committer
+from jobs.pool import Done, WorkerPool
+from jobs.preflight import check_room
+from jobs.quality import Gate
+from jobs.shard import Shard, plan
+from jobs.sheet import contact_sheet, run_sheet
+from jobs.state import COMPLETE, REJECTED, RUNNING, RunState, SessionFacts
+from jobs.store import LocalStore
+from jobs.verify import verify
+from models.console import CommandError, ExitCode, Progress, log
+
+
+class Run:
+    """A run whose folder this process holds.
+
+    Args:
+        store: its folder.
+        facts: of the session that makes it.
+        state: what run.json says; None where the run begins.
+        fingerprint: of it.
+        count: images that the folder shall hold.
+        append: instead of it, images to add to a complete run.
+        check: called often; what it raises ends the work.
+
+    Attributes:
+        count: images that the folder shall hold.
+        missing: of them, when this call began.
+        is_complete: whether nothing was left to do then.
+        made: images that this call made.
+        seconds: that it took, with the end of the run.
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        facts: SessionFacts,
+        state: RunState | None,
+        fingerprint: dict[str, Any],
+        count: int | None,
+        append: int | None,
+        check: Callable[[], None],
+    ) -> None:
+        self.store, self.facts, self.fingerprint, self._check = store, facts, fingerprint, check
+        self._shard_size: int = fingerprint["shard_size"]
+        self._done = manifest.committed(store.root / layout.MANIFESTS, self._shard_size)
+        had = state.count if state else 0
+        if count is None:  # a run that was cut off is finished, not added to: else a restart would add twice
+            count = had + (append or 0) if state is None or state.state == COMPLETE else had
+        ended = state is not None and state.state in (COMPLETE, REJECTED)
+        self.count = max([count, had if ended else 0, *self._done.values()])  # a smaller count takes nothing away
+        self.missing = self.count - sum(stop - number * self._shard_size for number, stop in self._done.items())
+        at_end = all((store.root / name).exists() for name in (layout.MANIFEST, layout.SHEET))
+        self.is_complete = self.missing == 0 and at_end and state == RunState(COMPLETE, self.count, fingerprint)
+        self.made, self.seconds = 0, 0.0
+
+    def make(self, pool: WorkerPool, batch_size: int, deadline: float) -> None:
+        """Make what is missing, shard by shard.
+
+        Args:
+            pool: workers.
+            batch_size: images a batch.
+            deadline: by `time.monotonic`, after which no new shard is begun; one is made in any case.
+
+        Raises:
+            CommandError: 3 where the deadline came first, 74 where the images would not fit; see `WorkerPool`.
+        """
+        check_room(self.store.root, self.missing, self.facts.image_bytes)
+        self._write_state(RUNNING)
+        for folder in (layout.MANIFESTS, layout.MEASURES):
+            self.store.make_folder(folder)
+        log.info(
+            "%s: %d of %d images to make, seed %d, %s, %d workers, batches of %d",
+            self.store.root, self.missing, self.count, self.fingerprint["seed"], self.facts.provider, pool.size,
+            batch_size,
+        )  # fmt: skip
+        self._log(
+            "start", missing=self.missing, count=self.count, provider=self.facts.provider, reason=self.facts.reason,
+            workers=pool.size, batch_size=batch_size,
+        )  # fmt: skip
+        start = time.monotonic()
+        try:
+            with (
+                Progress("generating", self.count, "images", done=self.count - self.missing) as progress,
+                Committer(self.store, self._on_commit, self._check) as committer,
+            ):
+                begun: dict[int, _Begun] = {}
+                for done in pool.run(self._slices(begun, batch_size, deadline), batch_size):
+                    shard = begun[done.part.number]
+                    shard.add(done)
+                    if shard.is_whole:
+                        committer.commit(shard.shard, *shard.content())
+                        del begun[done.part.number]
+                    images = done.part.stop - done.part.start
+                    self.made += images
+                    progress.update(images)
+            if self.made < self.missing:
+                raise CommandError(
+                    ExitCode.STOPPED,
+                    f"{self.store.root}: the time is over with {self.count - self.missing + self.made} of {self.count} "
+                    "images made; run the same command again to continue",
+                )
+        except CommandError as error:
+            self._log("stopped", reason=str(error))
+            raise
+        finally:
+            self.seconds = time.monotonic() - start
+        self._write_stats(pool.size, batch_size)
+
+    def end(self, gate: Gate, verified: bool) -> None:
+        """Leave nothing but the run; write its manifest and contact sheet; judge it; last, call it complete.
+
+        Raises:
+            CommandError: 76 where the gate or the verification rejects the run.
+        """
+        start = time.monotonic()
+        self._tidy()
+        shards = -(-self.count // self._shard_size)
+        self.store.replace(layout.MANIFEST, manifest.assemble(self.store.root, shards))
+        self._check()
+        self.store.replace(layout.SHEET, run_sheet(self.store.root, self.count, self._shard_size))
+        self._judge(gate, shards)
+        if verified:
+            self.verify()
+        self.seconds += time.monotonic() - start
+        self._log("complete", seconds=round(self.seconds, 3))
+        self._write_state(COMPLETE)
+
+    def verify(self) -> None:
+        """Compare every image with its row.
+
+        Raises:
+            CommandError: 76 with the number of faults and the first.
+        """
+        faults = list(verify(self.store.root, RunState(COMPLETE, self.count, self.fingerprint), self._check))
+        if faults:
+            self._log("verification failed", faults=len(faults), first=str(faults[0]))
+            raise CommandError(
+                ExitCode.CHECK_FAILED,
+                f"{self.store.root} is not published: {len(faults)} faults, the first: {faults[0]}; "
+                f"try `gan-batch verify {self.store.root} --repair`",
+            )
+
+    def _slices(self, begun: dict[int, _Begun], batch_size: int, deadline: float) -> Iterator[Shard]:
+        """What is missing, a batch at a time; shards are entered in `begun`."""
+        pending = (
+            shard for shard in plan(self.count, self._shard_size) if self._done.get(shard.number, 0) < shard.stop
+        )
+        for position, shard in enumerate(pending):
+            if position and time.monotonic() > deadline:  # the first one in any case, or a short time would never end
+                return
+            self.store.make_folder(shard.folder, shard.start, shard.stop)
+            rows = self._committed(shard)
+            begun[shard.number] = _Begun(shard, rows, quality.shard_lines(self.store, rows))
+            for start in range(shard.start + len(rows), shard.stop, batch_size):
+                yield Shard(shard.number, start, min(start + batch_size, shard.stop))
+
+    def _committed(self, shard: Shard) -> list[manifest.Row]:
+        """The rows of a shard that has fewer images than it shall have; none where its manifest is damaged."""
+        try:
+            rows = manifest.from_csv(self.store.read(layout.manifest_name(shard.number)) or b"")
+        except ValueError:
+            return []
+        whole = [row.index for row in rows] == list(range(shard.start, shard.start + len(rows)))
+        return rows if whole and len(rows) < shard.stop - shard.start else []
+
+    def _judge(self, gate: Gate, shards: int) -> None:
+        self.store.remove(".", (layout.QUALITY, layout.OFFENDERS))
+        if gate.mode == "off":
+            return
+        rows = (self._rows(number) for number in range(shards))
+        faults = quality.judge(self.store, rows, gate, self.count)
+        self.store.replace(layout.QUALITY, quality.report(gate, faults))
+        beyond = [fault for fault in faults if fault.too_many]
+        if not beyond:
+            return
+        shown = [layout.image_name(i, i // self._shard_size) for fault in beyond for i in fault.indices]
+        self.store.replace(layout.OFFENDERS, contact_sheet(self.store.root, shown))
+        message = f"quality gate: {'; '.join(map(str, beyond))}; see {self.store.root / layout.OFFENDERS}"
+        self._log("quality gate", mode=gate.mode, reason=message)
+        if gate.mode == "warn":
+            log.warning("%s", message)
+            return
+        self._write_state(REJECTED)
+        raise CommandError(
+            ExitCode.CHECK_FAILED,
+            f"{message}; the images are kept but not published: --quality-gate warn takes them all the same",
+        )
+
+    def _rows(self, number: int) -> list[manifest.Row]:
+        self._check()
+        return manifest.read_shard(self.store.root, number)
+
+    def _tidy(self) -> None:
+        """Remove what a larger run, or one that was killed, left of its own."""
+        last = (self.count - 1) // self._shard_size
+        for name in filter(layout.SHARD.fullmatch, self.store.names()):
+            if int(name) > last:
+                self.store.remove(name, filter(layout.IMAGE.fullmatch, self.store.names(name)))
+        self.store.make_folder(layout.shard_folder(last), last * self._shard_size, self.count)
+        for folder in (layout.MANIFESTS, layout.MEASURES):
+            self.store.remove(folder, filter(layout.TEMPORARY.fullmatch, self.store.names(folder)))
+
+    def _on_commit(self, shard: Shard) -> None:
+        self._log("shard", number=shard.number, images=shard.stop - shard.start)
+
+    def _write_state(self, state: str) -> None:
+        RunState(state, self.count, self.fingerprint).write(self.store)
+
+    def _write_stats(self, workers: int, batch_size: int) -> None:
+        content = {
+            "images": self.made,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.made / self.seconds, 1),
+            "workers": workers,
+            "batch_size": batch_size,
+            "provider": self.facts.provider,
+            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()},
+        }
+        self.store.write(layout.STATS, (json.dumps(content, indent=2) + "\n").encode())
+
+    def _log(self, event: str, **fields: object) -> None:
+        row = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields}
+        self.store.append(layout.LOG, (json.dumps(row) + "\n").encode())
+
+
+class _Begun:
+    """A shard some of whose slices are not done yet.
+
+    Args:
+        shard: which.
+        rows: of the images that it has already.
+        measures: their measures, as lines.
+    """
+
+    def __init__(self, shard: Shard, rows: list[manifest.Row], measures: bytes) -> None:
+        self.shard = shard
+        self._images = len(rows)
+        self._parts = {shard.start: (manifest.lines(rows), measures)} if rows else {}
+
+    def add(self, done: Done) -> None:
+        """Take a slice that is done."""
+        self._parts[done.part.start] = (done.manifest, done.measures)
+        self._images += done.part.stop - done.part.start
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its slices are done."""
+        return self._images == self.shard.stop - self.shard.start
+
+    def content(self) -> tuple[bytes, bytes]:
+        """Lines of its manifest and of its measures, in order."""
+        manifests, measures = zip(*(self._parts[start] for start in sorted(self._parts)), strict=True)
+        return b"".join(manifests), b"".join(measures)

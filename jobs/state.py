@@ -1,0 +1,129 @@
+"""run.json: to which run a folder belongs (its fingerprint), and how far it is.
+
+It holds no times, so that equal runs are equal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs import png
+from jobs.layout import STATE
+from jobs.store import LocalStore
+from models.console import CommandError, ExitCode
+from models.latents import SCHEME
+
+RUNNING, COMPLETE = "running", "complete"
+REJECTED = "rejected by the quality gate"
+REMOVING = "being removed"
+_SIZES = ("seed", "width", "height", "channels", "z_dim", "shard_size")
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What a session turned out to be, for who has it in another process.
+
+    Attributes:
+        model_sha256: of the ONNX file.
+        z_dim, width, height, channels: sizes of a latent and an image.
+        provider: the execution provider.
+        reason: why it is this one, for people.
+        onnxruntime: its version.
+        image_bytes: of a PNG file, the mean over the images that the model file holds of itself.
+    """
+
+    model_sha256: str
+    z_dim: int
+    width: int
+    height: int
+    channels: int
+    provider: str
+    reason: str
+    onnxruntime: str
+    image_bytes: int
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What run.json says.
+
+    Attributes:
+        state: `running` (or cut off), `complete`, `rejected by the quality gate`, `being removed`.
+        count: images that the folder shall hold.
+        fingerprint: all that decides the bytes of the images and where they lie; the count is not in it.
+    """
+
+    state: str
+    count: int
+    fingerprint: dict[str, Any]
+
+    @classmethod
+    def read(cls, out: Path) -> RunState | None:
+        """The state of the run in `out`; None where there is none.
+
+        Raises:
+            CommandError: 65 where it is damaged, 73 where it cannot be read.
+        """
+        path = out / STATE
+        try:
+            content = json.loads(path.read_bytes())
+            found = cls(content["state"], content["count"], content["fingerprint"])
+            if all(type(found.fingerprint[name]) is int for name in _SIZES) and type(found.count) is int:
+                return found
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise CommandError(ExitCode.CANNOT_WRITE, f"cannot read {path}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged: name another --out")
+
+    @classmethod
+    def of(cls, out: Path) -> RunState:
+        """Like `read`, for who needs a run there.
+
+        Raises:
+            CommandError: 66 where there is none.
+        """
+        found = cls.read(out)
+        if found is None:
+            raise CommandError(ExitCode.NO_INPUT, f"{out} is no run of gan-batch: it has no {STATE}")
+        return found
+
+    def write(self, store: LocalStore) -> None:
+        """Put it on disk, whole."""
+        content = {"state": self.state, "count": self.count, "fingerprint": self.fingerprint}
+        store.replace(STATE, (json.dumps(content, indent=2) + "\n").encode())
+
+    def refuse_other(self, out: Path, fingerprint: Mapping[str, Any]) -> None:
+        """Refuse to mix two runs.
+
+        Raises:
+            CommandError: 78, with the fields that differ.
+        """
+        names = sorted(fingerprint.keys() | self.fingerprint.keys())
+        pairs = {name: (self.fingerprint.get(name), fingerprint.get(name)) for name in names}
+        named = ", ".join(f"{name} was {was} and is {now}" for name, (was, now) in pairs.items() if was != now)
+        if named:
+            raise CommandError(ExitCode.OTHER_RUN, f"{out} belongs to another run: {named}; name another --out")
+
+
+def fingerprint(facts: SessionFacts, seed: int, shard_size: int) -> dict[str, Any]:
+    """Of a run with this session."""
+    return {
+        "model_sha256": facts.model_sha256,
+        "seed": seed,
+        "latent_scheme": SCHEME,
+        "z_dim": facts.z_dim,
+        "width": facts.width,
+        "height": facts.height,
+        "channels": facts.channels,
+        "shard_size": shard_size,
+        "encoder": png.ENCODER,
+        "provider": facts.provider,
+        "onnxruntime": facts.onnxruntime,
+    }

@@ -1,0 +1,153 @@
+"""Is everything there, and is it what the manifest says?"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from jobs import layout, manifest
+from jobs.manifest import Row
+from jobs.shard import Shard, plan
+from jobs.state import COMPLETE, RunState
+
+NO_MANIFEST, BAD_MANIFEST = "no manifest", "bad manifest"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        fault: what kind: `not complete`, `no manifest`, `bad manifest`, `bad row`, `missing`, `size`, `hash`,
+            `unreadable`, `stray`.
+        file_name: where, relative to the run's folder.
+        detail: more, for people.
+        index: of the image, where it is about one.
+    """
+
+    fault: str
+    file_name: str
+    detail: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.fault}, {self.file_name}: {self.detail}"
+
+
+def verify(out: Path, state: RunState | None = None, check: Callable[[], None] = lambda: None) -> Iterator[Fault]:
+    """Compare a run with its manifests, image by image.
+
+    Of a run that is not complete, what is committed is looked at.
+
+    Args:
+        out: the run's folder.
+        state: of the run; by default what its run.json says.
+        check: called after each shard; what it raises ends the work.
+
+    Raises:
+        CommandError: 66 where there is no run, 65 where its run.json is damaged.
+    """
+    state = state or RunState.of(out)
+    shards = committed_shards(out, state)
+    yield from _strays(out, state)
+    if state.state != COMPLETE:
+        made = sum(shard.stop - shard.start for shard in shards)
+        yield Fault("not complete", layout.STATE, f"the run is {state.state}, {made} of {state.count} images committed")
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for faults in pool.map(lambda shard: check_shard(out, shard, state.fingerprint, check), shards):
+            yield from faults
+    if state.state == COMPLETE:
+        yield from _top_files(out, len(shards))
+
+
+def committed_shards(out: Path, state: RunState) -> list[Shard]:
+    """The shards that a run must have: all of a complete one, those that are committed of another."""
+    size = state.fingerprint["shard_size"]
+    if state.state == COMPLETE:
+        return list(plan(state.count, size))
+    done = manifest.committed(out / layout.MANIFESTS, size)
+    return [Shard(number, number * size, stop) for number, stop in sorted(done.items())]
+
+
+def check_shard(
+    out: Path, shard: Shard, fingerprint: Mapping[str, Any], check: Callable[[], None] = lambda: None
+) -> list[Fault]:
+    """What is wrong with one shard; `check` is called for each image, and what it raises ends the work."""
+    name = layout.manifest_name(shard.number)
+    try:
+        rows = manifest.from_csv((out / name).read_bytes())
+    except FileNotFoundError:
+        return [Fault(NO_MANIFEST, name, f"images {shard.start} to {shard.stop - 1} count for nothing without it")]
+    except (OSError, ValueError) as error:
+        return [Fault(BAD_MANIFEST, name, str(error))]
+    if [row.index for row in rows] != list(range(shard.start, shard.stop)):
+        return [Fault(BAD_MANIFEST, name, f"its rows are not {shard.start} to {shard.stop - 1}")]
+    faults = []
+    for row in rows:
+        check()
+        faults += _check_image(out, row, image_row(row.index, fingerprint, row.sha256, row.bytes))
+    known = {row.file_name.partition("/")[2] for row in rows}
+    folder = out / shard.folder
+    strays = sorted(set(os.listdir(folder)) - known) if folder.is_dir() else []
+    return faults + [Fault("stray", f"{shard.folder}/{stray}", "no row names it") for stray in strays]
+
+
+def image_row(index: int, fingerprint: Mapping[str, Any], sha256: str, size: int) -> Row:
+    """The row that image `index` of a run must have, but for what only the file tells."""
+    width, height = fingerprint["width"], fingerprint["height"]
+    name = layout.image_name(index, index // fingerprint["shard_size"])
+    mode = "L" if fingerprint["channels"] == 1 else "RGB"
+    return Row(index, name, fingerprint["seed"], sha256, width, height, mode, size)
+
+
+def _check_image(out: Path, row: Row, right: Row) -> list[Fault]:
+    name, index = right.file_name, row.index
+    wrong = [field for field, value in vars(row).items() if value != vars(right)[field]]
+    faults = [Fault("bad row", name, f"{field} is {getattr(row, field)}", index) for field in wrong]
+    try:
+        content = (out / name).read_bytes()
+    except OSError as error:
+        return [*faults, Fault("missing", name, str(error.strerror), index)]
+    if len(content) != row.bytes:
+        return [*faults, Fault("size", name, f"{len(content)} bytes, its row says {row.bytes}", index)]
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        return [*faults, Fault("hash", name, "its content is not what its row says", index)]
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            if (image.width, image.height, image.mode) != (right.width, right.height, right.mode):
+                faults.append(Fault("unreadable", name, f"it is {image.width}x{image.height} {image.mode}", index))
+    except Exception as error:  # Pillow raises what its decoders raise
+        faults.append(Fault("unreadable", name, str(error), index))
+    return faults
+
+
+def _strays(out: Path, state: RunState) -> Iterator[Fault]:
+    shards = list(plan(state.count, state.fingerprint["shard_size"]))
+    tables = {f"{shard.folder}.csv" for shard in shards}
+    places = {
+        ".": {*layout.FILES, layout.MANIFESTS, layout.MEASURES, *(shard.folder for shard in shards)},
+        layout.MANIFESTS: tables,
+        layout.MEASURES: tables,
+    }
+    for folder, known in places.items():
+        path = out / folder
+        for name in sorted(set(os.listdir(path)) - known if path.is_dir() else ()):
+            at_work = state.state != COMPLETE and layout.TEMPORARY.fullmatch(name)
+            if not at_work:
+                yield Fault("stray", name if folder == "." else f"{folder}/{name}", "gan-batch did not leave it")
+
+
+def _top_files(out: Path, shards: int) -> Iterator[Fault]:
+    if not (out / layout.SHEET).is_file():
+        yield Fault("missing", layout.SHEET, "the contact sheet")
+    if not manifest.is_assembled(out, shards):
+        yield Fault(BAD_MANIFEST, layout.MANIFEST, "it is not the manifests of the shards, one after the other")

@@ -1,0 +1,61 @@
+"""A worker: a process with a session of its own that makes the slices it is told of.
+
+`jobs.pool` starts it as `python -m jobs.worker FD PARENT`; FD is a socket to talk over, PARENT the process to die with.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from jobs import manifest, quality
+from jobs.pool import Done, Failed, Order
+from jobs.session import GeneratorSession
+from jobs.shard import write_images
+from jobs.store import LocalStore
+from models.console import CommandError, ExitCode, writing_error
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Work until the other end of the connection is closed."""
+    connection, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
+    _die_with(parent)
+    try:
+        _work(connection)
+    except (EOFError, ConnectionError):
+        pass
+    except CommandError as error:
+        connection.send(Failed(error.exit_code, str(error)))
+    except OSError as error:
+        failure = writing_error(error)
+        connection.send(Failed(failure.exit_code, str(failure)))
+    except Exception as error:  # the last net: what lands here is a bug, and the parent says so
+        connection.send(Failed(ExitCode.BUG, f"{type(error).__name__}: {error}", traceback.format_exc()))
+
+
+def _work(connection: Connection) -> None:
+    order: Order = connection.recv()
+    session = GeneratorSession(order.model, order.device)
+    connection.send(session.facts)
+    store = LocalStore(order.out)
+    while True:
+        part, batch_size = connection.recv()
+        rows, measures = write_images(part, session, store, order.seed, batch_size)
+        connection.send(Done(part, manifest.lines(rows), quality.lines(measures)))
+
+
+def _die_with(parent: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager sends it to all: the parent decides
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before it could be told of
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
