@@ -3,32 +3,51 @@
 python benchmarks/batch.py
 
 (a) the bare session: the same batches from as many threads as cores, nothing encoded, nothing written
-(c) gan-batch, whole: latents, images, PNG, files, sync, manifests
+(b) encode and write ready images, from as many processes as cores, flushed to disk
+(c) gan-batch from start to end: start-up, latents, images, PNG, files, flush, manifests, quality gate, contact sheet
 (d) the loop everybody writes: PyTorch, batches of 64, torchvision.utils.save_image for each image
+
+Nothing is deleted before the end: ext4 does not use an inode again soon after its file was deleted, and looks for
+another one by one, so that a run shortly after a deletion measures that.
 """
 
 from __future__ import annotations
 
+import os
+import resource
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torchvision.utils import save_image
 
 import models
 from gan.networks import Generator
-from jobs import run_batch
+from jobs import layout, manifest, png
 from jobs.local import BATCH_SIZE, available_cores
+from jobs.manifest import Row
 from jobs.session import GeneratorSession
+from jobs.state import COMPLETE, RunState, fingerprint
+from jobs.store import LocalStore
 from models.latents import latents
+from models.providers import CPU
 
-COUNT, PLAIN_COUNT, ROUNDS = 5000, 640, 3
+COUNT, READY_COUNT, PLAIN_COUNT, ROUNDS = 20_000, 20_000, 640, 3
+MEMORY_COUNTS = 10_000, 50_000
+SCAN_COUNT, SHARD_SIZE = 100_000, 1000
+COMMAND = Path(sysconfig.get_path("scripts"), "gan-batch")
 
 
-def bare(session: GeneratorSession, count: int, batch: int) -> float:
-    """Images a second."""
+def bare(session: GeneratorSession, count: int) -> float:
+    """(a) in images a second."""
+    batch = BATCH_SIZE[CPU]
     z = latents(1, 0, batch, session.info.z_dim)
     start = time.monotonic()
     with ThreadPoolExecutor(available_cores()) as pool:
@@ -36,42 +55,136 @@ def bare(session: GeneratorSession, count: int, batch: int) -> float:
     return count / (time.monotonic() - start)
 
 
-def whole(model: Path, count: int) -> float:
-    """Images a second, start-up included."""
-    with tempfile.TemporaryDirectory() as folder:
+def write_ready(folder: Path, pixels: NDArray[np.uint8], count: int) -> None:
+    """Encode and write `pixels` again and again, `count` images in all, in folders of a shard's size."""
+    store = LocalStore(folder)
+    for shard in range(count // SHARD_SIZE):
+        store.make_folder(layout.shard_folder(shard))
+        for start in range(0, SHARD_SIZE, len(pixels)):
+            for index, content in enumerate(png.encode(pixels), start=shard * SHARD_SIZE + start):
+                store.write(layout.image_name(index, shard), content)
+        store.commit({f"{shard}.csv": b""})
+
+
+def ready(folder: Path, pixels: NDArray[np.uint8], count: int) -> float:
+    """(b) in images a second."""
+    cores = available_cores()
+    folders = [folder / str(core) for core in range(cores)]
+    for path in folders:
+        path.mkdir(parents=True)
+    with ProcessPoolExecutor(cores) as pool:
+        list(pool.map(abs, range(cores)))  # the processes are there
         start = time.monotonic()
-        run_batch(model, Path(folder, "run"), count, seed=1, device="cpu")
+        list(pool.map(write_ready, folders, [pixels] * cores, [count // cores] * cores))
         return count / (time.monotonic() - start)
+
+
+def whole(folder: Path, count: int) -> tuple[float, float]:
+    """(c) in images a second, and the most memory that all its processes had at once, in MB (proportional set size)."""
+    start = time.monotonic()
+    command = [COMMAND, "--model", models.path(), "--count", count, "--seed", 1, "--device", "cpu", "--out", folder]
+    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
+    most = 0.0
+    while process.poll() is None:
+        most = max(most, memory(process.pid))
+        time.sleep(0.5)
+    if process.returncode:
+        sys.exit(process.stderr.read() if process.stderr else "gan-batch failed")
+    return count / (time.monotonic() - start), most
+
+
+def memory(pid: int) -> float:
+    """Of a process and its children, in MB."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        lines = [Path(f"/proc/{one}/smaps_rollup").read_text().splitlines() for one in (pid, *children)]
+    except OSError:  # one has just ended
+        return 0.0
+    return sum(int(line.split()[1]) for some in lines for line in some if line.startswith("Pss:")) / 1000
 
 
 @torch.no_grad()
-def plain(generator: Generator, textures: torch.Tensor, count: int) -> float:
-    """Images a second. What is saved are the bundled model's images, since an untrained one's are flat gray."""
-    with tempfile.TemporaryDirectory() as folder:
+def plain(folder: Path, generator: Generator, textures: torch.Tensor, count: int) -> float:
+    """(d) in images a second. What is saved are the bundled model's images, since an untrained one's are flat gray."""
+    folder.mkdir()
+    start = time.monotonic()
+    for first in range(0, count, 64):
+        generator(torch.randn(64, generator.z_dim))
+        for number, image in enumerate(textures, start=first):
+            save_image(image, f"{folder}/{number:06d}.png", normalize=True, value_range=(-1, 1))
+    return count / (time.monotonic() - start)
+
+
+def flush_seconds(folder: Path, pixels: NDArray[np.uint8]) -> float:
+    """How long the commit of a shard's images takes, the best of five."""
+    store, best = LocalStore(folder), float("inf")
+    folder.mkdir()
+    for shard in range(5):
+        store.make_folder(layout.shard_folder(shard))
+        for index in range(SHARD_SIZE):
+            store.write(layout.image_name(index, shard), next(png.encode(pixels[:1])))
         start = time.monotonic()
-        for first in range(0, count, 64):
-            generator(torch.randn(64, generator.z_dim))
-            for number, image in enumerate(textures, start=first):
-                save_image(image, f"{folder}/{number:06d}.png", normalize=True, value_range=(-1, 1))
-        return count / (time.monotonic() - start)
+        store.commit({f"{shard}.csv": b""})
+        best = min(best, time.monotonic() - start)
+    return best
+
+
+def scan_seconds(folder: Path, session: GeneratorSession) -> tuple[float, float]:
+    """`gan-batch status` of a run of 100,000 images, whole; and the scan with which a run is resumed."""
+    store = LocalStore(folder)
+    folder.mkdir()
+    store.make_folder(layout.MANIFESTS)
+    for shard in range(SCAN_COUNT // SHARD_SIZE):
+        indices = range(shard * SHARD_SIZE, (shard + 1) * SHARD_SIZE)
+        rows = [Row(index, layout.image_name(index, shard), 1, "0" * 64, 128, 128, "L", 7000) for index in indices]
+        store.write(layout.manifest_name(shard), manifest.to_csv(rows))
+    RunState(COMPLETE, SCAN_COUNT, fingerprint(session.facts, 1, SHARD_SIZE)).write(store)
+    start = time.monotonic()
+    subprocess.run([COMMAND, "status", folder], check=True, stdout=subprocess.DEVNULL)
+    status = time.monotonic() - start
+    start = time.monotonic()
+    manifest.committed(folder / layout.MANIFESTS, SHARD_SIZE)
+    return status, time.monotonic() - start
+
+
+def help_cpu_seconds() -> float:
+    """CPU time of `gan-batch --help`, the best of five."""
+    best = float("inf")
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([COMMAND, "--help"], check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return best
 
 
 def main() -> None:
-    """Print the best of the rounds and their ratios."""
-    model = models.path()
+    """Print the best of the rounds and their ratios, then memory and start-up."""
+    session = GeneratorSession(models.path(), "cpu")
     generator = Generator().eval()  # of the bundled one's size
-    session = GeneratorSession(model, "cpu")
     pixels = session.pixels(latents(1, 0, 64, session.info.z_dim), 64)
     textures = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
-    rates: dict[str, list[float]] = {"a": [], "c": [], "d": []}
-    for _ in range(ROUNDS):
-        rates["a"].append(bare(session, COUNT, BATCH_SIZE["cpu"]))
-        rates["c"].append(whole(model, COUNT))
-        rates["d"].append(plain(generator, textures, PLAIN_COUNT))
-    best = {name: max(values) for name, values in rates.items()}
-    print(f"(a) bare session {best['a']:.0f} images/s")
-    print(f"(c) gan-batch    {best['c']:.0f} images/s, {best['c'] / best['a']:.2f} × (a)")
-    print(f"(d) plain loop   {best['d']:.0f} images/s, (c) is {best['c'] / best['d']:.1f} × (d)")
+    rates: dict[str, list[float]] = {"a": [], "b": [], "c": [], "d": []}
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER")) as folder:
+        here = Path(folder)
+        for turn in range(ROUNDS):
+            rates["a"].append(bare(session, COUNT // 2))
+            rates["b"].append(ready(here / f"b{turn}", pixels[:50], READY_COUNT))
+            rates["c"].append(whole(here / f"c{turn}", COUNT)[0])
+            rates["d"].append(plain(here / f"d{turn}", generator, textures, PLAIN_COUNT))
+            print("  ".join(f"({name}) {values[-1]:.0f}" for name, values in rates.items()), file=sys.stderr)
+        best = {name: max(values) for name, values in rates.items()}
+        print(f"(a) bare session   {best['a']:6.0f} images/s")
+        print(f"(b) encode + write {best['b']:6.0f} images/s")
+        print(f"(c) gan-batch      {best['c']:6.0f} images/s, {best['c'] / best['a']:.3f} × (a)")
+        print(f"(d) plain loop     {best['d']:6.0f} images/s, (c) is {best['c'] / best['d']:.1f} × (d)")
+        flush, shard = flush_seconds(here / "flush", pixels), SHARD_SIZE / best["c"]
+        print(f"a shard's commit   {flush * 1000:.0f} ms, {flush / shard:.1%} of the time that the shard takes")
+        few, many = (whole(here / f"memory{count}", count)[1] for count in MEMORY_COUNTS)
+        print(f"memory             {few:.0f} MB for 10,000 images, {many:.0f} MB for 50,000: {many / few:.3f} ×")
+        status, scan = scan_seconds(here / "scan", session)
+        print(f"100,000 images     status {status:.2f} s, scan for a resume {scan:.3f} s")
+    print(f"gan-batch --help   {help_cpu_seconds():.2f} s of CPU")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -11,15 +12,15 @@ from jobs.layout import manifest_name, measures_name
 from jobs.shard import Shard
 from jobs.store import LocalStore
 
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.6
 _Finished = tuple[Shard, bytes, bytes]
 
 
 class Committer:
     """A thread that takes all shards finished meanwhile and commits them with one flush.
 
-    Leaving the block waits until everything is committed; leaving it by an exception waits a second for the commit that
-    is under way, and drops the others.
+    Leaving the block waits until everything is committed; leaving it by an exception waits a second, and drops what is
+    not committed by then.
 
     Args:
         store: where to.
@@ -39,11 +40,16 @@ class Committer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        self._dropped = kind is not None
-        self._put(None)
-        self._thread.join(_PATIENCE_SECONDS if self._dropped else None)
-        if self._error and not self._dropped:
-            raise self._error
+        if kind is None:
+            self._put(None)
+            self._thread.join()
+            if self._error:
+                raise self._error
+            return
+        with contextlib.suppress(queue.Full):
+            self._finished.put(None, timeout=_PATIENCE_SECONDS)
+        self._thread.join(_PATIENCE_SECONDS)
+        self._dropped = True
 
     def commit(self, shard: Shard, manifest_lines: bytes, measures: bytes) -> None:
         """Have a shard committed whose images are written.
@@ -60,8 +66,6 @@ class Committer:
             try:
                 return self._finished.put(item, timeout=0.2)
             except queue.Full:
-                if self._dropped:
-                    return
                 self._check()
 
     def _work(self) -> None:

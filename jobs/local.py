@@ -86,11 +86,13 @@ def run_batch(
             `GeneratorSession`); 73, 74 writing; 75 another process holds `out`; 76 the quality gate or verification;
             78 `out` belongs to another run; 130, 143 a signal.
     """
-    if (count is None) == (append is None) or min(count or 1, append or 1, keep or 1) < 1:
-        raise ValueError(f"need either count or append, and them and keep above 0: {count}, {append}, {keep}")
+    if (count is None) == (append is None) or any(
+        number is not None and number < 1 for number in (count, append, keep)
+    ):
+        raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}, {keep}")
     if latest is not None:
-        publish.check_link(latest)
-    deadline = time.monotonic() + (max_seconds or float("inf"))
+        publish.check_link(latest, out)
+    deadline = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
     store = LocalStore(out)
     with Stop() as stop:
 
@@ -105,7 +107,8 @@ def run_batch(
             theirs = state.fingerprint if state else {}
             seed = theirs.get("seed", int(time.strftime("%Y%m%d"))) if seed is None else seed
             order = Order(model, _device(device, theirs, out), out, seed)
-            most = -(-(count or append or 1) // (batch_size or BATCH_SIZE[CPU]))  # more could find nothing to do
+            images = max(count or append or 0, state.count if state else 0)
+            most = -(-images // (batch_size or BATCH_SIZE[CPU]))  # workers; more could find nothing to do
             with WorkerPool(order, min(workers or _first_workers(order.device), most), check) as pool:
                 facts = pool.ready()
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
@@ -128,7 +131,7 @@ def run_batch(
                     run.verify()
                 publish.point(latest, out)
             if keep:
-                publish.prune(out, keep, latest)
+                publish.prune(out, keep, latest, check)
             return RunResult(out, seed, run.count, run.made, run.seconds, facts.provider)
         except OSError as error:
             raise writing_error(error) from None

@@ -1,12 +1,14 @@
 """Worker processes: started, fed, watched, replaced when they die, and never left behind.
 
-Processes rather than threads: as fast on two cores, with less memory, no shared interpreter lock, and a crash in native
-code costs one slice instead of the run (BENCHMARKS.md).
+Processes rather than threads: as fast on two cores, nothing waits for a shared interpreter lock where there are more,
+and a crash in native code or a kill for memory costs one slice instead of the run. The price is a session each, in
+memory (BENCHMARKS.md).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -24,7 +26,7 @@ from models.console import CommandError, ExitCode, log
 
 TRIES = 3
 """Workers that may die at one shard before the run gives up."""
-_QUEUED = 3
+_QUEUED = 2
 """Slices that a worker has been told of, so that it never waits for the next."""
 _POLL_SECONDS = 0.2
 
@@ -138,19 +140,18 @@ class WorkerPool:
         """
         waiting = iter(parts)
         again: deque[Shard] = deque()
-        more = True
         while True:
-            for worker in self._workers:
-                while len(worker.parts) < _QUEUED and (again or more):
-                    part = again.popleft() if again else next(waiting, None)
-                    if part is None:
-                        more = False
-                        break
-                    worker.parts.append(part)
-                    worker.send((part, batch_size))
+            self._hand_out(itertools.chain(_popped(again), waiting), batch_size)
             if not any(worker.parts for worker in self._workers):
                 return
             yield from self._messages(again)
+
+    def _hand_out(self, parts: Iterator[Shard], batch_size: int) -> None:
+        for queued in range(_QUEUED):  # one for each before a second for any
+            for worker in self._workers:
+                if len(worker.parts) == queued and (part := next(parts, None)):
+                    worker.parts.append(part)
+                    worker.send((part, batch_size))
 
     def _messages(self, again: deque[Shard]) -> Iterator[Done]:
         self._check()
@@ -195,6 +196,8 @@ class WorkerPool:
                 ExitCode.NO_DEVICE,
                 f"one worker got {self._facts.provider}, another {facts.provider} ({facts.reason}): fewer --workers",
             )
+        elif facts != self._facts:
+            raise CommandError(ExitCode.OTHER_RUN, f"{self._order.model} changed while the run was at work")
 
     def _fail(self, failed: Failed) -> None:
         if failed.exit_code is ExitCode.BUG:
@@ -202,3 +205,8 @@ class WorkerPool:
             bug.add_note(failed.traceback)
             raise bug
         raise CommandError(failed.exit_code, failed.message)
+
+
+def _popped(parts: deque[Shard]) -> Iterator[Shard]:
+    while parts:
+        yield parts.popleft()

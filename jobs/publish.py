@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from jobs.layout import FILES, IMAGE, MANIFESTS, MEASURES, SHARD, STATE, TABLE
@@ -12,14 +13,17 @@ from models.console import CommandError, ExitCode, log
 from models.files import sync_folder, temporary_name
 
 
-def check_link(link: Path) -> None:
+def check_link(link: Path, out: Path) -> None:
     """Refuse a link that could not be made, before the work.
 
     Raises:
-        CommandError: 73 where something else has its name, or its folder is not there.
+        CommandError: 73 where something else has its name, or its folder cannot be made.
     """
-    if not link.parent.is_dir():
-        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: its folder is not there")
+    if link.absolute() == out.absolute():
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is the run's own folder")
+    above = next(path for path in link.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: {above} is no folder")
     if os.path.lexists(link) and not link.is_symlink():
         raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is there and no symbolic link")
 
@@ -31,6 +35,7 @@ def points_to(link: Path, out: Path) -> bool:
 
 def point(link: Path, out: Path) -> None:
     """Let `link` lead to `out`; at every moment it leads to the old run or to the new one."""
+    link.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(link)
     temporary.unlink(missing_ok=True)
     os.symlink(os.path.relpath(out.resolve(), link.parent.resolve()), temporary)
@@ -39,11 +44,17 @@ def point(link: Path, out: Path) -> None:
     log.info("%s leads to %s", link, out)
 
 
-def prune(out: Path, keep: int, link: Path | None) -> list[Path]:
+def prune(out: Path, keep: int, link: Path | None, check: Callable[[], None] = lambda: None) -> list[Path]:
     """Remove the oldest complete runs beside `out` until `keep` are there, `out` among them.
 
     A run that is not complete, one that another process holds, the one that `link` leads to, and everything that is no
     run stay. Of a run only what gan-batch wrote is removed.
+
+    Args:
+        out: a complete run.
+        keep: how many, above 0.
+        link: a symbolic link to a run, if there is one.
+        check: called for each shard; what it raises ends the work, and the next call goes on with it.
 
     Returns:
         The runs removed.
@@ -59,7 +70,7 @@ def prune(out: Path, keep: int, link: Path | None) -> list[Path]:
             begun.append(path)
     complete.sort(key=lambda path: ((path / STATE).stat().st_mtime_ns, path.name))
     old = [path for path in complete if path not in stay][: max(0, len(complete) - keep)]
-    return [path for path in begun + old if _remove(path)]
+    return [path for path in begun + old if _remove(path, check)]
 
 
 def _state(path: Path) -> RunState | None:
@@ -71,7 +82,7 @@ def _state(path: Path) -> RunState | None:
         return None
 
 
-def _remove(run: Path) -> bool:
+def _remove(run: Path, check: Callable[[], None]) -> bool:
     store = LocalStore(run)
     try:
         store.lock()
@@ -79,13 +90,16 @@ def _remove(run: Path) -> bool:
         if state is None or state.state not in (COMPLETE, REMOVING):
             return False  # it changed before we had it
         RunState(REMOVING, state.count, state.fingerprint).write(store)
-        for folder in filter(SHARD.fullmatch, store.names()):
-            store.remove(folder, filter(IMAGE.fullmatch, store.names(folder)))
-        for folder in (MANIFESTS, MEASURES):
+        for folder in (MANIFESTS, MEASURES):  # first: without them no image counts, should a run go on in what is left
             store.remove(folder, filter(TABLE.fullmatch, store.names(folder)))
+        for folder in filter(SHARD.fullmatch, store.names()):
+            check()
+            store.remove(folder, filter(IMAGE.fullmatch, store.names(folder)))
         store.remove(".", FILES)
-    except CommandError:  # held by another process
-        return False
+    except CommandError as error:
+        if error.exit_code is ExitCode.LOCKED:
+            return False
+        raise
     finally:
         store.close()
     if run.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -112,7 +113,8 @@ class Run:
                     "images made; run the same command again to continue",
                 )
         except CommandError as error:
-            self._log("stopped", reason=str(error))
+            with contextlib.suppress(OSError):  # the disk may be what stopped it
+                self._log("stopped", reason=str(error))
             raise
         finally:
             self.seconds = time.monotonic() - start

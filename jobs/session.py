@@ -168,7 +168,9 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
         except Exception as error:
             reason = _first_line(error)
         if device == "cuda":
-            raise CommandError(ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; begin with --device cpu")
+            raise CommandError(
+                ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; a new run can have --device cpu"
+            )
     try:
         session = _create(content, [CPU])
     except Exception as error:

@@ -20,7 +20,8 @@ from models.latents import SCHEME
 RUNNING, COMPLETE = "running", "complete"
 REJECTED = "rejected by the quality gate"
 REMOVING = "being removed"
-_SIZES = ("seed", "width", "height", "channels", "z_dim", "shard_size")
+_SIZES = ("width", "height", "channels", "z_dim", "shard_size")
+_NAMES = ("model_sha256", "latent_scheme", "encoder", "provider", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class RunState:
         try:
             content = json.loads(path.read_bytes())
             found = cls(content["state"], content["count"], content["fingerprint"])
-            if all(type(found.fingerprint[name]) is int for name in _SIZES) and type(found.count) is int:
+            if found._is_sound():
                 return found
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -81,6 +82,11 @@ class RunState:
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
         raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged: name another --out")
+
+    def _is_sound(self) -> bool:
+        sizes = [self.count, self.fingerprint["seed"] + 1, *(self.fingerprint[name] for name in _SIZES)]
+        names = [self.state, *(self.fingerprint[name] for name in _NAMES)]
+        return all(type(size) is int and size > 0 for size in sizes) and all(type(name) is str for name in names)
 
     @classmethod
     def of(cls, out: Path) -> RunState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import itertools
 import json
 import logging
 import os
@@ -227,23 +228,21 @@ class _JsonLines(logging.Formatter):
 
 
 def log_format_option(function: Any) -> Any:
-    """Add `--log-format` to a click command: `text`, or `json` for one object a line, the error among them."""
-
-    def choose(context: click.Context, parameter: click.Parameter, value: str) -> None:
-        if value == "json":
-            context.find_root().obj["json"] = True
-            for handler in log.handlers:
-                handler.setFormatter(_JsonLines())
+    """Add `--log-format` to a click command: `text`, or `json` for one object a line; `run` looks at it."""
 
     return click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         expose_value=False,
-        is_eager=True,
-        callback=choose,
         help="Of the lines on stderr.",
     )(function)
+
+
+def _log_as_json(options: dict[str, bool]) -> None:
+    options["json"] = True
+    for handler in log.handlers:
+        handler.setFormatter(_JsonLines())
 
 
 def debug_option(function: Any) -> Any:
@@ -264,16 +263,19 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     Every option `--some-thing` of the program `gan-x` is also read from `GAN_X_SOME_THING`.
     """
     set_up_logging()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    prefix = program.upper().replace("-", "_")
     options = {"debug": False, "json": False}
+    # Looked for before the options are parsed, so that a wrong one is told of in this format, too.
+    words = ["--log-format", os.environ.get(f"{prefix}_LOG_FORMAT", ""), *" ".join(given).replace("=", " ").split()]
+    if ("--log-format", "json") == [pair for pair in itertools.pairwise(words) if pair[0] == "--log-format"][-1]:
+        _log_as_json(options)
     code = 0
     try:
-        code = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name=program,
-            standalone_mode=False,
-            obj=options,
-            auto_envvar_prefix=program.upper().replace("-", "_"),
-        )
+        with command.make_context(program, given, obj=options, auto_envvar_prefix=prefix) as context:
+            command.invoke(context)
+    except click.exceptions.Exit as end:
+        code = end.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = _fail(program, ExitCode.INTERRUPTED, "stopped by SIGINT", options)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -106,9 +106,9 @@ def lock_folder(folder: Path, program: str) -> int:
 def is_locked(folder: Path) -> bool:
     """Whether a process holds `folder`; asking takes nothing, so it cannot get in the way of one that starts."""
     try:
-        fd = os.open(folder / LOCK, os.O_RDWR | _PLAIN)
+        fd = os.open(folder / LOCK, os.O_RDONLY | _PLAIN)
     except OSError:
-        return False  # nobody ever took it, or not ours to ask
+        return False  # nobody ever took it
     try:
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _WHOLE_FILE)
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.conftest import ROOT, clean_environment
+from tests.conftest import ROOT, clean_environment, run
 from tests.jobs.conftest import rows_of
 
 MAY_IMPORT = {
@@ -52,21 +52,32 @@ def test_every_public_name_can_be_imported_from_its_package(package: str) -> Non
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
-def test_batch_runs_where_pytorch_and_onnx_are_not_installed(exported: Path, tmp_path: Path) -> None:
+def test_batch_and_its_workers_run_where_pytorch_and_onnx_are_not_installed(exported: Path, tmp_path: Path) -> None:
     program = f"""
-import sys
+import os, sys
 for name in {NOT_ON_A_BATCH_MACHINE}:
     sys.modules[name] = None  # importing it raises ImportError
-from jobs.cli import main
-main()
+open({str(tmp_path)!r} + f"/process-{{os.getpid()}}", "x")
 """
-    options = ["--count", "30", "--shard-size", "20", "--model", str(exported), "--out", str(tmp_path / "run")]
-    result = subprocess.run(
-        [sys.executable, "-c", program, *options],
-        cwd=ROOT, env=clean_environment(), capture_output=True, text=True,
-    )  # fmt: skip
+    (tmp_path / "sitecustomize.py").write_text(program)  # which every Python process runs first
+    options = ["--count", "30", "--shard-size", "20", "--batch-size", "10", "--workers", "2", "--quality-gate", "off"]
+    out = tmp_path / "run"
+    result = run("gan-batch", *options, "--model", exported, "--out", out, "--device", "cpu", PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
-    assert len(rows_of(tmp_path / "run")) == 30
+    assert len(rows_of(out)) == 30
+    assert len(list(tmp_path.glob("process-*"))) == 3
+
+
+def test_worker_loads_only_what_it_needs_for_each_of_many_processes() -> None:
+    program = """
+import sys
+import jobs.worker
+print(sorted({"torch", "onnx", "PIL", "matplotlib", "prometheus_client"} & set(sys.modules)))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
 
 
 @pytest.mark.parametrize("module", COMMANDS.values())
@@ -75,8 +86,10 @@ def test_help_loads_no_heavy_package(module: str) -> None:
 import sys
 from click.testing import CliRunner
 from {module} import cli
-assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
-heavy = {{"torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy", "PIL", "matplotlib"}}
+for command in ([], *([name] for name in getattr(cli, "commands", ()))):
+    assert CliRunner().invoke(cli, [*command, "--help"]).exit_code == 0
+heavy = {{"torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy", "PIL", "matplotlib", "zlib_ng"}}
+heavy |= {{"prometheus_client"}}
 print(sorted(heavy & set(sys.modules)))
 """
     result = subprocess.run(

@@ -82,11 +82,26 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.001)
 
 
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the workers of a run."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+
+
 def pause(process: subprocess.Popen[str]) -> None:
-    """Stop a process, and wait until all its threads stand still."""
+    """Stop a run, and wait until all its threads stand still and its workers have finished what they have in hand."""
     process.send_signal(signal.SIGSTOP)
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status), "it was over before it could be stopped"
+    seen: list[str] | None = None
+    while seen != (seen := [_work_done(pid) for pid in workers_of(process)]):
+        time.sleep(0.1)
+
+
+def _work_done(pid: int) -> str:
+    """A worker's state and the processor time that it has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return " ".join((fields[0], *fields[11:13]))
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
@@ -99,10 +114,11 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def committed_stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """The `stamps` of the shards that have a manifest, and of these manifests."""
+    """The `stamps` of the shards that have a manifest, of these manifests, and of the measures of these shards."""
     numbers = [path.stem for path in folder.glob("_manifests/[0-9]*.csv")]
-    owned = tuple(f"{number}/" for number in numbers) + tuple(f"_manifests/{number}.csv" for number in numbers)
-    return {name: stamp for name, stamp in stamps(folder).items() if name.startswith(owned)}
+    owned = {f"{table}/{number}.csv" for number in numbers for table in ("_manifests", "_quality")}
+    found = stamps(folder)
+    return {name: stamp for name, stamp in found.items() if name in owned or name.partition("/")[0] in numbers}
 
 
 def differing(one: Path, other: Path, without: Sequence[str] = VOLATILE) -> list[str]:

@@ -58,6 +58,28 @@ def test_date_in_out_becomes_todays_date(quick: list[str], tmp_path: Path) -> No
     }
 
 
+def test_time_in_out_becomes_the_time_of_the_start_and_the_seed(quick: list[str], tmp_path: Path) -> None:
+    before = time.strftime("%Y%m%d%H%M%S")
+    succeeds(run(*quick, "--out", str(tmp_path / "{date}" / "at-{time}")))
+    after = time.strftime("%Y%m%d%H%M%S")
+    (run_json,) = tmp_path.glob("*/at-*/run.json")
+    day, moment = run_json.parts[-3], run_json.parts[-2].removeprefix("at-")
+    assert before <= day.replace("-", "") + moment <= after
+    assert fingerprint(run_json.parent)["seed"] == int(day.replace("-", "") + moment)
+
+
+def test_seed_that_is_named_wins_over_the_time(quick: list[str], tmp_path: Path) -> None:
+    succeeds(run(*quick, "--out", str(tmp_path / "at-{time}"), "--seed", "5"))
+    (run_json,) = tmp_path.glob("at-*/run.json")
+    assert fingerprint(run_json.parent)["seed"] == 5
+
+
+def test_shard_size_is_that_of_the_run_in_the_folder(quick: list[str], tmp_path: Path) -> None:
+    succeeds(run(*quick, "--shard-size", "2"))
+    succeeds(run(*quick, "--count", "5"))
+    assert [row.file_name[:5] for row in rows_of(tmp_path / "run")] == ["00000"] * 2 + ["00001"] * 2 + ["00002"]
+
+
 def test_out_is_a_folder_of_today_under_synthetic(quick: list[str], tmp_path: Path) -> None:
     succeeds(run(*quick[:5], cwd=tmp_path))
     (run_json,) = tmp_path.glob("synthetic/*/run.json")
@@ -131,6 +153,12 @@ def test_lines_on_stderr_are_timestamped_without_a_terminal(quick: list[str]) ->
         ("--batch-size", "0"),
         ("--workers", "0"),
         ("--device", "tpu"),
+        ("--append", "0"),
+        ("--max-seconds", "-1"),
+        ("--keep", "0"),
+        ("--quality-gate", "maybe"),
+        ("--max-faulty", "1.5"),
+        ("--log-format", "xml"),
     ],
 )
 def test_value_out_of_range_is_a_usage_error(option: str, value: str, quick: list[str], tmp_path: Path) -> None:
@@ -140,6 +168,28 @@ def test_value_out_of_range_is_a_usage_error(option: str, value: str, quick: lis
 
 def test_count_is_required(tmp_path: Path) -> None:
     fails_in_one_line(run("gan-batch", cwd=tmp_path), 2, "--count")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_count_and_append_exclude_each_other(quick: list[str], tmp_path: Path) -> None:
+    fails_in_one_line(run(*quick, "--append", "2"), 2, "--count", "--append")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "regen"])
+def test_option_of_a_run_has_no_meaning_before_another_command(command: str, tmp_path: Path) -> None:
+    fails_in_one_line(run("gan-batch", "--batch-size", "5", command, tmp_path), 2, "--batch-size", command)
+
+
+def test_option_of_a_run_in_the_environment_does_not_disturb_another_command(quick: list[str], tmp_path: Path) -> None:
+    succeeds(run(*quick))
+    result = run("gan-batch", "status", tmp_path / "run", GAN_BATCH_BATCH_SIZE="5", GAN_BATCH_COUNT="9")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "count: 2\n" in result.stdout
+
+
+def test_command_that_is_not_there_is_named(tmp_path: Path) -> None:
+    fails_in_one_line(run("gan-batch", "verfy", tmp_path), 2, "verfy")
 
 
 def test_bad_value_in_the_environment_is_a_usage_error(quick: list[str]) -> None:

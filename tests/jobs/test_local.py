@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs import run_batch
+from jobs import manifest, run_batch
 from models.console import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -38,8 +39,8 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 def test_folder_holds_the_documented_files_and_no_others(finished: Path) -> None:
     images = {f"{index // 100:05d}/{index:08d}.png" for index in range(130)}
-    others = {"run.json", "manifest.csv", "contact_sheet.png", "log.jsonl", "stats.json", ".lock"}
-    shards = {"_manifests/00000.csv", "_manifests/00001.csv"}
+    others = {"run.json", "manifest.csv", "contact_sheet.png", "quality.json", "log.jsonl", "stats.json", ".lock"}
+    shards = {f"{folder}/{shard:05d}.csv" for folder in ("_manifests", "_quality") for shard in (0, 1)}
     found = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
     assert found == images | others | shards
 
@@ -88,7 +89,60 @@ def test_run_in_another_year_differs_in_log_and_stats_only(
     assert differing(tmp_path / "run", finished, without=()) == ["log.jsonl", "stats.json"]
 
 
+def test_log_tells_of_each_shard_once_and_stats_of_the_work(finished: Path) -> None:
+    events = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events] == ["start", "shard", "shard", "complete"]
+    assert {(event["number"], event["images"]) for event in events[1:3]} == {(0, 100), (1, 30)}
+    stats = json.loads((finished / "stats.json").read_text())
+    assert (stats["images"], stats["provider"]) == (130, "CPUExecutionProvider")
+    assert stats["seconds"] > 0
+
+
 # Again, more, less
+
+
+def test_python_caller_is_told_how_many_images_were_made_each_time(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    made = [
+        run_batch(model, out, count, seed=SEED, shard_size=10, batch_size=4, device="cpu") for count in (25, 25, 30)
+    ]
+    assert [(result.count, result.made) for result in made] == [(25, 25), (25, 0), (30, 5)]
+    assert {(result.out, result.seed, result.provider) for result in made} == {(out, SEED, "CPUExecutionProvider")}
+    assert made[1].seconds == 0 < made[0].seconds
+
+
+def test_append_adds_to_a_complete_run_what_a_larger_count_would(
+    copied: Path, extended: tuple[Path, dict[str, tuple[int, int]]], model: Path
+) -> None:
+    succeeds(run("gan-batch", "--model", model, "--out", copied, "--append", "120", "--device", "cpu"))
+    assert differing(copied, extended[0]) == []
+
+
+def test_append_finishes_a_run_that_was_cut_off_and_adds_nothing(copied: Path, finished: Path, model: Path) -> None:
+    (copied / "_manifests" / "00001.csv").unlink()
+    state = (copied / "run.json").read_text().replace('"complete"', '"running"')
+    (copied / "run.json").write_text(state)
+    succeeds(run("gan-batch", "--model", model, "--out", copied, "--append", "120", "--device", "cpu"))
+    assert differing(copied, finished) == []
+
+
+def test_append_begins_a_run_where_none_is(model: Path, tmp_path: Path) -> None:
+    succeeds(run("gan-batch", "--model", model, "--out", tmp_path / "run", "--append", "7", "--device", "cpu"))
+    assert len(rows_of(tmp_path / "run")) == 7
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.001"])
+def test_after_max_seconds_it_ends_with_3_and_the_same_command_goes_on_to_the_end(
+    seconds: str, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = batch(model, out, 60, "--shard-size", "20", "--max-seconds", seconds)
+    for made in (20, 40):  # a shard in any case, or it would never end
+        fails_in_one_line(run(*command), 3, f"{made} of 60 images", "again")
+        assert manifest.committed(out / "_manifests", 20) == {number: number * 20 + 20 for number in range(made // 20)}
+    succeeds(run(*command))
+    succeeds(run(*batch(model, tmp_path / "undisturbed", 60, "--shard-size", "20")))
+    assert differing(out, tmp_path / "undisturbed") == []
 
 
 def test_complete_run_says_so_and_touches_nothing(copied: Path, model: Path) -> None:
@@ -178,10 +232,14 @@ def test_missing_image_is_named_with_what_to_do_and_that_helps(model: Path, tmp_
     succeeds(run(*batch(model, out, 20, "--shard-size", "10")))
     (out / "00000" / "00000000.png").unlink()
     command = batch(model, out, 30, "--shard-size", "10")
-    fails_in_one_line(run(*command), 76, "00000000.png", "_manifests/00000.csv")
-    (out / "_manifests" / "00000.csv").unlink()
+    result = run(*command)
+    fails_in_one_line(result, 76, "00000/00000000.png")
+    (what_to_do,) = re.findall("`(.+?)`", result.stderr)
+    run(*what_to_do.split(), "--model", model)  # which ends with 76 while the run is not complete
     succeeds(run(*command))
-    assert_whole_shards(out)
+    succeeds(run("gan-batch", "verify", out))
+    succeeds(run(*batch(model, tmp_path / "undisturbed", 30, "--shard-size", "10")))
+    assert differing(out, tmp_path / "undisturbed") == []
 
 
 # Refused
@@ -229,6 +287,31 @@ def test_python_caller_gets_the_error_with_its_code(copied: Path, model: Path) -
     with pytest.raises(CommandError) as error:
         run_batch(model, copied, 130, seed=6, shard_size=100, device="cpu")
     assert error.value.exit_code == ExitCode.OTHER_RUN
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"count": 5, "append": 5}, {"count": 0}, {"append": -1}, {"count": 5, "keep": 0}], ids=str
+)
+def test_python_caller_must_say_one_sensible_number(wrong: dict[str, int], model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="count"):
+        run_batch(model, tmp_path / "run", device="cpu", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_committed(
+    model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = batch(model, out, 50, "--shard-size", "10", "--batch-size", "4", "--workers", "1")
+    succeeds(run(*batch(model, out, 10, "--shard-size", "10")))
+    (out / "00002" / "00000027.png").mkdir(parents=True)
+    fails_in_one_line(run(*command), 73, "00002/00000027.png")
+    assert manifest.committed(out / "_manifests", 10).keys() <= {0, 1}
+    assert_whole_shards(out)
+    (out / "00002" / "00000027.png").rmdir()
+    succeeds(run(*command))
+    succeeds(run(*batch(model, tmp_path / "undisturbed", 50, "--shard-size", "10")))
+    assert differing(out, tmp_path / "undisturbed") == []
 
 
 # Memory

@@ -1,18 +1,22 @@
-"""What signals, kills, a second start and a full disk cannot break."""
+"""What signals, kills, a second start and a planted link cannot break."""
 
 from __future__ import annotations
 
-import resource
+import os
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jobs import manifest
+from jobs.layout import MANIFESTS
+from models.files import lock_folder
 from tests.conftest import clean_environment, fails_in_one_line, run
 from tests.jobs.conftest import (
     assert_whole_shards,
@@ -26,10 +30,11 @@ from tests.jobs.conftest import (
     temporaries,
     wait_for,
 )
+from tests.jobs.faults import seconds_until_no_worker, workers_of
 
-COUNT, SHARD = 240, 20
+COUNT, SHARD = 600, 25
 LONG_RUN = ("--shard-size", str(SHARD), "--batch-size", "5", "--workers", "2")
-"""Twelve commits in about a second."""
+"""Twenty-four shards in about a second."""
 
 
 @pytest.fixture(scope="module")
@@ -51,53 +56,89 @@ def moment(out: Path, share: float) -> Path:
     if share < 0.03:
         return out
     if share > 0.97:
-        return out / "_manifests" / f"{COUNT // SHARD - 1:05d}.csv"
+        return out / MANIFESTS / f"{COUNT // SHARD - 1:05d}.csv"
     index = int(share * COUNT)
     return out / f"{index // SHARD:05d}" / f"{index:08d}.png"
 
 
-def kill_and_finish(command: list[str], out: Path, share: float, delay: float) -> int:
-    """SIGKILL a run at about `share` of its way, then run it again; returns how the first one ended."""
+@dataclass(frozen=True)
+class Kill:
+    """One run that was killed, and finished by the next.
+
+    Attributes:
+        code: how it ended.
+        workers: that it had when it was killed.
+        seconds: until all of them were gone.
+        committed: shards that were committed by then.
+    """
+
+    code: int
+    workers: int
+    seconds: float
+    committed: int
+
+
+def kill_and_finish(command: list[str], out: Path, share: float, delay: float, wait: bool) -> Kill:
+    """SIGKILL a run at about `share` of its way, then run it again: at once, or when its workers are gone."""
     process = start(command)
     wait_for(moment(out, share), process)
     time.sleep(delay)
+    workers = workers_of(process.pid)
     process.kill()
-    process.communicate()
-    before = committed_stamps(out)
+    process.wait()
+    seconds = seconds_until_no_worker(process.pid) if wait else 0.0
+    before = committed_stamps(out) if out.exists() else {}
+    committed = len(manifest.committed(out / MANIFESTS, SHARD))
+    assert_whole_shards(out)
     succeeds(run(*command))
     after = stamps(out)
     assert {name: after[name] for name in before} == before, "a committed shard was touched"
     assert temporaries(out) == []
-    return process.returncode
+    assert workers_of(process.pid) == []
+    process.communicate()
+    return Kill(process.returncode, len(workers), seconds, committed)
 
 
-def kill_at_random_moments(kills: int, command: list[str], out: Path, undisturbed: Path) -> None:
+def kill_at_random_moments(
+    kills: int, command: list[str], out: Path, undisturbed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     random = np.random.default_rng(kills)
-    ends = []
+    done = []
     for number in range(kills):
         share = (number + random.uniform()) / kills
-        ends.append(kill_and_finish(command, out, share, random.uniform(0, 0.01)))
+        done.append(kill_and_finish(command, out, share, random.uniform(0, 0.01), wait=number % 2 == 0))
         assert differing(out, undisturbed) == [], f"killed at {share:.3f}"
         shutil.rmtree(out)
-    assert ends.count(-signal.SIGKILL) > kills / 2, "most runs were over before they were killed"
+    killed = [kill for kill in done if kill.code == -signal.SIGKILL]
+    slowest = max(kill.seconds for kill in killed)
+    with capsys.disabled():
+        print(
+            f" {len(killed)} runs killed, {sum(kill.workers for kill in killed)} workers with them, all gone within "
+            f"{slowest:.3f} s, {min(k.committed for k in killed)} to {max(k.committed for k in killed)} shards done ",
+            end="",
+        )
+    assert len(killed) > kills / 2, "most runs were over before they were killed"
+    assert slowest < 1
 
 
-def test_killed_run_is_finished_by_the_same_command(command: list[str], undisturbed: Path, tmp_path: Path) -> None:
-    kill_at_random_moments(8, command, tmp_path / "run", undisturbed)
+def test_killed_run_is_finished_by_the_same_command(
+    command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kill_at_random_moments(8, command, tmp_path / "run", undisturbed, capsys)
 
 
 @pytest.mark.long
 def test_run_killed_at_a_hundred_moments_is_finished_by_the_same_command(
-    command: list[str], undisturbed: Path, tmp_path: Path
+    command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kill_at_random_moments(100, command, tmp_path / "run", undisturbed)
+    kill_at_random_moments(100, command, tmp_path / "run", undisturbed, capsys)
 
 
 def test_run_killed_again_and_again_is_finished_at_last(command: list[str], undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for shard in (2, 5, 8):
         process = start(command)
-        wait_for(out / "_manifests" / f"{shard:05d}.csv", process)
+        wait_for(out / MANIFESTS / f"{shard:05d}.csv", process)
         process.kill()
         process.communicate()
     succeeds(run(*command))
@@ -111,7 +152,7 @@ def test_extension_killed_midway_keeps_the_images_of_the_partial_shard(
     succeeds(run(*batch(model, out, 30, *LONG_RUN)))
     before = {name: stamp for name, stamp in stamps(out).items() if name.endswith(".png") and "/" in name}
     process = start(batch(model, out, COUNT, *LONG_RUN))
-    wait_for(out / "00001" / "00000035.png", process)
+    wait_for(out / "00001" / "00000045.png", process)
     process.kill()
     process.communicate()
     succeeds(run(*batch(model, out, COUNT, *LONG_RUN)))
@@ -119,23 +160,93 @@ def test_extension_killed_midway_keeps_the_images_of_the_partial_shard(
     assert differing(out, undisturbed) == []
 
 
+def to_main(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As `kill` does."""
+    process.send_signal(number)
+
+
+def to_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As a terminal does on Ctrl-C: to the process group."""
+    os.killpg(process.pid, number)
+
+
+def to_all(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As systemd does: to every process of the service."""
+    for pid in [*workers_of(process.pid), process.pid]:
+        os.kill(pid, number)
+
+
+def stop(
+    process: subprocess.Popen[str],
+    send: Callable[[subprocess.Popen[str], signal.Signals], None],
+    number: signal.Signals,
+) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Send a signal; returns how the run ended, and how long after it."""
+    begin = time.monotonic()
+    send(process, number)
+    process.wait()
+    seconds = time.monotonic() - begin
+    left = seconds_until_no_worker(process.pid)
+    assert left < 0.5, f"workers outlived it by {left:.1f} s"
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr), seconds
+
+
+@pytest.mark.parametrize("send", [to_main, to_group, to_all])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
-    number: signal.Signals, code: int, command: list[str], undisturbed: Path, tmp_path: Path
+    number: signal.Signals,
+    code: int,
+    send: Callable[[subprocess.Popen[str], signal.Signals], None],
+    command: list[str],
+    undisturbed: Path,
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "run"
-    process = start(command)
-    wait_for(out / "_manifests" / "00001.csv", process)
-    process.send_signal(number)
-    stdout, stderr = process.communicate()
-    fails_in_one_line(subprocess.CompletedProcess(command, process.returncode, stdout, stderr), code, number.name)
-    done = manifest.committed(out / manifest.FOLDER, SHARD)
-    assert 2 <= len(done) < COUNT // SHARD
+    process = start_in_group(command)
+    wait_for(out / MANIFESTS / "00003.csv", process)
+    result, seconds = stop(process, send, number)
+    fails_in_one_line(result, code, number.name, "again")
+    assert "Traceback" not in result.stderr
+    assert seconds < 2
+    done = manifest.committed(out / MANIFESTS, SHARD)
+    assert 3 in done
+    assert len(done) < COUNT // SHARD
     assert all(stop == (shard + 1) * SHARD for shard, stop in done.items())
     assert_whole_shards(out)
     assert temporaries(out) == []
+    before = committed_stamps(out)
     succeeds(run(*command))
+    after = stamps(out)
+    assert {name: after[name] for name in before} == before
     assert differing(out, undisturbed) == []
+
+
+@pytest.mark.parametrize("send", [to_main, to_all])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_while_the_workers_start_stops_at_once(
+    number: signal.Signals,
+    code: int,
+    send: Callable[[subprocess.Popen[str], signal.Signals], None],
+    command: list[str],
+    tmp_path: Path,
+) -> None:
+    process = start_in_group(command)
+    while not workers_of(process.pid) and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    result, seconds = stop(process, send, number)
+    fails_in_one_line(result, code, number.name)
+    assert seconds < 2
+    assert not (tmp_path / "run" / MANIFESTS / "00000.csv").exists(), "it went on all the same"
+
+
+def start_in_group(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        command, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, process_group=0,
+    )  # fmt: skip
 
 
 def test_second_start_is_refused_and_does_not_disturb_the_first(
@@ -143,7 +254,7 @@ def test_second_start_is_refused_and_does_not_disturb_the_first(
 ) -> None:
     out = tmp_path / "run"
     first = start(command)
-    wait_for(out / "_manifests" / "00000.csv", first)
+    wait_for(out / MANIFESTS / "00000.csv", first)
     pause(first)  # so that the second one meets it at work, however fast it is
     before = stamps(out)
     second = run(*command)
@@ -156,42 +267,30 @@ def test_second_start_is_refused_and_does_not_disturb_the_first(
     assert differing(out, undisturbed) == []
 
 
-def test_next_start_gets_the_lock_of_a_killed_run(command: list[str], tmp_path: Path) -> None:
+def test_next_start_gets_the_lock_of_a_killed_run_at_once(command: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
     first = start(command)
-    wait_for(tmp_path / "run" / "_manifests" / "00000.csv", first)
+    wait_for(out / MANIFESTS / "00000.csv", first)
     pause(first)
     assert run(*command).returncode == 75
+    workers = workers_of(first.pid)
+    assert len(workers) == 2
     first.kill()
-    first.communicate()
+    first.wait()
+    os.close(lock_folder(out, "this test"))  # raises where anybody has it, its workers included
     succeeds(run(*command))
+    first.communicate()
 
 
-@pytest.mark.parametrize("full", ["_manifests/.00001.csv.tmp", ".manifest.csv.tmp"])
-def test_full_disk_is_one_line_and_the_same_command_finishes_later(
-    full: str, model: Path, finished: Path, tmp_path: Path
-) -> None:
+def test_link_in_the_place_of_a_temporary_file_is_not_followed(model: Path, finished: Path, tmp_path: Path) -> None:
     out, command = tmp_path / "run", batch(model, tmp_path / "run", 130, "--shard-size", "100")
     succeeds(run(*batch(model, out, 100, "--shard-size", "100")))
-    (out / full).parent.mkdir(exist_ok=True)
-    (out / full).symlink_to("/dev/full")  # where every write fails as on a full disk
-    name = Path(full).name.removeprefix(".").removesuffix(".tmp")
-    fails_in_one_line(run(*command), 74, name, "No space left on device", "again")
-    (out / full).unlink(missing_ok=True)
+    precious = tmp_path / "precious"
+    precious.write_text("keep me")
+    for name in (f"{MANIFESTS}/.00001.csv.tmp", ".manifest.csv.tmp"):
+        (out / name).symlink_to(precious)
+        fails_in_one_line(run(*command), 73, Path(name).name.removeprefix(".").removesuffix(".tmp"))
+        (out / name).unlink(missing_ok=True)
     succeeds(run(*command))
+    assert precious.read_text() == "keep me"
     assert differing(out, finished) == []
-
-
-def test_file_size_limit_is_an_io_error_and_the_same_command_finishes_later(
-    model: Path, finished: Path, tmp_path: Path
-) -> None:
-    command = batch(model, tmp_path / "run", 130, "--shard-size", "100")
-    limited = subprocess.run(
-        command,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
-    )
-    fails_in_one_line(limited, 74, ".png", "again")
-    succeeds(run(*command))
-    assert differing(tmp_path / "run", finished) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +19,17 @@ ROWS = [
     Row(index, f"00001/{index:08d}.png", 2**64 - 1, f"{index:064x}", 128, 96, "L", 7000 + index)
     for index in range(10, 20)
 ]
+FIRST = [replace(row, index=row.index - 10) for row in ROWS]
+"""The same, from 0."""
 
 
 def test_rows_survive_a_file() -> None:
     assert manifest.from_csv(manifest.to_csv(ROWS)) == ROWS
+
+
+def test_lines_of_slices_joined_behind_the_header_are_the_manifest() -> None:
+    assert manifest.HEADER_LINE + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
+    assert manifest.lines([]) == b""
 
 
 def test_any_csv_reader_reads_a_manifest() -> None:
@@ -71,19 +80,61 @@ def test_damaged_manifest_is_not_committed(tmp_path: Path, content: bytes) -> No
     assert manifest.committed(tmp_path, 10) == {}
 
 
-def test_assembled_manifest_has_one_header_and_the_rows_in_order(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a run of ten images, four of them in the first shard, without the run's manifest."""
     (tmp_path / "_manifests").mkdir()
-    rows = [replace(row, index=row.index - 10) for row in ROWS]
-    (tmp_path / "_manifests" / "00000.csv").write_bytes(manifest.to_csv(rows[:4]))
-    (tmp_path / "_manifests" / "00001.csv").write_bytes(manifest.to_csv(rows[4:]))
-    assert b"".join(manifest.assemble(tmp_path, 2)) == manifest.to_csv(rows)
+    (tmp_path / "_manifests" / "00000.csv").write_bytes(manifest.to_csv(FIRST[:4]))
+    (tmp_path / "_manifests" / "00001.csv").write_bytes(manifest.to_csv(FIRST[4:]))
+    return tmp_path
+
+
+def refused(call: Callable[[], object], name: str) -> None:
+    """Assert that `call` raises 65 with the manifest `name` and what to do."""
+    with pytest.raises(CommandError, match=rf"{re.escape(name)} is damaged.*verify.*--repair") as error:
+        call()
+    assert error.value.exit_code is ExitCode.BAD_DATA
+
+
+def test_assembled_manifest_has_one_header_and_the_rows_in_order(folder: Path) -> None:
+    assert b"".join(manifest.assemble(folder, 2)) == manifest.to_csv(FIRST)
 
 
 @pytest.mark.parametrize("edit", [(b"\n2,", b"\ngarbage,"), (b"\n2,", b"\n3,"), (b",128,96", b"")])
-def test_damaged_row_is_not_taken_into_the_runs_manifest(tmp_path: Path, edit: tuple[bytes, bytes]) -> None:
-    (tmp_path / "_manifests").mkdir()
-    content = manifest.to_csv([replace(row, index=row.index - 10) for row in ROWS]).replace(*edit, 1)
-    (tmp_path / "_manifests" / "00000.csv").write_bytes(content)
-    with pytest.raises(CommandError, match=r"00000\.csv is damaged") as error:
-        list(manifest.assemble(tmp_path, 1))
-    assert error.value.exit_code is ExitCode.BAD_DATA
+def test_damaged_row_is_not_taken_into_the_runs_manifest(folder: Path, edit: tuple[bytes, bytes]) -> None:
+    path = folder / "_manifests" / "00000.csv"
+    path.write_bytes(path.read_bytes().replace(*edit, 1))
+    refused(lambda: list(manifest.assemble(folder, 2)), "00000.csv")
+
+
+def test_missing_shard_manifest_is_named_when_the_runs_manifest_is_assembled(folder: Path) -> None:
+    refused(lambda: list(manifest.assemble(folder, 3)), "00002.csv")
+
+
+def test_rows_of_a_committed_shard_are_read_by_its_number(folder: Path) -> None:
+    assert manifest.read_shard(folder, 1) == FIRST[4:]
+
+
+@pytest.mark.parametrize("content", [None, b"", manifest.to_csv(ROWS)[:-1], manifest.to_csv(ROWS).replace(b",L", b"")])
+def test_missing_or_damaged_shard_is_not_read(folder: Path, content: bytes | None) -> None:
+    path = folder / "_manifests" / "00001.csv"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    refused(lambda: manifest.read_shard(folder, 1), "00001.csv")
+
+
+def test_runs_manifest_is_assembled_once_it_holds_all_rows_and_nothing_else(folder: Path) -> None:
+    whole = manifest.to_csv(FIRST)
+    assert not manifest.is_assembled(folder, 2)
+    (folder / "manifest.csv").write_bytes(whole)
+    assert manifest.is_assembled(folder, 2)
+    for other in (b"", whole[:-1], whole + b"x", whole.replace(b",96,", b",97,", 1), manifest.to_csv(FIRST[:4])):
+        (folder / "manifest.csv").write_bytes(other)
+        assert not manifest.is_assembled(folder, 2), other
+
+
+def test_runs_manifest_is_not_assembled_where_a_shards_manifest_is_missing(folder: Path) -> None:
+    (folder / "manifest.csv").write_bytes(manifest.to_csv(FIRST))
+    (folder / "_manifests" / "00001.csv").unlink()
+    assert not manifest.is_assembled(folder, 2)

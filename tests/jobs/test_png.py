@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from zlib_ng import zlib_ng
 
 from jobs import png
+from tests.conftest import scratch
 from tests.jobs.conftest import decoded
 
 SHAPES = [(1, 1), (1, 7), (7, 1), (3, 5), (17, 33), (128, 128), (127, 129)]
@@ -73,6 +75,24 @@ def test_checksums_are_valid() -> None:
     found = list(chunks(content))
     assert [kind for kind, _, _ in found] == [b"IHDR", b"IDAT", b"IEND"]
     assert all(zlib.crc32(kind + data) == checksum for kind, data, checksum in found)
+
+
+def test_any_inflater_finds_rows_of_the_filter_up() -> None:
+    image = noise((1, 31, 17, 3))
+    (content,) = png.encode(image)
+    (data,) = (data for kind, data, _ in chunks(content) if kind == b"IDAT")
+    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(31, 1 + 17 * 3)
+    assert (rows[:, 0] == 2).all()
+    np.testing.assert_array_equal(np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8), image[0].reshape(31, -1))
+
+
+def test_encoder_names_the_library_whose_version_decides_the_bytes() -> None:
+    assert zlib_ng.ZLIBNG_VERSION in png.ENCODER
+
+
+def test_plate_with_grain_takes_less_than_its_pixels() -> None:
+    (content,) = png.encode(scratch(np.random.default_rng(0))[None, :, :, None])
+    assert len(content) < 0.8 * 128 * 128
 
 
 def test_bytes_do_not_depend_on_the_batch() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -13,7 +10,7 @@ import pytest
 
 from jobs import manifest
 from jobs.session import GeneratorSession
-from jobs.shard import make_shards, plan
+from jobs.shard import Shard, make_images, plan, write_images
 from jobs.store import LocalStore
 from models.latents import latents
 from tests.conftest import run
@@ -77,58 +74,51 @@ def test_colour_model_gives_rgb_files(colour_model: Path, tmp_path: Path) -> Non
         np.testing.assert_array_equal(decoded((out / row.file_name).read_bytes()), pixels)
 
 
-# The function that every engine runs
-
-
-class FailsAt:
-    """A session that fails once a latent is asked for."""
-
-    def __init__(self, session: GeneratorSession, index: int) -> None:
-        self.session, self.info = session, session.info
-        self.latent = latents(SEED, index, index + 1, session.info.z_dim)[0]
-
-    def pixels(self, z: Any, batch_size: int) -> Any:
-        if (z == self.latent).all(axis=1).any():
-            raise RuntimeError("out of memory, say")
-        return self.session.pixels(z, batch_size)
+# The functions that every engine runs
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[LocalStore]:
-    (tmp_path / manifest.FOLDER).mkdir()
-    made = LocalStore(tmp_path)
-    yield made
-    made.close()
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path)
 
 
-def test_failed_batch_leaves_its_shard_uncommitted_and_earlier_ones_whole(store: LocalStore, model: Path) -> None:
-    session = cast(GeneratorSession, FailsAt(GeneratorSession(model, "cpu"), 27))
-    with ThreadPoolExecutor(2) as pool, pytest.raises(RuntimeError):
-        list(make_shards(plan(50, 10), session, store, SEED, 4, pool, 3))
-    assert manifest.committed(store.root / manifest.FOLDER, 10) == {0: 10, 1: 20}
-
-
-def test_shards_may_be_made_in_any_order_and_apart(
-    store: LocalStore, model: Path, finished: Path, tmp_path: Path
-) -> None:
+def test_parts_may_be_made_in_any_order_and_apart(store: LocalStore, model: Path, finished: Path) -> None:
     session = GeneratorSession(model, "cpu")
-    with ThreadPoolExecutor(2) as pool:
-        for shard in reversed(list(plan(130, 100))):
-            assert list(make_shards([shard], session, store, SEED, 50, pool, 3)) == [shard]
-    for row in rows_of(finished):
+    rows = []
+    for part in (Shard(1, 100, 130), Shard(0, 77, 100), Shard(0, 0, 1), Shard(0, 1, 77)):
+        store.make_folder(part.folder, 0, 200)
+        rows += write_images(part, session, store, SEED, 50)[0]
+    assert sorted(rows, key=lambda row: row.index) == rows_of(finished)
+    for row in rows:
         assert store.read(row.file_name) == (finished / row.file_name).read_bytes()
 
 
-def test_progress_counts_each_image_once(store: LocalStore, model: Path) -> None:
-    counted: list[int] = []
-    with ThreadPoolExecutor(2) as pool:
-        list(make_shards(plan(25, 10), GeneratorSession(model, "cpu"), store, SEED, 4, pool, 3, counted.append))
-    assert sum(counted) == 25
+def test_made_images_are_those_that_are_written_and_each_comes_once(model: Path, finished: Path) -> None:
+    made = list(make_images(Shard(0, 5, 30), GeneratorSession(model, "cpu"), SEED, 4))
+    assert [row for row, _, _ in made] == rows_of(finished)[5:30]
+    assert [measure.index for _, measure, _ in made] == list(range(5, 30))
+    assert all(content == (finished / row.file_name).read_bytes() for row, _, content in made)
 
 
-def test_strays_in_a_shard_are_removed(store: LocalStore, model: Path) -> None:
-    (store.root / "00000").mkdir()
-    (store.root / "00000" / "99999999.png").write_bytes(b"of an older program")
-    with ThreadPoolExecutor(1) as pool:
-        list(make_shards(plan(2, 10), GeneratorSession(model, "cpu"), store, SEED, 4, pool, 3))
-    assert store.names("00000") == ["00000000.png", "00000001.png"]
+def test_measures_in_the_run_are_those_of_its_images(model: Path, finished: Path) -> None:
+    made = make_images(Shard(1, 100, 130), GeneratorSession(model, "cpu"), SEED, 30)
+    table = (finished / "_quality" / "00001.csv").read_text().splitlines()[1:]
+    assert table == [f"{m.index},{m.contrast},{m.clipped},{m.finite}" for _, m, _ in made]
+
+
+def test_written_images_count_for_nothing_before_their_commit(store: LocalStore, model: Path) -> None:
+    store.make_folder("_manifests")
+    store.make_folder("00000")
+    write_images(Shard(0, 0, 3), GeneratorSession(model, "cpu"), store, SEED, 2)
+    assert len(store.names("00000")) == 3
+    assert manifest.committed(store.root / "_manifests", 10) == {}
+
+
+def test_strays_in_a_shard_that_is_made_are_removed_and_what_is_not_ours_stays(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    succeeds(run(*batch(model, out, 10, "--shard-size", "10")))
+    (out / "00001").mkdir()
+    (out / "00001" / "99999999.png").write_bytes(b"of an older program")
+    (out / "00001" / "notes.txt").write_bytes(b"mine")
+    succeeds(run(*batch(model, out, 12, "--shard-size", "10")))
+    assert LocalStore(out).names("00001") == ["00000010.png", "00000011.png", "notes.txt"]

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.sheet import contact_sheet
+from jobs.sheet import contact_sheet, read_image, spread
+from models.console import CommandError, ExitCode
 from tests.conftest import run
 from tests.jobs.conftest import batch, decoded, succeeds
 
@@ -56,3 +57,26 @@ def test_sheet_of_a_run_shows_64_images_spread_over_it(finished: Path) -> None:
 def test_sheet_of_a_small_run_shows_all_of_it(model: Path, tmp_path: Path) -> None:
     succeeds(run(*batch(model, tmp_path / "run", 3)))
     assert decoded((tmp_path / "run" / "contact_sheet.png").read_bytes()).shape == (128, 8 * 130 - 2, 1)
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 64), (63, 64), (64, 64), (65, 64), (1000, 64), (10**12, 512)])
+def test_spread_is_even_begins_with_the_first_and_never_repeats(count: int, size: int) -> None:
+    indices = spread(count, size)
+    steps = set(np.diff([*indices, count]).tolist())
+    assert len(indices) == min(count, size)
+    assert indices[0] == 0
+    assert min(steps) >= 1
+    assert max(steps) - min(steps) <= 1
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "no image"])
+def test_image_that_is_missing_or_damaged_is_named_with_what_to_do(damage: str, tmp_path: Path) -> None:
+    (name,) = write_images(tmp_path, 1)
+    content = (tmp_path / name).read_bytes()
+    damaged = {"empty": b"", "cut off": content[:-30], "no image": b"GIF, but no more"}
+    (tmp_path / name).unlink()
+    if damage in damaged:
+        (tmp_path / name).write_bytes(damaged[damage])
+    with pytest.raises(CommandError, match=rf"{name} .*gan-batch verify {tmp_path} --repair") as error:
+        read_image(tmp_path, name)
+    assert error.value.exit_code is ExitCode.CHECK_FAILED

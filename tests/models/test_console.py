@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import pty
 import re
@@ -11,8 +12,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +71,7 @@ ACTIONS = {
 @click.command()
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.option("--count", type=click.IntRange(min=1), default=3)
+@console.log_format_option
 @console.debug_option
 def command(action, count):
     ACTIONS[action](count)
@@ -146,6 +150,97 @@ def test_an_option_on_the_command_line_wins_over_the_environment(demo: Demo) -> 
 
 def test_a_wrong_value_in_the_environment_ends_with_2_and_names_the_option(demo: Demo) -> None:
     fails_in_one_line(demo("count", GAN_DEMO_COUNT="many"), 2, "--count", "many")
+
+
+# Lines for machines
+
+
+def rows_of(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """What a command wrote to stderr, where each line must be a JSON object with a time, a level and a message."""
+    assert result.stdout == ""
+    rows = [json.loads(line) for line in result.stderr.splitlines()]
+    for row in rows:
+        assert {"time", "level", "message"} <= row.keys()
+        assert time.strptime(row["time"], "%Y-%m-%dT%H:%M:%S%z")
+    return rows
+
+
+def test_as_json_a_line_of_the_log_is_an_object(demo: Demo) -> None:
+    (row,) = rows_of(demo("count", "--log-format", "json"))
+    assert (row["level"], row["message"]) == ("INFO", "count is 3")
+    assert "exit_code" not in row
+
+
+def test_as_json_each_line_of_progress_is_an_object(demo: Demo) -> None:
+    rows = rows_of(demo("progress", "--log-format", "json"))
+    assert [row["message"].split(",")[0] for row in rows] == [
+        "making: 1 of 20", "making: 2 of 20", "making: 3 of 20", "between",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["command-error"], 65, "photo.png is empty; remove it"),
+        (["full"], 74, "No space left"),
+        (["denied"], 73, "/there/file"),
+        (["bug"], 1, "bug: IndexError"),
+        (["interrupt"], 130, "SIGINT"),
+        (["nothing", "--count", "0"], 2, "--count"),
+        (["no-such-action"], 2, "no-such-action"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
+def test_as_json_an_error_is_one_object_with_its_exit_code(
+    first: bool, arguments: list[str], code: int, word: str, demo: Demo
+) -> None:
+    option = ["--log-format", "json"]
+    result = demo(*option, *arguments) if first else demo(*arguments, *option)
+    (row,) = rows_of(result)
+    assert result.returncode == row["exit_code"] == code
+    assert row["level"] == "ERROR"
+    assert word in row["message"]
+
+
+def test_as_json_an_option_that_is_not_there_is_one_object_too(demo: Demo) -> None:
+    result = demo("--log-format", "json", "nothing", "--no-such-option")
+    (row,) = rows_of(result)
+    assert result.returncode == row["exit_code"] == 2
+    assert "--no-such-option" in row["message"]
+
+
+def test_as_json_a_traceback_stays_in_its_line(demo: Demo) -> None:
+    traceback, error = rows_of(demo("bug", "--debug", "--log-format", "json"))
+    assert "Traceback (most recent call last)" in traceback["traceback"]
+    assert "IndexError" in traceback["traceback"]
+    assert error["exit_code"] == 1
+
+
+def test_log_format_is_read_from_the_environment(demo: Demo) -> None:
+    result = demo("command-error", GAN_DEMO_LOG_FORMAT="json")
+    assert [row["exit_code"] for row in rows_of(result)] == [65]
+    fails_in_one_line(demo("command-error", "--log-format", "text", GAN_DEMO_LOG_FORMAT="json"), 65, "photo.png")
+
+
+def test_gan_batch_writes_nothing_but_objects_to_stderr(tmp_path: Path) -> None:
+    command = ["gan-batch", "--log-format", "json", "--out", tmp_path / "run", "--device", "cpu"]
+    made = run(*command, "--count", "3", "--seed", "5")
+    assert made.returncode == 0
+    assert any("3 of 3 images to make, seed 5" in row["message"] for row in rows_of(made))
+    refused = run(*command, "--count", "3", "--seed", "6")
+    *_, error = rows_of(refused)
+    assert refused.returncode == error["exit_code"] == 78
+    assert "seed was 5 and is 6" in error["message"]
+
+
+def test_gan_batch_tells_of_the_error_of_an_inner_command_as_an_object(tmp_path: Path) -> None:
+    result = run("gan-batch", "--log-format", "json", "verify", tmp_path)
+    (row,) = rows_of(result)
+    assert result.returncode == row["exit_code"] == 66
+    assert str(tmp_path) in row["message"]
+
+
+# Signals
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

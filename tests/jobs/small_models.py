@@ -1,0 +1,99 @@
+"""Generators of one matrix that can be told to misbehave: 32×32, gray, some 10 KB, made without PyTorch.
+
+Their golden images are their own, so every one of them is what its file says: only its images are bad.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
+from models.latents import latents
+
+SIZE, Z_DIM, GOLDEN_SEED = 32, 6, 77
+
+
+def write_model(
+    path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0
+) -> Path:
+    """Write a generator: images = tanh(pattern · offset + z · weights · gain).
+
+    Args:
+        path: file to write.
+        gain: how much of an image depends on its latent.
+        offset: how much of it all images share.
+        broken_above: images whose first latent value is larger are not finite.
+        seed: of the weights.
+    """
+    random = np.random.RandomState(seed)
+    constants = {
+        "weights": random.standard_normal((Z_DIM, SIZE * SIZE)) * gain / np.sqrt(Z_DIM),
+        "pattern": random.standard_normal(SIZE * SIZE) * offset,
+        "one": 1.0,
+        "half": 127.5,
+        "low": 0.0,
+        "high": 255.0,
+        "nan": np.nan,
+        "limit": 1e9 if broken_above is None else broken_above,
+    }
+    tensors = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
+    shapes = {"shape": [-1, 1, SIZE, SIZE], "first": [0], "per_image": [-1, 1, 1, 1]}
+    tensors += [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in shapes.items()]
+    nodes = [
+        helper.make_node("MatMul", ["z", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "pattern"], ["sum"]),
+        helper.make_node("Tanh", ["sum"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["whole"]),
+        helper.make_node("Gather", ["z", "first"], ["z0"], axis=1),
+        helper.make_node("Greater", ["z0", "limit"], ["is_broken"]),
+        helper.make_node("Reshape", ["is_broken", "per_image"], ["broken"]),
+        helper.make_node("Where", ["broken", "nan", "whole"], ["images"]),
+        helper.make_node("Add", ["images", "one"], ["shifted"]),
+        helper.make_node("Mul", ["shifted", "half"], ["scaled"]),
+        helper.make_node("Clip", ["scaled", "low", "high"], ["clipped"]),
+        helper.make_node("Round", ["clipped"], ["rounded"]),
+        helper.make_node("Cast", ["rounded"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("Transpose", ["bytes"], ["pixels"], perm=[0, 2, 3, 1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", Z_DIM])],
+        [
+            helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE]),
+            helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", SIZE, SIZE, 1]),
+        ],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, _info(model).to_metadata())
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _info(model: onnx.ModelProto) -> GeneratorInfo:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    images, pixels = session.run(["images", "pixels"], {"z": latents(GOLDEN_SEED, 0, GOLDEN_COUNT, Z_DIM)})
+    return GeneratorInfo(
+        architecture="one matrix",
+        z_dim=Z_DIM,
+        channels=1,
+        height=SIZE,
+        width=SIZE,
+        weights_sha256="0" * 64,
+        training={},
+        versions={},
+        parity={},
+        golden=Golden.of(GOLDEN_SEED, 1e-4, images, pixels).to_dict(),
+    )
+
+
+def first_values(seed: int, count: int) -> np.ndarray:
+    """The first value of each latent of a run."""
+    return latents(seed, 0, count, Z_DIM)[:, 0]
