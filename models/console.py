@@ -267,8 +267,10 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     prefix = program.upper().replace("-", "_")
     options = {"debug": False, "json": False}
     # Looked for before the options are parsed, so that a wrong one is told of in this format, too.
-    words = ["--log-format", os.environ.get(f"{prefix}_LOG_FORMAT", ""), *" ".join(given).replace("=", " ").split()]
-    if ("--log-format", "json") == [pair for pair in itertools.pairwise(words) if pair[0] == "--log-format"][-1]:
+    log_format = os.environ.get(f"{prefix}_LOG_FORMAT")
+    for option, value in itertools.pairwise(word for part in given for word in part.split("=", 1)):
+        log_format = value if option == "--log-format" else log_format
+    if log_format == "json":
         _log_as_json(options)
     code = 0
     try:
