@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from models.console import CommandError, ExitCode, log
 EXPORTED = Path("models/generator.onnx")
 _MODEL = click.option(
     "--model",
+    envvar="GAN_BATCH_MODEL",
     type=click.Path(path_type=Path, readable=False),
     help="File of gan-export.  [default: models/generator.onnx, else the bundled generator]",
 )
@@ -103,6 +105,9 @@ def cli(
         if given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} has no meaning before {context.invoked_subcommand}")
         return
+    for name, value in context.params.items():
+        if value != value:  # click's ranges let nan pass
+            raise click.UsageError(f"--{name.replace('_', '-')} is no number")
     if (count is None) == (append is None):
         raise click.UsageError("Need either --count or --append.")
     from jobs.local import run_batch
@@ -120,7 +125,7 @@ def cli(
     with recorded(metrics_file, folder) as record:
         result = run_batch(model, folder, count, append=append, seed=seed, gate=Gate(quality_gate, **limits), **options)
         record(result)
-    if result.seconds:
+    if result.made:
         log.info(
             "%s is complete: %d images, %d of them made now in %s (%.0f images/s, %s)",
             folder, result.count, result.made, console.duration(result.seconds),
@@ -142,10 +147,10 @@ def status(out: Path) -> None:
 
 @cli.command()
 @_RUN
-@click.option("--repair", "repairs", is_flag=True, help="Make the broken images again, byte for byte what they were.")
+@click.option("--repair", is_flag=True, help="Make the broken images again, byte for byte what they were.")
 @_MODEL
 @console.debug_option
-def verify(out: Path, repairs: bool, model: Path | None) -> None:
+def verify(out: Path, repair: bool, model: Path | None) -> None:
     """Compare every image of the run in OUT with its manifest.
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
@@ -159,19 +164,21 @@ def verify(out: Path, repairs: bool, model: Path | None) -> None:
                 raise stop.error("nothing was changed by verifying; what was repaired stays so")
 
         faults = list(look(out, check=check))
-        if faults and repairs:
-            from jobs.repair import repair
+        if faults and repair:
+            from jobs.repair import repair as make_again
 
-            again = repair(out, _model_of(out, model), check)
-            log.info("%s: %d faults, %d images looked at again", out, len(faults), again)
+            again = make_again(out, _model_of(out, model), check)
+            log.info("%s: %s, images made again to compare: %d", out, _number(faults), again)
             faults = list(look(out, check=check))
     if faults:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a stray's name can be any bytes
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["fault", "file_name", "detail"])
         writer.writerows([fault.fault, fault.file_name, fault.detail] for fault in faults)
         sys.stdout.flush()
-        hint = "" if repairs else "; --repair makes broken images again"
-        raise CommandError(ExitCode.CHECK_FAILED, f"{out}: {len(faults)} faults, the first: {faults[0]}{hint}")
+        hint = "" if repair else "; --repair makes broken images again"
+        raise CommandError(ExitCode.CHECK_FAILED, f"{out}: {_number(faults)}, the first: {faults[0]}{hint}")
     log.info("%s: every image is what the manifest says", out)
 
 
@@ -212,6 +219,10 @@ def _model_of(out: Path, model: Path | None) -> Path:
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path
     raise CommandError(ExitCode.OTHER_RUN, f"{out} was made with a model of sha256 {sha256}: name it with --model")
+
+
+def _number(faults: list[Any]) -> str:
+    return f"{len(faults)} fault{'s' * (len(faults) != 1)}"
 
 
 def _given(context: click.Context, name: str) -> bool:

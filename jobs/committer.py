@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from jobs import manifest, quality
+from jobs import manifest, measure
 from jobs.layout import manifest_name, measures_name
 from jobs.shard import Shard
 from jobs.store import LocalStore
@@ -33,6 +33,7 @@ class Committer:
         self._finished: queue.Queue[_Finished | None] = queue.Queue(maxsize=64)
         self._error: Exception | None = None
         self._dropped = False
+        self._let_go = store.hold()  # the folder stays this process's while a commit is under way, come what may
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         self._thread.start()
 
@@ -40,16 +41,20 @@ class Committer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if kind is None:
-            self._put(None)
-            self._thread.join()
-            if self._error:
-                raise self._error
-            return
-        with contextlib.suppress(queue.Full):
-            self._finished.put(None, timeout=_PATIENCE_SECONDS)
-        self._thread.join(_PATIENCE_SECONDS)
-        self._dropped = True
+        try:
+            if kind is None:
+                self._put(None)
+                while self._thread.is_alive():
+                    self._thread.join(0.2)
+                    self._check()
+                if self._error:
+                    raise self._error
+        finally:
+            if self._thread.is_alive():
+                with contextlib.suppress(queue.Full):
+                    self._finished.put(None, timeout=_PATIENCE_SECONDS)
+                self._thread.join(_PATIENCE_SECONDS)
+                self._dropped = True
 
     def commit(self, shard: Shard, manifest_lines: bytes, measures: bytes) -> None:
         """Have a shard committed whose images are written.
@@ -81,9 +86,11 @@ class Committer:
                     self._commit(finished)
         except Exception as error:
             self._error = error
+        finally:
+            self._let_go()
 
     def _commit(self, group: list[_Finished]) -> None:
-        files = {measures_name(shard.number): quality.to_csv(measures) for shard, _, measures in group}
+        files = {measures_name(shard.number): measure.to_csv(measures) for shard, _, measures in group}
         files |= {manifest_name(shard.number): manifest.HEADER_LINE + rows for shard, rows, _ in group}
         self._store.commit(files)
         for shard, _, _ in group:

@@ -21,6 +21,8 @@ TABLE = re.compile(r"\d{5,}\.csv")
 SHARD = re.compile(r"\d{5,}")
 TEMPORARY = re.compile(r"\.(\d{5,}\.csv|\d{8,}\.png|[a-z_]+\.[a-z]+)\.tmp")
 """What a kill can leave behind."""
+OURS = re.compile(f"{IMAGE.pattern}|{TEMPORARY.pattern}")
+"""What in a shard's folder is ours; the rest is the user's."""
 
 
 def shard_folder(shard: int) -> str:

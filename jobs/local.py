@@ -117,7 +117,7 @@ def run_batch(
                 own = fingerprint(facts, seed, shard_size or theirs.get("shard_size", DEFAULT_SHARD_SIZE))
                 if state:
                     state.refuse_other(out, own)
-                run = Run(store, facts, state, own, count, append, check)
+                run = Run(store, order, facts, state, own, count, append, check)
                 if run.missing:
                     if facts.provider == CPU:
                         pool.grow(min(workers or available_cores(), most))

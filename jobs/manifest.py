@@ -73,6 +73,8 @@ def from_csv(content: bytes) -> list[Row]:
     for line in lines:
         index, file_name, seed, sha256, width, height, mode, size = line.split(",")
         rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
+    if to_csv(rows) != content:
+        raise ValueError("its numbers are not written as gan-batch writes them")
     return rows
 
 

@@ -62,15 +62,20 @@ class Failed:
 class _Worker:
     def __init__(self, order: Order) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        # A child begins with these signals blocked and leaves them so: this process hears them and ends its workers.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "jobs.worker", str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for this process, which then ends its workers
+                start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
             )
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.connection = Connection(ours.detach())
         self.parts: deque[Shard] = deque()
         self.send(order)

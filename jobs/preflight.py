@@ -9,16 +9,19 @@ from models.console import CommandError, ExitCode, log
 
 _ROW_BYTES = 300
 """Of an image in the manifests and the measures, rounded up."""
+_FILES_A_SHARD = 3
+"""Its folder, its manifest, its measures."""
 _SPARE = 0.05
 """Of the file system; a run that leaves less is warned of."""
 
 
-def check_room(folder: Path, images: int, image_bytes: int) -> None:
+def check_room(folder: Path, images: int, shards: int, image_bytes: int) -> None:
     """Compare what a run needs with what the file system has.
 
     Args:
         folder: where the run goes; it exists.
         images: to be written.
+        shards: that they belong to.
         image_bytes: of one, as measured.
 
     Raises:
@@ -26,12 +29,13 @@ def check_room(folder: Path, images: int, image_bytes: int) -> None:
     """
     system = os.statvfs(folder)
     block = system.f_frsize
-    needed = images * (-(-image_bytes // block) * block + _ROW_BYTES)
+    files = images + _FILES_A_SHARD * shards
+    needed = images * (-(-image_bytes // block) * block + _ROW_BYTES) + _FILES_A_SHARD * shards * block
     free = system.f_bavail * block
     if needed > free:
         raise _too_small(folder, images, f"about {_size(needed)}", f"{_size(free)} free")
-    if system.f_files and images > system.f_favail:  # some file systems make inodes as they need them and report 0
-        raise _too_small(folder, images, f"{images} inodes", f"{system.f_favail} left")
+    if system.f_files and files > system.f_favail:  # some file systems make inodes as they need them and report 0
+        raise _too_small(folder, images, f"{files} inodes", f"{system.f_favail} left")
     if free - needed < _SPARE * system.f_blocks * block:
         log.warning("%s: the run takes about %s of %s free", folder, _size(needed), _size(free))
 

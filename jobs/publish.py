@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.layout import FILES, IMAGE, MANIFESTS, MEASURES, SHARD, STATE, TABLE
+from jobs.layout import FILES, MANIFESTS, MEASURES, OURS, SHARD, STATE, TABLE
 from jobs.state import COMPLETE, REMOVING, RunState
 from jobs.store import LocalStore
 from models.console import CommandError, ExitCode, log
-from models.files import sync_folder, temporary_name
+from models.files import sync_folder
 
 
 def check_link(link: Path, out: Path) -> None:
@@ -19,27 +19,32 @@ def check_link(link: Path, out: Path) -> None:
     Raises:
         CommandError: 73 where something else has its name, or its folder cannot be made.
     """
-    if link.absolute() == out.absolute():
-        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is the run's own folder")
-    above = next(path for path in link.absolute().parents if path.exists())
-    if not above.is_dir():
-        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: {above} is no folder")
     if os.path.lexists(link) and not link.is_symlink():
         raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is there and no symbolic link")
+    folder = os.path.realpath(link.parent)
+    if os.path.join(folder, link.name) == os.path.realpath(out):
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is the run's own folder")
+    above = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
+    if not above.is_dir():
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: {above} is no folder")
 
 
 def points_to(link: Path, out: Path) -> bool:
     """Whether `link` leads to `out`."""
-    return link.is_symlink() and link.resolve() == out.resolve()
+    return link.is_symlink() and os.path.realpath(link) == os.path.realpath(out)
 
 
 def point(link: Path, out: Path) -> None:
     """Let `link` lead to `out`; at every moment it leads to the old run or to the new one."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(link)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")  # other runs may share the link
     temporary.unlink(missing_ok=True)
-    os.symlink(os.path.relpath(out.resolve(), link.parent.resolve()), temporary)
-    os.replace(temporary, link)
+    os.symlink(os.path.relpath(os.path.realpath(out), os.path.realpath(link.parent)), temporary)
+    try:
+        os.replace(temporary, link)
+    except OSError:
+        temporary.unlink()
+        raise
     sync_folder(link.parent)
     log.info("%s leads to %s", link, out)
 
@@ -59,8 +64,8 @@ def prune(out: Path, keep: int, link: Path | None, check: Callable[[], None] = l
     Returns:
         The runs removed.
     """
-    here = out.resolve()
-    stay = {here, link.resolve()} if link else {here}
+    here = Path(os.path.realpath(out))
+    stay = {here, Path(os.path.realpath(link))} if link else {here}
     complete, begun = [], []
     for path in here.parent.iterdir():
         state = _state(path)
@@ -90,11 +95,12 @@ def _remove(run: Path, check: Callable[[], None]) -> bool:
         if state is None or state.state not in (COMPLETE, REMOVING):
             return False  # it changed before we had it
         RunState(REMOVING, state.count, state.fingerprint).write(store)
+        store.remove_temporaries()
         for folder in (MANIFESTS, MEASURES):  # first: without them no image counts, should a run go on in what is left
             store.remove(folder, filter(TABLE.fullmatch, store.names(folder)))
         for folder in filter(SHARD.fullmatch, store.names()):
             check()
-            store.remove(folder, filter(IMAGE.fullmatch, store.names(folder)))
+            store.remove(folder, filter(OURS.fullmatch, store.names(folder)))
         store.remove(".", FILES)
     except CommandError as error:
         if error.exit_code is ExitCode.LOCKED:

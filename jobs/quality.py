@@ -1,31 +1,30 @@
 """The quality gate: is this run fit to be used? Whatever the number of images, in constant memory.
 
-Each image is measured when it is made, and the measures of a shard lie in `_quality/`, so that a run that was cut off,
-or another machine, need not look at it again. The end of a run judges them all.
+Each image is measured when it is made (`jobs.measure`); the end of a run judges them all.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs import manifest
-from jobs.layout import measures_name
+from jobs.manifest import Row
+from jobs.measure import table
 from jobs.sheet import read_image, spread
-from jobs.store import LocalStore
 
 MODES = ("fail", "warn", "off")
-SUSPECT = 0.02
-"""Share of clipped pixels from which an image is looked at again: what is not finite becomes black or white."""
 SAMPLE = 512
 _SIDE = 32
 _HASHES = 2**20
 _SHOWN = 16
+_ROUNDING = 1e-6
+"""Of a correlation in float32: equal images have a little less than 1."""
 
 
 @dataclass(frozen=True)
@@ -47,26 +46,6 @@ class Gate:
     near_duplicate: float = 0.995
     max_faulty: float = 0.01
     max_near_duplicates: float = 0.1
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What the gate keeps of one image; the fields are the columns.
-
-    Attributes:
-        index: of the image.
-        contrast: standard deviation of a fifth of its pixels, in gray values; 0 only where all pixels are equal.
-        clipped: share of its pixels that are 0 or 255.
-        finite: 1, or 0 where the generator gave values that are no numbers.
-    """
-
-    index: int
-    contrast: float
-    clipped: float
-    finite: int = 1
-
-
-HEADER = ",".join(field.name for field in dataclasses.fields(Measure))
 
 
 @dataclass(frozen=True)
@@ -96,80 +75,12 @@ class Fault:
         return f"{self.count} of {self.of} images are {self.kind} (allowed {self.allowed:.1%})"
 
 
-def measure(
-    start: int, pixels: NDArray[np.uint8], finite: Callable[[], NDArray[np.bool_]] | None = None
-) -> list[Measure]:
-    """Measure a batch.
-
-    Args:
-        start: index of its first image.
-        pixels: uint8 `[N, H, W, C]`.
-        finite: asked for bool `[N]` where an image is suspect.
-    """
-    flat = pixels.reshape(len(pixels), -1)
-    size = flat.shape[1]
-    # Every fifth value is enough for the contrast, or seventh, so that no column is left out.
-    values = flat[:, :: 7 if pixels.shape[2] % 5 == 0 else 5].astype(np.float64)  # in it these sums are exact
-    used = values.shape[1]
-    variance = np.einsum("ij,ij->i", values, values) / used - (values.sum(axis=1) / used) ** 2
-    low, high = flat.min(axis=1), flat.max(axis=1)
-    contrast = np.where(low == high, 0.0, np.sqrt(variance.clip(1e-4)))
-    clipped = np.zeros(len(flat))
-    ends = (low == 0) | (high == 255)
-    clipped[ends] = np.count_nonzero((flat[ends] == 0) | (flat[ends] == 255), axis=1) / size
-    suspect = finite is not None and clipped.max() >= SUSPECT
-    whole = finite() if finite is not None and suspect else np.ones(len(flat), bool)
-    return [
-        Measure(start + i, round(float(contrast[i]), 2), round(float(clipped[i]), 4), int(whole[i]))
-        for i in range(len(flat))
-    ]
-
-
-def lines(measures: Sequence[Measure]) -> bytes:
-    """Measures as lines of CSV."""
-    return "".join(f"{m.index},{m.contrast},{m.clipped},{m.finite}\n" for m in measures).encode()
-
-
-def to_csv(content: bytes) -> bytes:
-    """A shard's measures, from their lines."""
-    return f"{HEADER}\n".encode() + content
-
-
-def shard_lines(store: LocalStore, rows: Sequence[manifest.Row]) -> bytes:
-    """The measures of a shard's images, as lines; where they are not there, the images are looked at again.
-
-    Raises:
-        CommandError: 76 where an image is not there or damaged.
-    """
-    if not rows:
-        return b""
-    number = int(rows[0].file_name.split("/")[0])
-    header, _, content = (store.read(measures_name(number)) or b"").partition(b"\n")
-    known = content.splitlines(keepends=True)[: len(rows)]
-    whole = [line.split(b",")[0] for line in known] == [b"%d" % row.index for row in rows]
-    if header == HEADER.encode() and whole and _is_table(b"".join(known)):
-        return b"".join(known)
-    return lines([found for row in rows for found in measure(row.index, read_image(store.root, row.file_name)[None])])
-
-
-def _is_table(content: bytes) -> bool:
-    try:
-        return bool(_table(content).shape[1] == len(HEADER.split(",")))
-    except ValueError:
-        return False
-
-
-def _table(content: bytes) -> NDArray[np.float64]:
-    """Lines of measures as float64 `[N, 4]`; an index is exact in it."""
-    return np.array([line.split(b",") for line in content.splitlines()], np.float64)
-
-
-def judge(store: LocalStore, shards: Iterable[Sequence[manifest.Row]], gate: Gate, count: int) -> list[Fault]:
+def judge(root: Path, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int) -> list[Fault]:
     """Judge a run.
 
     Args:
-        store: its folder.
-        shards: the rows of its shards, in order.
+        root: its folder.
+        shards: the rows of its shards and their measures as lines, in order.
         gate: the limits.
         count: images in all.
 
@@ -180,9 +91,8 @@ def judge(store: LocalStore, shards: Iterable[Sequence[manifest.Row]], gate: Gat
     duplicates = _Duplicates()
     sampled = set(spread(count, SAMPLE))
     pictures: dict[int, NDArray[np.float32]] = {}
-    for rows in shards:
-        table = _table(shard_lines(store, rows))
-        index, contrast, clipped, finite = table.T
+    for rows, measures in shards:
+        index, contrast, clipped, finite = table(measures).T
         blank, constant = contrast < gate.min_contrast, contrast == 0
         kinds["not finite"].add(index[finite == 0])
         kinds["constant"].add(index[constant])
@@ -191,7 +101,7 @@ def judge(store: LocalStore, shards: Iterable[Sequence[manifest.Row]], gate: Gat
         duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
         for row in rows:
             if row.index in sampled:
-                pictures[row.index] = _descriptor(read_image(store.root, row.file_name))
+                pictures[row.index] = _descriptor(read_image(root, row.file_name))
     allowed = dict.fromkeys(kinds, gate.max_faulty) | {"not finite": 0.0}
     faults = [Fault(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
     faults.append(duplicates.fault(gate.max_faulty))
@@ -217,36 +127,53 @@ class _Found:
         self.first += [int(index) for index in indices[: _SHOWN - len(self.first)]]
 
 
-class _Duplicates:
-    """Images whose file another one has, too: exact to a million images, and of a sample by hash above that.
+_Hashes = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]
+"""Different hashes, the image in which each came first, and how often each came."""
 
-    Images with equal files have equal hashes, so they are in the sample together or not at all (distinct sampling,
-    Gibbons, VLDB 2001).
+
+class _Duplicates:
+    """Images whose file an earlier one has, too: exact to a million different files, and an estimate above that.
+
+    Kept is each different hash that ends in `level` zero bits, with how often it came (distinct sampling, Gibbons, VLDB
+    2001). Two things tell of repetitions then: those among the kept ones, and that there are fewer different ones than
+    images, which also finds a file that came very often and is not kept.
     """
 
     def __init__(self) -> None:
-        self._mask = np.uint64(0)
-        self._kept: list[tuple[NDArray[np.int64], NDArray[np.uint64]]] = []
+        self._images = self._level = 0
+        self._kept: _Hashes = np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0)
+        self._new: list[_Hashes] = []
+        self._shown: list[int] = []
 
     def add(self, indices: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
-        self._kept.append(self._sampled(indices, hashes))
-        while sum(len(kept) for _, kept in self._kept) > _HASHES:
-            self._mask = self._mask << np.uint64(1) | np.uint64(1)
-            self._kept = [self._sampled(*kept) for kept in self._kept]
+        self._images += len(hashes)
+        self._new.append((hashes, indices, np.ones(len(hashes))))
+        if sum(len(new[0]) for new in self._new) > _HASHES // 8:
+            self._fold()
 
-    def _sampled(
-        self, indices: NDArray[np.int64], hashes: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        kept = hashes & self._mask == 0
-        return indices[kept], hashes[kept]
+    def _fold(self) -> None:
+        hashes, indices, times = (np.concatenate(parts) for parts in zip(self._kept, *self._new, strict=True))
+        self._new.clear()
+        different, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+        again = np.delete(np.arange(len(hashes)), first)[:_SHOWN]
+        pairs = np.stack([indices[first[which[again]]], indices[again]], axis=1)
+        self._shown = _first(self._shown + pairs.ravel().tolist())
+        sampled = different & np.uint64(2**self._level - 1) == 0
+        while sampled.sum() > _HASHES:
+            self._level += 1
+            sampled = different & np.uint64(2**self._level - 1) == 0
+        self._kept = different[sampled], indices[first][sampled], np.bincount(which, times)[sampled].astype(float)
 
     def fault(self, allowed: float) -> Fault:
-        """Images that repeat an earlier one; each is shown after the one that it repeats."""
-        indices, hashes = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
-        first, which = np.unique(hashes, return_index=True, return_inverse=True)[1:]
-        again = np.delete(np.arange(len(hashes)), first)
-        pairs = np.stack([indices[first[which[again]]], indices[again]], axis=1)
-        return Fault("exact duplicates", len(again), len(hashes), allowed, _first(pairs.ravel().tolist()))
+        """The repetitions; each is shown after what it repeats."""
+        self._fold()
+        kept, times = len(self._kept[0]), self._kept[2].sum()
+        count = self._images - kept
+        if self._level:
+            among_kept = (times - kept) / max(times, 1) * self._images
+            at_least = self._images - (kept + 3 * kept**0.5) * 2**self._level  # three standard errors
+            count = round(max(among_kept, at_least, 0))
+        return Fault("exact duplicates", count, self._images, allowed, self._shown)
 
 
 def _descriptor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -265,7 +192,7 @@ def _near_duplicates(pictures: dict[int, NDArray[np.float32]], gate: Gate) -> Fa
     indices, vectors = list(pictures), np.stack(list(pictures.values()))
     correlation = vectors @ vectors.T
     np.fill_diagonal(correlation, -1)
-    near = np.flatnonzero(correlation.max(axis=1) >= gate.near_duplicate)
+    near = np.flatnonzero(correlation.max(axis=1) >= gate.near_duplicate - _ROUNDING)
     places = np.stack([near, correlation[near].argmax(axis=1)], axis=1).ravel()
     shown = _first([indices[place] for place in places])
     return Fault("near duplicates", len(near), len(indices), gate.max_near_duplicates, shown)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from jobs import layout, manifest, quality
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs import layout, manifest
 from jobs.local import BATCH_SIZE
 from jobs.manifest import Row
-from jobs.quality import Measure
+from jobs.measure import Measure, shard_lines, to_csv
 from jobs.session import GeneratorSession
 from jobs.shard import Shard, make_images
 from jobs.sheet import run_sheet
@@ -19,9 +22,8 @@ from jobs.state import COMPLETE, RunState, fingerprint
 from jobs.store import LocalStore
 from jobs.verify import BAD_MANIFEST, NO_MANIFEST, check_shard, committed_shards
 from models.console import CommandError, ExitCode, log
+from models.latents import latents
 from models.providers import BY_DEVICE
-
-OURS = re.compile(f"{layout.IMAGE.pattern}|{layout.TEMPORARY.pattern}")
 
 
 def regen(out: Path, index: int, model: Path, device: str = "auto") -> tuple[bytes, bool | None]:
@@ -75,6 +77,9 @@ def repair(out: Path, model: Path, check: Callable[[], None] = lambda: None) -> 
         session = _session(state, model, "auto")
         fp = state.fingerprint
         state.refuse_other(out, fingerprint(session.facts, fp["seed"], fp["shard_size"]))
+        store.remove_temporaries()
+        for folder in (layout.MANIFESTS, layout.MEASURES):
+            store.make_folder(folder)
         again = sum(_repair_shard(store, state, session, shard, check) for shard in committed_shards(out, state))
         if state.state == COMPLETE:
             shards = -(-state.count // fp["shard_size"])
@@ -92,7 +97,7 @@ def _repair_shard(
 ) -> int:
     faults = check_shard(store.root, shard, state.fingerprint, check)
     strays = [Path(fault.file_name).name for fault in faults if fault.fault == "stray"]
-    store.remove(shard.folder, [name for name in strays if OURS.fullmatch(name)])
+    store.remove(shard.folder, [name for name in strays if layout.OURS.fullmatch(name)])
     lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
     if lost:
         old: dict[int, Row] = {}
@@ -114,7 +119,7 @@ def _repair_shard(
         new[row.index] = row
     if new != old:
         rows = [new[index] for index in sorted(new)]
-        measures = quality.to_csv(quality.shard_lines(store, rows))
+        measures = to_csv(shard_lines(store, rows, lambda index: partial(session.finite, _latent(state, index))))
         store.commit(
             {layout.measures_name(shard.number): measures, layout.manifest_name(shard.number): manifest.to_csv(rows)}
         )
@@ -142,3 +147,7 @@ def _made(session: GeneratorSession, state: RunState, indices: list[int]) -> Ite
         run = [index for _, index in group]
         part = Shard(run[0] // fp["shard_size"], run[0], run[-1] + 1)
         yield from make_images(part, session, fp["seed"], BATCH_SIZE[session.provider])
+
+
+def _latent(state: RunState, index: int) -> NDArray[np.float32]:
+    return latents(state.fingerprint["seed"], index, index + 1, state.fingerprint["z_dim"])

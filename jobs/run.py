@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs import layout, manifest, quality
 from jobs.committer import Committer
-from jobs.pool import Done, WorkerPool
+from jobs.measure import Finite, shard_lines
+from jobs.pool import Done, Order, WorkerPool
 from jobs.preflight import check_room
 from jobs.quality import Gate
 from jobs.shard import Shard, plan
@@ -21,6 +23,10 @@ from jobs.state import COMPLETE, REJECTED, RUNNING, RunState, SessionFacts
 from jobs.store import LocalStore
 from jobs.verify import verify
 from models.console import CommandError, ExitCode, Progress, log
+from models.latents import latents
+
+if TYPE_CHECKING:
+    from jobs.session import GeneratorSession
 
 
 class Run:
@@ -28,7 +34,8 @@ class Run:
 
     Args:
         store: its folder.
-        facts: of the session that makes it.
+        order: what its workers work with.
+        facts: of their sessions.
         state: what run.json says; None where the run begins.
         fingerprint: of it.
         count: images that the folder shall hold.
@@ -46,6 +53,7 @@ class Run:
     def __init__(
         self,
         store: LocalStore,
+        order: Order,
         facts: SessionFacts,
         state: RunState | None,
         fingerprint: dict[str, Any],
@@ -53,7 +61,7 @@ class Run:
         append: int | None,
         check: Callable[[], None],
     ) -> None:
-        self.store, self.facts, self.fingerprint, self._check = store, facts, fingerprint, check
+        self.store, self._order, self.facts, self.fingerprint, self._check = store, order, facts, fingerprint, check
         self._shard_size: int = fingerprint["shard_size"]
         self._done = manifest.committed(store.root / layout.MANIFESTS, self._shard_size)
         had = state.count if state else 0
@@ -77,7 +85,9 @@ class Run:
         Raises:
             CommandError: 3 where the deadline came first, 74 where the images would not fit; see `WorkerPool`.
         """
-        check_room(self.store.root, self.missing, self.facts.image_bytes)
+        pending = list(self._pending())
+        written = sum(len(self.store.names(shard.folder)) for shard in pending)  # by a run that was cut off
+        check_room(self.store.root, max(self.missing - written, 0), len(pending), self.facts.image_bytes)
         self._write_state(RUNNING)
         for folder in (layout.MANIFESTS, layout.MEASURES):
             self.store.make_folder(folder)
@@ -137,6 +147,7 @@ class Run:
             self.verify()
         self.seconds += time.monotonic() - start
         self._log("complete", seconds=round(self.seconds, 3))
+        self.store.flush(layout.MANIFESTS, layout.MEASURES)  # a run that was killed may have left names unflushed
         self._write_state(COMPLETE)
 
     def verify(self) -> None:
@@ -150,23 +161,24 @@ class Run:
             self._log("verification failed", faults=len(faults), first=str(faults[0]))
             raise CommandError(
                 ExitCode.CHECK_FAILED,
-                f"{self.store.root} is not published: {len(faults)} faults, the first: {faults[0]}; "
+                f"{self.store.root} is not published: faults: {len(faults)}, the first: {faults[0]}; "
                 f"try `gan-batch verify {self.store.root} --repair`",
             )
 
     def _slices(self, begun: dict[int, _Begun], batch_size: int, deadline: float) -> Iterator[Shard]:
         """What is missing, a batch at a time; shards are entered in `begun`."""
-        pending = (
-            shard for shard in plan(self.count, self._shard_size) if self._done.get(shard.number, 0) < shard.stop
-        )
-        for position, shard in enumerate(pending):
+        for position, shard in enumerate(self._pending()):
             if position and time.monotonic() > deadline:  # the first one in any case, or a short time would never end
                 return
             self.store.make_folder(shard.folder, shard.start, shard.stop)
             rows = self._committed(shard)
-            begun[shard.number] = _Begun(shard, rows, quality.shard_lines(self.store, rows))
+            begun[shard.number] = _Begun(shard, rows, self._measures(rows))
             for start in range(shard.start + len(rows), shard.stop, batch_size):
                 yield Shard(shard.number, start, min(start + batch_size, shard.stop))
+
+    def _pending(self) -> Iterator[Shard]:
+        shards = plan(self.count, self._shard_size)
+        return (shard for shard in shards if self._done.get(shard.number, 0) < shard.stop)
 
     def _committed(self, shard: Shard) -> list[manifest.Row]:
         """The rows of a shard that has fewer images than it shall have; none where its manifest is damaged."""
@@ -182,7 +194,7 @@ class Run:
         if gate.mode == "off":
             return
         rows = (self._rows(number) for number in range(shards))
-        faults = quality.judge(self.store, rows, gate, self.count)
+        faults = quality.judge(self.store.root, ((some, self._measures(some)) for some in rows), gate, self.count)
         self.store.replace(layout.QUALITY, quality.report(gate, faults))
         beyond = [fault for fault in faults if fault.too_many]
         if not beyond:
@@ -200,6 +212,20 @@ class Run:
             f"{message}; the images are kept but not published: --quality-gate warn takes them all the same",
         )
 
+    def _measures(self, rows: list[manifest.Row]) -> bytes:
+        return shard_lines(self.store, rows, self._finite)
+
+    def _finite(self, index: int) -> Finite:
+        """For an image whose measure was lost: whether all its values are numbers."""
+        z = latents(self.fingerprint["seed"], index, index + 1, self.facts.z_dim)
+        return lambda: self._session.finite(z)
+
+    @functools.cached_property
+    def _session(self) -> GeneratorSession:
+        from jobs.session import GeneratorSession  # here, since it loads ONNX Runtime, which only workers need else
+
+        return GeneratorSession(self._order.model, self._order.device)
+
     def _rows(self, number: int) -> list[manifest.Row]:
         self._check()
         return manifest.read_shard(self.store.root, number)
@@ -211,8 +237,7 @@ class Run:
             if int(name) > last:
                 self.store.remove(name, filter(layout.IMAGE.fullmatch, self.store.names(name)))
         self.store.make_folder(layout.shard_folder(last), last * self._shard_size, self.count)
-        for folder in (layout.MANIFESTS, layout.MEASURES):
-            self.store.remove(folder, filter(layout.TEMPORARY.fullmatch, self.store.names(folder)))
+        self.store.remove_temporaries()
 
     def _on_commit(self, shard: Shard) -> None:
         self._log("shard", number=shard.number, images=shard.stop - shard.start)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobs import png
 from jobs.layout import image_name, shard_folder
 from jobs.manifest import Row
-from jobs.quality import Measure, measure
+from jobs.measure import Measure, measure
 from jobs.store import LocalStore
 from models.latents import latents
 

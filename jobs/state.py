@@ -81,7 +81,9 @@ class RunState:
             raise CommandError(ExitCode.CANNOT_WRITE, f"cannot read {path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged: name another --out")
+        raise CommandError(
+            ExitCode.BAD_DATA, f"{path} is damaged, so it cannot be told what the folder holds: take another one"
+        )
 
     def _is_sound(self) -> bool:
         sizes = [self.count, self.fingerprint["seed"] + 1, *(self.fingerprint[name] for name in _SIZES)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from jobs.layout import IMAGE
+from jobs.layout import IMAGE, MANIFESTS, MEASURES, TEMPORARY
 from models.console import CommandError, ExitCode
 from models.files import lock_folder, sync_filesystem, sync_folder, temporary_name, write_atomically, write_file
 
@@ -24,10 +25,13 @@ class LocalStore:
         self._lock_fd = -1
 
     def close(self) -> None:
-        """Give back the lock."""
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+        """Give back the lock, but for who holds it with `hold`."""
+        _close(self._lock_fd)
+        self._lock_fd = -1
+
+    def hold(self) -> Callable[[], None]:
+        """Hold the lock apart from `close`; returns a function that lets go."""
+        return partial(_close, os.dup(self._lock_fd) if self._lock_fd >= 0 else -1)
 
     def lock(self) -> None:
         """Take the folder for this process. The kernel lets go of it when the process ends, however it ends.
@@ -61,19 +65,27 @@ class LocalStore:
         if path.is_symlink():
             raise CommandError(ExitCode.CANNOT_WRITE, f"{path} is a link: remove it and run again")
         path.mkdir(exist_ok=True)
-        for name in os.listdir(path):
-            if IMAGE.fullmatch(name) and not start <= int(name[:-4]) < stop:
-                (path / name).unlink()
+        images = filter(IMAGE.fullmatch, os.listdir(path))
+        self._unlink(path, [name for name in images if not start <= int(name[:-4]) < stop])
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
         """Remove files from a folder, and the folder where nothing is left in it; nothing behind a link."""
         path = self.root / folder
         if path.is_symlink():
             return
-        for name in names:
-            (path / name).unlink(missing_ok=True)
+        self._unlink(path, names)
         with contextlib.suppress(OSError):  # what else lies there is the user's
             path.rmdir()
+
+    def remove_temporaries(self) -> None:
+        """Remove what a kill left at the top and among the manifests and measures."""
+        for folder in (".", MANIFESTS, MEASURES):
+            self._unlink(self.root / folder, filter(TEMPORARY.fullmatch, self.names(folder)))
+
+    def _unlink(self, folder: Path, names: Iterable[str]) -> None:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # a folder of that name is the user's
+                (folder / name).unlink()
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under its name; it counts only once a `commit` names it."""
@@ -87,6 +99,12 @@ class LocalStore:
         """Let `name` have this content, all of it or none, and on disk."""
         parts = [content] if isinstance(content, bytes) else content
         write_atomically(self.root / name, lambda temporary: write_file(temporary, parts))
+
+    def flush(self, *folders: str) -> None:
+        """Put everything written so far on disk, and the names in these folders."""
+        sync_filesystem(self.root)
+        for folder in folders:
+            sync_folder(self.root / folder)
 
     def commit(self, files: Mapping[str, bytes]) -> None:
         """Flush everything written so far, then let `files` appear whole, one after the other.
@@ -105,3 +123,9 @@ class LocalStore:
         finally:
             for path in paths:
                 temporary_name(path).unlink(missing_ok=True)
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        with contextlib.suppress(OSError):  # it was never written to, and the error that counts may be under way
+            os.close(fd)

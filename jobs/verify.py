@@ -94,7 +94,7 @@ def check_shard(
     for row in rows:
         check()
         faults += _check_image(out, row, image_row(row.index, fingerprint, row.sha256, row.bytes))
-    known = {row.file_name.partition("/")[2] for row in rows}
+    known = {layout.image_name(row.index, shard.number).partition("/")[2] for row in rows}
     folder = out / shard.folder
     strays = sorted(set(os.listdir(folder)) - known) if folder.is_dir() else []
     return faults + [Fault("stray", f"{shard.folder}/{stray}", "no row names it") for stray in strays]

@@ -12,7 +12,7 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from jobs import manifest, quality
+from jobs import manifest, measure
 from jobs.pool import Done, Failed, Order
 from jobs.session import GeneratorSession
 from jobs.shard import write_images
@@ -47,11 +47,10 @@ def _work(connection: Connection) -> None:
     while True:
         part, batch_size = connection.recv()
         rows, measures = write_images(part, session, store, order.seed, batch_size)
-        connection.send(Done(part, manifest.lines(rows), quality.lines(measures)))
+        connection.send(Done(part, manifest.lines(rows), measure.lines(measures)))
 
 
 def _die_with(parent: int) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager sends it to all: the parent decides
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before it could be told of
         sys.exit(1)

@@ -50,7 +50,7 @@ class CommandError(Exception):
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-_DENIED |= {errno.ENAMETOOLONG, errno.ELOOP}
+_DENIED |= {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT}
 
 
 def writing_error(error: OSError) -> CommandError:

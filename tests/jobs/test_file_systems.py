@@ -156,7 +156,7 @@ def test_run_with_more_images_than_inodes_is_refused_before_the_first(
 ) -> None:
     folder = mount("tmpfs", 40, inodes=500)
     out = folder / "run"
-    fails_in_one_line(run(*batch(model, out, COUNT, *OPTIONS)), 74, str(out), "600 inodes")
+    fails_in_one_line(run(*batch(model, out, COUNT, *OPTIONS)), 74, str(out), "672 inodes")
     assert images(out) == []
     remount(folder, "nr_inodes=5000")
     succeeds(run(*batch(model, out, COUNT, *OPTIONS)))

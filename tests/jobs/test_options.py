@@ -178,9 +178,9 @@ def test_environment_of_a_run_does_not_hinder_the_commands_that_look_after_it(fo
 def test_commands_read_the_model_from_the_environment(small: Path, forty: Path, tmp_path: Path) -> None:
     out = shutil.copytree(forty, tmp_path / "run")
     (out / "00000" / "00000000.png").unlink()
-    succeeds(run("gan-batch", "verify", out, GAN_BATCH_VERIFY_MODEL=str(small), GAN_BATCH_VERIFY_REPAIR="1"))
+    succeeds(run("gan-batch", "verify", out, GAN_BATCH_MODEL=str(small), GAN_BATCH_VERIFY_REPAIR="1"))
     assert differing(out, forty, without=()) == []
-    succeeds(run("gan-batch", "regen", out, cwd=tmp_path, GAN_BATCH_REGEN_MODEL=str(small), GAN_BATCH_REGEN_INDEX="1"))
+    succeeds(run("gan-batch", "regen", out, cwd=tmp_path, GAN_BATCH_MODEL=str(small), GAN_BATCH_REGEN_INDEX="1"))
     assert (tmp_path / "00000001.png").read_bytes() == (out / "00000" / "00000001.png").read_bytes()
 
 

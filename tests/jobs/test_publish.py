@@ -88,6 +88,12 @@ def test_relative_link_and_folder_are_those_of_the_working_folder(small: Path, t
     assert os.readlink(tmp_path / "latest") == "a/run"
 
 
+def test_folder_of_the_link_is_made(night: Path, small: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(night, tmp_path / "run")
+    succeeds(run(*command(small, out, "--latest", tmp_path / "a" / "b" / "latest")))
+    assert os.readlink(tmp_path / "a" / "b" / "latest") == "../../run"
+
+
 @contextmanager
 def watched(link: Path) -> Iterator[set[str]]:
     """Look at `link` all the time; gives what was seen: where it led to, and what was wrong."""
@@ -125,7 +131,6 @@ def test_link_is_there_at_every_moment_and_leads_to_a_complete_run(night: Path, 
 def test_link_that_leads_nowhere_is_replaced(night: Path, small: Path, tmp_path: Path) -> None:
     out = shutil.copytree(night, tmp_path / "run")
     (tmp_path / "latest").symlink_to("removed")
-    (tmp_path / ".latest.tmp").symlink_to("left by a kill")
     succeeds(run(*command(small, out, "--latest", tmp_path / "latest")))
     assert os.readlink(tmp_path / "latest") == "run"
     assert names(tmp_path) == ["latest", "run"]
@@ -138,7 +143,7 @@ def test_link_that_leads_to_itself_is_replaced(night: Path, small: Path, tmp_pat
     assert os.readlink(tmp_path / "latest") == "run"
 
 
-@pytest.mark.parametrize("what", ["file", "folder", "run", "none/latest"])
+@pytest.mark.parametrize("what", ["file", "folder", "run", "file/latest", "/"])
 def test_name_that_cannot_be_a_link_is_refused_before_the_first_image(what: str, small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
