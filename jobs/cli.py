@@ -125,7 +125,9 @@ def cli(
     with recorded(metrics_file, folder) as record:
         result = run_batch(model, folder, count, append=append, seed=seed, gate=Gate(quality_gate, **limits), **options)
         record(result)
-    if result.made:
+    if not result.made:
+        log.info("%s is complete: %d images", folder, result.count)
+    else:
         log.info(
             "%s is complete: %d images, %d of them made now in %s (%.0f images/s, %s)",
             folder, result.count, result.made, console.duration(result.seconds),

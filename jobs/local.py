@@ -122,9 +122,7 @@ def run_batch(
                     if facts.provider == CPU:
                         pool.grow(min(workers or available_cores(), most))
                     run.make(pool, batch_size or BATCH_SIZE[facts.provider], deadline)
-            if run.is_complete:
-                log.info("%s is complete: %d images", out, run.count)
-            else:
+            if not run.is_complete:
                 run.end(gate or Gate(), verified=latest is not None)
             if latest is not None and not publish.points_to(latest, out):
                 if run.is_complete:

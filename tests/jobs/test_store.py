@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -100,13 +101,15 @@ def test_remains_of_a_failed_replace_do_not_get_into_the_next(store: LocalStore)
     assert store.names() == ["run.json"]
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def no_room() -> Iterator[None]:
     """Lets every write beyond the first 1000 bytes of a file fail, with an errno of full disks."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 WRITES: dict[str, Callable[[LocalStore, bytes], None]] = {
@@ -117,20 +120,18 @@ WRITES: dict[str, Callable[[LocalStore, bytes], None]] = {
 }
 
 
-@pytest.mark.usefixtures("no_room")
 @pytest.mark.parametrize("way", WRITES)
 def test_full_disk_is_reported_with_the_file_name(way: str, store: LocalStore) -> None:
-    with pytest.raises(OSError, match=r"run\.json") as error:
+    with no_room(), pytest.raises(OSError, match=r"run\.json") as error:
         WRITES[way](store, b"x" * 3000)
     assert error.value.errno == errno.EFBIG
     assert writing_error(error.value).exit_code is ExitCode.IO_ERROR
 
 
-@pytest.mark.usefixtures("no_room")
 @pytest.mark.parametrize("way", ["replace", "commit"])
 def test_full_disk_leaves_the_old_file_and_no_other(way: str, store: LocalStore) -> None:
     WRITES[way](store, b"old")
-    with pytest.raises(OSError, match="File too large"):
+    with no_room(), pytest.raises(OSError, match="File too large"):
         WRITES[way](store, b"x" * 3000)
     assert store.read("run.json") == b"old"
     assert store.names() == ["run.json"]
