@@ -79,18 +79,34 @@ def ready(folder: Path, pixels: NDArray[np.uint8], count: int) -> float:
         return count / (time.monotonic() - start)
 
 
-def whole(folder: Path, count: int) -> tuple[float, float]:
-    """(c) in images a second, and the most memory that all its processes had at once, in MB (proportional set size)."""
+def whole(folder: Path, count: int) -> float:
+    """(c) in images a second."""
     start = time.monotonic()
-    command = [COMMAND, "--model", models.path(), "--count", count, "--seed", 1, "--device", "cpu", "--out", folder]
-    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
-    most = 0.0
+    finish(begin(folder, count))
+    return count / (time.monotonic() - start)
+
+
+def most_memory(folder: Path, count: int) -> float:
+    """The most that all processes of a run had at once, in MB (proportional set size)."""
+    process, most = begin(folder, count), 0.0
     while process.poll() is None:
         most = max(most, memory(process.pid))
         time.sleep(0.5)
+    finish(process)
+    return most
+
+
+def begin(folder: Path, count: int) -> subprocess.Popen[str]:
+    """Start a run."""
+    command = [COMMAND, "--model", models.path(), "--count", count, "--seed", 1, "--device", "cpu", "--out", folder]
+    return subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Wait for a run."""
+    _, log = process.communicate()
     if process.returncode:
-        sys.exit(process.stderr.read() if process.stderr else "gan-batch failed")
-    return count / (time.monotonic() - start), most
+        sys.exit(log)
 
 
 def memory(pid: int) -> float:
@@ -170,7 +186,7 @@ def main() -> None:
         for turn in range(ROUNDS):
             rates["a"].append(bare(session, COUNT // 2))
             rates["b"].append(ready(here / f"b{turn}", pixels[:50], READY_COUNT))
-            rates["c"].append(whole(here / f"c{turn}", COUNT)[0])
+            rates["c"].append(whole(here / f"c{turn}", COUNT))
             rates["d"].append(plain(here / f"d{turn}", generator, textures, PLAIN_COUNT))
             print("  ".join(f"({name}) {values[-1]:.0f}" for name, values in rates.items()), file=sys.stderr)
         best = {name: max(values) for name, values in rates.items()}
@@ -180,7 +196,7 @@ def main() -> None:
         print(f"(d) plain loop     {best['d']:6.0f} images/s, (c) is {best['c'] / best['d']:.1f} × (d)")
         flush, shard = flush_seconds(here / "flush", pixels), SHARD_SIZE / best["c"]
         print(f"a shard's commit   {flush * 1000:.0f} ms, {flush / shard:.1%} of the time that the shard takes")
-        few, many = (whole(here / f"memory{count}", count)[1] for count in MEMORY_COUNTS)
+        few, many = (most_memory(here / f"memory{count}", count) for count in MEMORY_COUNTS)
         print(f"memory             {few:.0f} MB for 10,000 images, {many:.0f} MB for 50,000: {many / few:.3f} ×")
         status, scan = scan_seconds(here / "scan", session)
         print(f"100,000 images     status {status:.2f} s, scan for a resume {scan:.3f} s")
