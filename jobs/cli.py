@@ -56,7 +56,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
 @click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the model runs.")
 @click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop with exit code 3 after about this long.")
 @click.option("--latest", type=click.Path(path_type=Path), help="Symbolic link to point at the verified run.")
-@click.option("--keep", type=click.IntRange(min=1), help="Complete runs to keep beside --out; the oldest are removed.")
+@click.option("--keep", type=click.IntRange(min=1), help="Complete runs to keep in the folder of --out; the oldest go.")
 @click.option("--metrics-file", type=click.Path(path_type=Path), help="For node-exporter's textfile collector (.prom).")
 @click.option(
     "--quality-gate",

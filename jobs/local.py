@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from jobs import publish
 from jobs.pool import Order, WorkerPool
 from jobs.quality import Gate
 from jobs.run import Run
-from jobs.state import RunState, fingerprint
+from jobs.state import COMPLETE, RunState, fingerprint
 from jobs.store import LocalStore
 from models.console import CommandError, ExitCode, Stop, log, writing_error
 from models.files import LOCK
@@ -22,6 +23,7 @@ from models.providers import BY_DEVICE, CPU, CUDA, may_have_gpu
 DEFAULT_SHARD_SIZE = 1000
 BATCH_SIZE = {CPU: 50, CUDA: 250}
 """Both divide the default shard size, so no batch is smaller than the others."""
+QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 GPU_WORKERS = 6
 """Each has a CUDA context of its own, so there may be fewer than cores."""
 
@@ -90,8 +92,6 @@ def run_batch(
         number is not None and number < 1 for number in (count, append, keep)
     ):
         raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}, {keep}")
-    if latest is not None:
-        publish.check_link(latest, out)
     deadline = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
     store = LocalStore(out)
     with Stop() as stop:
@@ -101,14 +101,15 @@ def run_batch(
                 raise stop.error("committed shards stay: run the same command again to continue")
 
         try:
+            if latest is not None:
+                publish.check_link(latest, out)
             if (out / LOCK).exists():
                 store.lock()  # a second start ends here, before it starts anything
             state = RunState.read(out)
             theirs = state.fingerprint if state else {}
             seed = theirs.get("seed", int(time.strftime("%Y%m%d"))) if seed is None else seed
             order = Order(model, _device(device, theirs, out), out, seed)
-            images = max(count or append or 0, state.count if state else 0)
-            most = -(-images // (batch_size or BATCH_SIZE[CPU]))  # workers; more could find nothing to do
+            most = _useful_workers(count, append, state, batch_size or BATCH_SIZE[CPU])
             with WorkerPool(order, min(workers or _first_workers(order.device), most), check) as pool:
                 facts = pool.ready()
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
@@ -165,6 +166,18 @@ def _first_workers(device: str) -> int:
     return available_cores()
 
 
+def _useful_workers(count: int | None, append: int | None, state: RunState | None, batch_size: int) -> int:
+    """How many could find something to do."""
+    had = state.count if state else 0
+    if state and state.state == COMPLETE and not append and (count or 0) <= had:
+        return 1
+    return -(-max(count or append or 0, had) // batch_size)
+
+
 def available_cores() -> int:
-    """Cores that this process may use, which in a container can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0))
+    """Cores that this process may use: fewer than the machine has where it is bound to some or has a quota."""
+    cores = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or no quota ("max")
+        quota, period = map(int, QUOTA_FILE.read_text().split())
+        cores = min(cores, max(1, round(quota / period)))
+    return cores

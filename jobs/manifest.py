@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from jobs.layout import MANIFEST, manifest_name
+from jobs.layout import MANIFEST, TABLE, manifest_name
 from models.console import CommandError, ExitCode
 
 
@@ -26,6 +27,7 @@ class Row:
 
 
 HEADER = ",".join(field.name for field in fields(Row))
+SHA256 = re.compile("[0-9a-f]{64}")
 HEADER_LINE = f"{HEADER}\n".encode()
 
 
@@ -52,11 +54,10 @@ def committed(folder: Path, shard_size: int) -> dict[int, int]:
     except FileNotFoundError:
         return done
     for entry in entries:
-        stem, suffix = os.path.splitext(entry.name)
-        if suffix == ".csv" and stem.isdecimal():
-            index = _last_line(entry.path).split(b",", 1)[0]
-            if index.isdigit() and int(index) // shard_size == int(stem):
-                done[int(stem)] = int(index) + 1
+        if TABLE.fullmatch(entry.name):
+            shard, index = int(entry.name[:-4]), _last_line(entry.path).split(b",", 1)[0]
+            if index.isdigit() and int(index) // shard_size == shard:
+                done[shard] = int(index) + 1
     return done
 
 
@@ -74,7 +75,7 @@ def from_csv(content: bytes) -> list[Row]:
         index, file_name, seed, sha256, width, height, mode, size = line.split(",")
         rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
     if to_csv(rows) != content:
-        raise ValueError("its numbers are not written as gan-batch writes them")
+        raise ValueError("its values are not written as gan-batch writes them")
     return rows
 
 
@@ -88,7 +89,7 @@ def read_shard(folder: Path, shard: int) -> list[Row]:
     try:
         return from_csv(path.read_bytes())
     except (FileNotFoundError, ValueError):
-        raise _damaged(folder, path) from None
+        raise damaged(folder, path) from None
 
 
 def assemble(folder: Path, shards: int) -> Iterator[bytes]:
@@ -104,10 +105,10 @@ def assemble(folder: Path, shards: int) -> Iterator[bytes]:
         try:
             rows = path.read_bytes().partition(b"\n")[2]
         except FileNotFoundError:
-            raise _damaged(folder, path) from None
+            raise damaged(folder, path) from None
         for line in rows.splitlines():
             if not line.startswith(b"%d," % index) or line.count(b",") != HEADER.count(","):
-                raise _damaged(folder, path)
+                raise damaged(folder, path)
             index += 1
         yield rows
 
@@ -121,7 +122,8 @@ def is_assembled(folder: Path, shards: int) -> bool:
         return False
 
 
-def _damaged(folder: Path, path: Path) -> CommandError:
+def damaged(folder: Path, path: Path) -> CommandError:
+    """The error that the manifest `path` of the run in `folder` cannot be used."""
     return CommandError(ExitCode.BAD_DATA, f"{path} is damaged: `gan-batch verify {folder} --repair` makes it again")
 
 

@@ -46,6 +46,9 @@ def recorded(path: Path | None, out: Path) -> Iterator[Callable[[RunResult], Non
     except CommandError as error:
         code = error.exit_code
         raise
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+        raise
     finally:
         if code != ExitCode.LOCKED:
             try:

@@ -194,6 +194,7 @@ class WorkerPool:
         return _Worker(self._order)
 
     def _agree(self, facts: SessionFacts) -> None:
+        self._deaths.pop(None, None)
         if self._facts is None:
             self._facts = facts
         elif facts.provider != self._facts.provider:

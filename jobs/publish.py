@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +22,12 @@ def check_link(link: Path, out: Path) -> None:
     """
     if os.path.lexists(link) and not link.is_symlink():
         raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is there and no symbolic link")
-    folder = os.path.realpath(link.parent)
-    if os.path.join(folder, link.name) == os.path.realpath(out):
-        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: it is the run's own folder")
+    folder, here = os.path.realpath(link.parent), os.path.realpath(out)
+    if link.absolute() in (out.absolute(), *out.absolute().parents) or os.path.join(folder, link.name) == here:
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: the run's own folder is there")
     above = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
-    if not above.is_dir():
-        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: {above} is no folder")
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise CommandError(ExitCode.CANNOT_WRITE, f"cannot make the link {link}: {above} is no folder to write to")
 
 
 def points_to(link: Path, out: Path) -> bool:
@@ -52,8 +53,8 @@ def point(link: Path, out: Path) -> None:
 def prune(out: Path, keep: int, link: Path | None, check: Callable[[], None] = lambda: None) -> list[Path]:
     """Remove the oldest complete runs beside `out` until `keep` are there, `out` among them.
 
-    A run that is not complete, one that another process holds, the one that `link` leads to, and everything that is no
-    run stay. Of a run only what gan-batch wrote is removed.
+    A run that is not complete, one that another process holds, one that `link` or a link beside `out` leads to, and
+    everything that is no run stay. Of a run only what gan-batch wrote is removed.
 
     Args:
         out: a complete run.
@@ -65,16 +66,17 @@ def prune(out: Path, keep: int, link: Path | None, check: Callable[[], None] = l
         The runs removed.
     """
     here = Path(os.path.realpath(out))
-    stay = {here, Path(os.path.realpath(link))} if link else {here}
+    beside = list(here.parent.iterdir())
+    stay = {here, *(Path(os.path.realpath(path)) for path in [*beside, *([link] if link else [])] if path.is_symlink())}
     complete, begun = [], []
-    for path in here.parent.iterdir():
-        state = _state(path)
-        if state is not None and state.state == COMPLETE:
-            complete.append(path)
-        elif state is not None and state.state == REMOVING:  # cut off in the middle of this
-            begun.append(path)
-    complete.sort(key=lambda path: ((path / STATE).stat().st_mtime_ns, path.name))
-    old = [path for path in complete if path not in stay][: max(0, len(complete) - keep)]
+    for path in beside:
+        with contextlib.suppress(OSError):  # another run may be removing it, too
+            state = _state(path)
+            if state is not None and state.state == COMPLETE:
+                complete.append(((path / STATE).stat().st_mtime_ns, path.name, path))
+            elif state is not None and state.state == REMOVING:  # cut off in the middle of this
+                begun.append(path)
+    old = [path for _, _, path in sorted(complete) if path not in stay][: max(0, len(complete) - keep)]
     return [path for path in begun + old if _remove(path, check)]
 
 
@@ -106,6 +108,9 @@ def _remove(run: Path, check: Callable[[], None]) -> bool:
         if error.exit_code is ExitCode.LOCKED:
             return False
         raise
+    except OSError as error:  # not ours, or another run removes it: that is no reason to fail a complete run
+        log.warning("cannot remove %s: %s", run, error.strerror)
+        return False
     finally:
         store.close()
     if run.exists():

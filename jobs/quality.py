@@ -18,7 +18,6 @@ from jobs.manifest import Row
 from jobs.measure import table
 from jobs.sheet import read_image, spread
 
-MODES = ("fail", "warn", "off")
 SAMPLE = 512
 _SIDE = 32
 _HASHES = 2**20

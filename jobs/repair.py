@@ -20,7 +20,7 @@ from jobs.shard import Shard, make_images
 from jobs.sheet import run_sheet
 from jobs.state import COMPLETE, RunState, fingerprint
 from jobs.store import LocalStore
-from jobs.verify import BAD_MANIFEST, NO_MANIFEST, check_shard, committed_shards
+from jobs.verify import BAD_MANIFEST, NO_MANIFEST, STRAY, check_shard, committed_shards
 from models.console import CommandError, ExitCode, log
 from models.latents import latents
 from models.providers import BY_DEVICE
@@ -96,7 +96,7 @@ def _repair_shard(
     store: LocalStore, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
 ) -> int:
     faults = check_shard(store.root, shard, state.fingerprint, check)
-    strays = [Path(fault.file_name).name for fault in faults if fault.fault == "stray"]
+    strays = [Path(fault.file_name).name for fault in faults if fault.fault == STRAY]
     store.remove(shard.folder, [name for name in strays if layout.OURS.fullmatch(name)])
     lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
     if lost:

@@ -21,7 +21,7 @@ from jobs.shard import Shard, plan
 from jobs.sheet import contact_sheet, run_sheet
 from jobs.state import COMPLETE, REJECTED, RUNNING, RunState, SessionFacts
 from jobs.store import LocalStore
-from jobs.verify import verify
+from jobs.verify import image_row, is_users, verify
 from models.console import CommandError, ExitCode, Progress, log
 from models.latents import latents
 
@@ -47,7 +47,7 @@ class Run:
         missing: of them, when this call began.
         is_complete: whether nothing was left to do then.
         made: images that this call made.
-        seconds: that it took, with the end of the run.
+        seconds: that it took to make them.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Run:
         self.missing = self.count - sum(stop - number * self._shard_size for number, stop in self._done.items())
         at_end = all((store.root / name).exists() for name in (layout.MANIFEST, layout.SHEET))
         self.is_complete = self.missing == 0 and at_end and state == RunState(COMPLETE, self.count, fingerprint)
-        self.made, self.seconds = 0, 0.0
+        self.made, self.seconds, self._is_late = 0, 0.0, False
 
     def make(self, pool: WorkerPool, batch_size: int, deadline: float) -> None:
         """Make what is missing, shard by shard.
@@ -86,7 +86,7 @@ class Run:
             CommandError: 3 where the deadline came first, 74 where the images would not fit; see `WorkerPool`.
         """
         pending = list(self._pending())
-        written = sum(len(self.store.names(shard.folder)) for shard in pending)  # by a run that was cut off
+        written = sum(max(0, len(self.store.names(shard.folder)) - self._have(shard)) for shard in pending)
         check_room(self.store.root, max(self.missing - written, 0), len(pending), self.facts.image_bytes)
         self._write_state(RUNNING)
         for folder in (layout.MANIFESTS, layout.MEASURES):
@@ -116,7 +116,7 @@ class Run:
                     images = done.part.stop - done.part.start
                     self.made += images
                     progress.update(images)
-            if self.made < self.missing:
+            if self._is_late:
                 raise CommandError(
                     ExitCode.STOPPED,
                     f"{self.store.root}: the time is over with {self.count - self.missing + self.made} of {self.count} "
@@ -136,7 +136,6 @@ class Run:
         Raises:
             CommandError: 76 where the gate or the verification rejects the run.
         """
-        start = time.monotonic()
         self._tidy()
         shards = -(-self.count // self._shard_size)
         self.store.replace(layout.MANIFEST, manifest.assemble(self.store.root, shards))
@@ -145,8 +144,7 @@ class Run:
         self._judge(gate, shards)
         if verified:
             self.verify()
-        self.seconds += time.monotonic() - start
-        self._log("complete", seconds=round(self.seconds, 3))
+        self._log("complete", made=self.made, seconds=round(self.seconds, 3))
         self.store.flush(layout.MANIFESTS, layout.MEASURES)  # a run that was killed may have left names unflushed
         self._write_state(COMPLETE)
 
@@ -156,7 +154,8 @@ class Run:
         Raises:
             CommandError: 76 with the number of faults and the first.
         """
-        faults = list(verify(self.store.root, RunState(COMPLETE, self.count, self.fingerprint), self._check))
+        found = verify(self.store.root, RunState(COMPLETE, self.count, self.fingerprint), self._check)
+        faults = [fault for fault in found if not is_users(fault)]
         if faults:
             self._log("verification failed", faults=len(faults), first=str(faults[0]))
             raise CommandError(
@@ -169,12 +168,16 @@ class Run:
         """What is missing, a batch at a time; shards are entered in `begun`."""
         for position, shard in enumerate(self._pending()):
             if position and time.monotonic() > deadline:  # the first one in any case, or a short time would never end
+                self._is_late = True
                 return
             self.store.make_folder(shard.folder, shard.start, shard.stop)
             rows = self._committed(shard)
             begun[shard.number] = _Begun(shard, rows, self._measures(rows))
             for start in range(shard.start + len(rows), shard.stop, batch_size):
                 yield Shard(shard.number, start, min(start + batch_size, shard.stop))
+
+    def _have(self, shard: Shard) -> int:
+        return self._done.get(shard.number, shard.start) - shard.start
 
     def _pending(self) -> Iterator[Shard]:
         shards = plan(self.count, self._shard_size)
@@ -228,7 +231,11 @@ class Run:
 
     def _rows(self, number: int) -> list[manifest.Row]:
         self._check()
-        return manifest.read_shard(self.store.root, number)
+        rows = manifest.read_shard(self.store.root, number)
+        right = (image_row(row.index, self.fingerprint, row.sha256, row.bytes) for row in rows)
+        if rows != list(right) or not all(manifest.SHA256.fullmatch(row.sha256) for row in rows):
+            raise manifest.damaged(self.store.root, self.store.root / layout.manifest_name(number))
+        return rows
 
     def _tidy(self) -> None:
         """Remove what a larger run, or one that was killed, left of its own."""

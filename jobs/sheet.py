@@ -27,9 +27,16 @@ def spread(count: int, size: int) -> list[int]:
 
 
 def contact_sheet(run: Path, names: list[str]) -> bytes:
-    """A PNG of the images `names` (relative to `run`) in 8 columns, at their own size and brightness."""
+    """A PNG of the images `names` (relative to `run`) in 8 columns, at their own size and brightness.
+
+    Raises:
+        CommandError: 76 where one is not there, damaged or of another size.
+    """
     images = [read_image(run, name) for name in names]
     height, width, channels = images[0].shape
+    for name, image in zip(names, images, strict=True):
+        if image.shape != images[0].shape:
+            raise _unfit(run, name, "of another size")
     rows = -(-len(images) // COLUMNS)
     sheet = np.full((rows * (height + _GAP) - _GAP, COLUMNS * (width + _GAP) - _GAP, channels), 255, np.uint8)
     for place, image in enumerate(images):
@@ -51,8 +58,11 @@ def read_image(run: Path, name: str) -> NDArray[np.uint8]:
         with Image.open(run / name) as file:
             image: NDArray[np.uint8] = np.asarray(file)
     except OSError:
-        raise CommandError(
-            ExitCode.CHECK_FAILED,
-            f"{run / name} is missing or damaged: `gan-batch verify {run} --repair` makes it again",
-        ) from None
+        raise _unfit(run, name, "missing or damaged") from None
     return image.reshape(*image.shape[:2], -1)
+
+
+def _unfit(run: Path, name: str, what: str) -> CommandError:
+    return CommandError(
+        ExitCode.CHECK_FAILED, f"{run / name} is {what}: `gan-batch verify {run} --repair` makes it again"
+    )

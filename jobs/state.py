@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class SessionFacts:
     height: int
     channels: int
     provider: str
-    reason: str
+    reason: str = field(compare=False)
     onnxruntime: str
     image_bytes: int
 

@@ -102,7 +102,7 @@ class LocalStore:
 
     def flush(self, *folders: str) -> None:
         """Put everything written so far on disk, and the names in these folders."""
-        sync_filesystem(self.root)
+        sync_filesystem(self.root, self._lock_fd)
         for folder in folders:
             sync_folder(self.root / folder)
 
@@ -115,7 +115,7 @@ class LocalStore:
         try:
             for path, content in paths.items():
                 write_file(temporary_name(path), [content])
-            sync_filesystem(self.root)
+            sync_filesystem(self.root, self._lock_fd)
             for path in paths:
                 os.replace(temporary_name(path), path)
             for folder in dict.fromkeys(path.parent for path in paths):

@@ -18,7 +18,7 @@ from jobs.manifest import Row
 from jobs.shard import Shard, plan
 from jobs.state import COMPLETE, RunState
 
-NO_MANIFEST, BAD_MANIFEST = "no manifest", "bad manifest"
+NO_MANIFEST, BAD_MANIFEST, STRAY = "no manifest", "bad manifest", "stray"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def verify(out: Path, state: RunState | None = None, check: Callable[[], None] =
     Args:
         out: the run's folder.
         state: of the run; by default what its run.json says.
-        check: called after each shard; what it raises ends the work.
+        check: called for each image; what it raises ends the work.
 
     Raises:
         CommandError: 66 where there is no run, 65 where its run.json is damaged.
@@ -97,7 +97,12 @@ def check_shard(
     known = {layout.image_name(row.index, shard.number).partition("/")[2] for row in rows}
     folder = out / shard.folder
     strays = sorted(set(os.listdir(folder)) - known) if folder.is_dir() else []
-    return faults + [Fault("stray", f"{shard.folder}/{stray}", "no row names it") for stray in strays]
+    return faults + [Fault(STRAY, f"{shard.folder}/{stray}", "no row names it") for stray in strays]
+
+
+def is_users(fault: Fault) -> bool:
+    """Whether it is about a file that has no name of ours: it contradicts no row, and is no reason not to publish."""
+    return fault.fault == STRAY and not layout.OURS.fullmatch(fault.file_name.rpartition("/")[2])
 
 
 def image_row(index: int, fingerprint: Mapping[str, Any], sha256: str, size: int) -> Row:
@@ -143,7 +148,7 @@ def _strays(out: Path, state: RunState) -> Iterator[Fault]:
         for name in sorted(set(os.listdir(path)) - known if path.is_dir() else ()):
             at_work = state.state != COMPLETE and layout.TEMPORARY.fullmatch(name)
             if not at_work:
-                yield Fault("stray", name if folder == "." else f"{folder}/{name}", "gan-batch did not leave it")
+                yield Fault(STRAY, name if folder == "." else f"{folder}/{name}", "gan-batch did not leave it")
 
 
 def _top_files(out: Path, shards: int) -> Iterator[Fault]:

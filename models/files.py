@@ -21,8 +21,8 @@ _PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC
 _WHOLE_FILE = struct.pack("hhqqixxxx", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock on 64-bit Linux
 
 
-def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False, sync: bool = False) -> None:
-    """Write `parts` to `path`, never through a link; with `sync` they are on disk on return.
+def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False) -> None:
+    """Write `parts` to `path`, or with `append` to its end, never through a link.
 
     Raises:
         OSError: with `path` as its file name.
@@ -34,8 +34,6 @@ def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False
                 view = memoryview(part)
                 while view:
                     view = view[os.write(fd, view) :]
-            if sync:
-                os.fsync(fd)
         finally:
             os.close(fd)
     except OSError as error:
@@ -47,12 +45,23 @@ def sync_folder(folder: Path) -> None:
     _on_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, os.fsync)
 
 
-def sync_filesystem(folder: Path) -> None:
+def sync_filesystem(folder: Path, fd: int = -1) -> None:
     """Flush everything written so far to the file system that holds `folder`.
 
     One call flushes the files of many shards; a sync of their folder would flush only their names.
+
+    Args:
+        folder: on the file system.
+        fd: of a file on it, where one is open since before the writing: it is told of an I/O error in between, also
+            where another program's flush met it first (syncfs(2)).
     """
-    _on_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, _syncfs)
+    if fd < 0:
+        _on_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, _syncfs)
+        return
+    try:
+        _syncfs(fd)
+    except OSError as error:
+        raise _about(folder, error) from None
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -92,15 +101,19 @@ def lock_folder(folder: Path, program: str) -> int:
     Raises:
         CommandError: 75 where another process holds it.
     """
-    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | _PLAIN, 0o666)
-    try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WHOLE_FILE)
-    except OSError as error:
-        os.close(fd)
-        if isinstance(error, BlockingIOError | PermissionError):
-            raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {folder}") from None
-        raise _about(folder / LOCK, error) from None
-    return fd
+    path = folder / LOCK
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o666)
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+            if os.path.exists(path) and os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+            os.close(fd)  # who held it before removed it with the folder's content: lock the one that is there now
+        except OSError as error:
+            os.close(fd)
+            if isinstance(error, BlockingIOError | PermissionError):
+                raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {folder}") from None
+            raise _about(path, error) from None
 
 
 def is_locked(folder: Path) -> bool:

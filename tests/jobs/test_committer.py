@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,9 +108,9 @@ def test_shards_of_one_group_cost_one_flush(tmp_path: Path, monkeypatch: pytest.
     slow, flushes = SlowStore(tmp_path), itertools.count()
     flush = jobs.store.sync_filesystem
 
-    def counted(folder: Path) -> None:
+    def counted(*arguments: Any) -> None:
         next(flushes)
-        flush(folder)
+        flush(*arguments)
 
     monkeypatch.setattr(jobs.store, "sync_filesystem", counted)
     with Committer(slow, nothing, nothing) as committer:

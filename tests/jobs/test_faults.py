@@ -242,8 +242,8 @@ def test_images_of_a_shard_are_flushed_before_its_manifest_appears(ordered: tupl
         rows = manifest.read_shard(out, number)
         written = max(last_place(trace, "ended", "close", row.file_name) for row in rows)
         table = place(trace, "ended", "close", f"{MANIFESTS}/.{number:05d}.csv.tmp")
-        flush_begins = place(trace, "begins", "syncfs", ".", after=max(written, table))
-        flush_ended = place(trace, "ended", "syncfs", ".", after=flush_begins)
+        flush_begins = place(trace, "begins", "syncfs", ".lock", after=max(written, table))
+        flush_ended = place(trace, "ended", "syncfs", ".lock", after=flush_begins)
         assert flush_ended < place(trace, "begins", "replace", f"{MANIFESTS}/{number:05d}.csv")
 
 

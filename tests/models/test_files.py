@@ -93,7 +93,7 @@ def test_appending_keeps_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"one two"
 
 
-@pytest.mark.parametrize("options", [{}, {"append": True}, {"sync": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"append": True}], ids=str)
 def test_file_is_never_written_through_a_link(options: dict[str, bool], tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"mine")
     (tmp_path / "file").symlink_to(tmp_path / "victim")
@@ -126,7 +126,7 @@ def test_pipe_that_takes_a_little_at_a_time_gets_all(tmp_path: Path) -> None:
 def test_no_descriptor_stays_open_whether_writing_works_or_fails(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
     for _ in range(5):
-        write_file(tmp_path / "file", [b"content"], sync=True)
+        write_file(tmp_path / "file", [b"content"])
         write_atomically(tmp_path / "other", lambda temporary: temporary.write_bytes(b"content"))
         with pytest.raises(OSError, match="none"):
             write_file(tmp_path / "none" / "file", [b"content"])

@@ -50,7 +50,6 @@ def cron(line: str, folder: Path, timezone: str) -> subprocess.CompletedProcess[
 
 def test_nightly_line_runs_twice_on_one_date_and_once_on_the_next(tmp_path: Path) -> None:
     line = blocks("cron")[0]
-    (tmp_path / "synthetic").mkdir()
     for timezone in ("UTC0", "UTC0", "LATER-24"):  # POSIX: 24 hours ahead, so the next date
         result = cron(line, tmp_path, timezone)
         assert (result.returncode, result.stdout, result.stderr) == (0, b"", b""), (
@@ -77,7 +76,7 @@ def test_hourly_line_adds_to_one_folder(tmp_path: Path) -> None:
     (tmp_path / "synthetic").mkdir()
     for _ in range(2):
         assert cron(blocks("cron")[1], tmp_path, "UTC0").returncode == 0
-    assert RunState.of(tmp_path / "synthetic/growing").count == 2 * COUNT
+    assert RunState.of(tmp_path / "growing").count == 2 * COUNT
 
 
 @pytest.fixture
