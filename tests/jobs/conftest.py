@@ -20,6 +20,9 @@ from jobs import manifest
 from tests.conftest import clean_environment, run
 
 SEED = 5
+LONG_COUNT, LONG_SHARD = 600, 25
+LONG_RUN = ("--shard-size", str(LONG_SHARD), "--batch-size", "5", "--workers", "2")
+"""Twenty-four shards in about a second."""
 VOLATILE = ("log.jsonl", "stats.json")
 """Files of a run that may differ between equal runs: times, rates, the machine."""
 
@@ -54,6 +57,29 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     succeeds(run(*batch(model, out, 130, "--shard-size", "100")))
     return out
+
+
+@pytest.fixture(scope="session")
+def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `LONG_COUNT` images in small shards that was left alone; tests must not change it."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    return out
+
+
+@pytest.fixture
+def without_cuda(model: Path) -> None:
+    """Skips a test where ONNX Runtime really gets a CUDA session."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CUDAExecutionProvider"])
+    except Exception:
+        return
+    if session.get_providers()[0] == "CUDAExecutionProvider":
+        pytest.skip("this machine has a GPU")
 
 
 def batch(model: Path, out: Path, count: int, *options: str) -> list[str]:

@@ -15,6 +15,8 @@ import pytest
 from jobs.layout import MANIFESTS
 from tests.conftest import clean_environment, fails_in_one_line, run
 from tests.jobs.conftest import (
+    LONG_COUNT,
+    LONG_RUN,
     assert_whole_shards,
     batch,
     committed_stamps,
@@ -28,17 +30,7 @@ from tests.jobs.conftest import (
 )
 from tests.jobs.faults import seconds_until_no_worker, workers_of
 
-COUNT, SHARD = 600, 25
-OPTIONS = ("--shard-size", str(SHARD), "--batch-size", "5", "--workers", "2")
 Mount = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of `COUNT` images that was left alone."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    succeeds(run(*batch(model, out, COUNT, *OPTIONS)))
-    return out
 
 
 @pytest.fixture
@@ -144,10 +136,10 @@ def free(folder: Path) -> None:
 def test_run_whose_images_do_not_fit_is_refused_before_the_first(mount: Mount, model: Path, undisturbed: Path) -> None:
     folder = mount("tmpfs", 3)
     out = folder / "run"
-    fails_in_one_line(run(*batch(model, out, COUNT, *OPTIONS)), 74, str(out), "600 images", "3.1 MB free")
+    fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 74, str(out), "600 images", "3.1 MB free")
     assert images(out) == []
     remount(folder, "size=40m")
-    succeeds(run(*batch(model, out, COUNT, *OPTIONS)))
+    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
@@ -156,10 +148,10 @@ def test_run_with_more_images_than_inodes_is_refused_before_the_first(
 ) -> None:
     folder = mount("tmpfs", 40, inodes=500)
     out = folder / "run"
-    fails_in_one_line(run(*batch(model, out, COUNT, *OPTIONS)), 74, str(out), "672 inodes")
+    fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 74, str(out), "672 inodes")
     assert images(out) == []
     remount(folder, "nr_inodes=5000")
-    succeeds(run(*batch(model, out, COUNT, *OPTIONS)))
+    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
@@ -171,21 +163,21 @@ def test_run_whose_folders_and_tables_do_not_fit_is_refused_before_the_first(mou
 
 def test_run_that_fits_is_not_refused(mount: Mount, model: Path, undisturbed: Path) -> None:
     out = mount("tmpfs", 12, inodes=900) / "run"
-    succeeds(run(*batch(model, out, COUNT, *OPTIONS)))
+    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
 def test_run_that_was_cut_off_fits_where_it_fitted_before(mount: Mount, model: Path, tmp_path: Path) -> None:
     options = ("--shard-size", "600", "--batch-size", "5", "--workers", "2")
-    succeeds(run(*batch(model, tmp_path / "other", COUNT, *options)))
+    succeeds(run(*batch(model, tmp_path / "other", LONG_COUNT, *options)))
     needed = sum(-(-path.stat().st_size // 4096) * 4096 for path in images(tmp_path / "other"))
     out = mount("tmpfs", needed // (1 << 20) + 2) / "run"
-    process = start(batch(model, out, COUNT, *options))
+    process = start(batch(model, out, LONG_COUNT, *options))
     wait_for(out / "00000" / "00000500.png", process)
     process.kill()
     process.communicate()
-    assert 400 < len(images(out)) < COUNT
-    succeeds(run(*batch(model, out, COUNT, *options)))  # it takes the place of what the killed one left
+    assert 400 < len(images(out)) < LONG_COUNT
+    succeeds(run(*batch(model, out, LONG_COUNT, *options)))  # it takes the place of what the killed one left
     assert differing(out, tmp_path / "other") == []
 
 
@@ -203,7 +195,7 @@ def test_file_system_that_fills_up_meanwhile_stops_the_run_and_the_same_command_
 ) -> None:
     folder = mount(kind, 40, inodes=1200)
     out = folder / "run"
-    command = batch(model, out, COUNT, *OPTIONS)
+    command = batch(model, out, LONG_COUNT, *LONG_RUN)
     process = start(command)
     wait_for(out / MANIFESTS / "00002.csv", process)
     workers = hold(process)
@@ -231,14 +223,14 @@ def test_file_system_that_fills_up_meanwhile_stops_the_run_and_the_same_command_
 def test_file_system_that_can_only_be_read_is_refused(mount: Mount, model: Path, undisturbed: Path) -> None:
     folder = mount("tmpfs", 40)
     out = folder / "run"
-    succeeds(run(*batch(model, out, 110, *OPTIONS)))
+    succeeds(run(*batch(model, out, 110, *LONG_RUN)))
     before = stamps(out)
     remount(folder, "ro")
-    fails_in_one_line(run(*batch(model, out, COUNT, *OPTIONS)), 73, str(out), "Read-only")
-    fails_in_one_line(run(*batch(model, folder / "new", COUNT, *OPTIONS)), 73, str(folder / "new"), "Read-only")
+    fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 73, str(out), "Read-only")
+    fails_in_one_line(run(*batch(model, folder / "new", LONG_COUNT, *LONG_RUN)), 73, str(folder / "new"), "Read-only")
     assert stamps(out) == before
     remount(folder, "rw")
-    succeeds(run(*batch(model, out, COUNT, *OPTIONS)))
+    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
@@ -246,8 +238,8 @@ def test_file_size_limit_is_an_io_error_and_the_same_command_finishes_later(
     model: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    command = batch(model, out, COUNT, *OPTIONS)
-    succeeds(run(*batch(model, out, 110, *OPTIONS)))
+    command = batch(model, out, LONG_COUNT, *LONG_RUN)
+    succeeds(run(*batch(model, out, 110, *LONG_RUN)))
     before = {name: stamp for name, stamp in stamps(out).items() if name[:5].isdigit()}
     limited = subprocess.run(
         command,

@@ -331,3 +331,17 @@ def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> Non
     few = peak_memory(batch(model, tmp_path / "few", 2000, "--workers", "2"))
     many = peak_memory(batch(model, tmp_path / "many", 20000, "--workers", "2"))
     assert many <= 1.1 * few
+
+
+# A run that began on another device
+
+
+@pytest.mark.usefixtures("without_cuda")
+@pytest.mark.parametrize(("device", "code"), [("auto", 69), ("cuda", 69), ("cpu", 78)])
+def test_run_that_began_on_cuda_does_not_go_on_without_it(device: str, code: int, copied: Path, model: Path) -> None:
+    state = (copied / "run.json").read_text()
+    (copied / "run.json").write_text(state.replace("CPUExecutionProvider", "CUDAExecutionProvider"))
+    before = stamps(copied)
+    result = run("gan-batch", "--model", model, "--out", copied, "--count", "200", "--device", device)
+    fails_in_one_line(result, code, "CUDA")
+    assert stamps(copied) == before

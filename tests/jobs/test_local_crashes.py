@@ -19,6 +19,9 @@ from jobs.layout import MANIFESTS
 from models.files import lock_folder
 from tests.conftest import clean_environment, fails_in_one_line, run
 from tests.jobs.conftest import (
+    LONG_COUNT,
+    LONG_RUN,
+    LONG_SHARD,
     assert_whole_shards,
     batch,
     committed_stamps,
@@ -32,23 +35,11 @@ from tests.jobs.conftest import (
 )
 from tests.jobs.faults import seconds_until_no_worker, workers_of
 
-COUNT, SHARD = 600, 25
-LONG_RUN = ("--shard-size", str(SHARD), "--batch-size", "5", "--workers", "2")
-"""Twenty-four shards in about a second."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of `COUNT` images that was left alone."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    succeeds(run(*batch(model, out, COUNT, *LONG_RUN)))
-    return out
-
 
 @pytest.fixture
 def command(model: Path, tmp_path: Path) -> list[str]:
     """The command of `undisturbed`, to the folder `run` of the test."""
-    return batch(model, tmp_path / "run", COUNT, *LONG_RUN)
+    return batch(model, tmp_path / "run", LONG_COUNT, *LONG_RUN)
 
 
 def moment(out: Path, share: float) -> Path:
@@ -56,9 +47,9 @@ def moment(out: Path, share: float) -> Path:
     if share < 0.03:
         return out
     if share > 0.97:
-        return out / MANIFESTS / f"{COUNT // SHARD - 1:05d}.csv"
-    index = int(share * COUNT)
-    return out / f"{index // SHARD:05d}" / f"{index:08d}.png"
+        return out / MANIFESTS / f"{LONG_COUNT // LONG_SHARD - 1:05d}.csv"
+    index = int(share * LONG_COUNT)
+    return out / f"{index // LONG_SHARD:05d}" / f"{index:08d}.png"
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ def kill_and_finish(command: list[str], out: Path, share: float, delay: float, w
     process.wait()
     seconds = seconds_until_no_worker(process.pid) if wait else 0.0
     before = committed_stamps(out) if out.exists() else {}
-    committed = len(manifest.committed(out / MANIFESTS, SHARD))
+    committed = len(manifest.committed(out / MANIFESTS, LONG_SHARD))
     assert_whole_shards(out)
     succeeds(run(*command))
     after = stamps(out)
@@ -151,11 +142,11 @@ def test_extension_killed_midway_keeps_the_images_of_the_partial_shard(
     out = tmp_path / "run"
     succeeds(run(*batch(model, out, 30, *LONG_RUN)))
     before = {name: stamp for name, stamp in stamps(out).items() if name.endswith(".png") and "/" in name}
-    process = start(batch(model, out, COUNT, *LONG_RUN))
+    process = start(batch(model, out, LONG_COUNT, *LONG_RUN))
     wait_for(out / "00001" / "00000045.png", process)
     process.kill()
     process.communicate()
-    succeeds(run(*batch(model, out, COUNT, *LONG_RUN)))
+    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert {name: stamps(out)[name] for name in before} == before
     assert differing(out, undisturbed) == []
 
@@ -209,10 +200,10 @@ def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
     fails_in_one_line(result, code, number.name, "again")
     assert "Traceback" not in result.stderr
     assert seconds < 2
-    done = manifest.committed(out / MANIFESTS, SHARD)
+    done = manifest.committed(out / MANIFESTS, LONG_SHARD)
     assert 3 in done
-    assert len(done) < COUNT // SHARD
-    assert all(stop == (shard + 1) * SHARD for shard, stop in done.items())
+    assert len(done) < LONG_COUNT // LONG_SHARD
+    assert all(stop == (shard + 1) * LONG_SHARD for shard, stop in done.items())
     assert_whole_shards(out)
     assert temporaries(out) == []
     before = committed_stamps(out)

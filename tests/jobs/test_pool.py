@@ -18,6 +18,9 @@ from jobs.shard import Shard
 from models.console import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
+    LONG_COUNT,
+    LONG_RUN,
+    LONG_SHARD,
     SEED,
     assert_whole_shards,
     batch,
@@ -31,17 +34,6 @@ from tests.jobs.conftest import (
 )
 from tests.jobs.faults import Disturbance, disturbed, seconds_until_no_worker, workers_of
 
-COUNT, SHARD = 600, 25
-OPTIONS = ("--shard-size", str(SHARD), "--batch-size", "5", "--workers", "2")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of `COUNT` images that was left alone."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    succeeds(run(*batch(model, out, COUNT, *OPTIONS)))
-    return out
-
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
@@ -51,7 +43,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def command(model: Path, out: Path) -> list[str]:
     """The command of `undisturbed`, to `out`."""
-    return batch(model, out, COUNT, *OPTIONS)
+    return batch(model, out, LONG_COUNT, *LONG_RUN)
 
 
 def test_killed_worker_is_replaced_and_nothing_is_missing(command: list[str], out: Path, undisturbed: Path) -> None:
@@ -107,7 +99,7 @@ def test_shard_that_kills_every_worker_stops_the_run_and_is_named(
     result, _ = disturbed(command, out, poison)
     fails_in_one_line(result, 1, f"died {TRIES} times at shard 00012", "SIGKILL", "again")
     assert result.stderr.count("a worker died at shard 00012") == TRIES - 1
-    done = manifest.committed(out / MANIFESTS, SHARD)
+    done = manifest.committed(out / MANIFESTS, LONG_SHARD)
     assert set(range(12)) <= set(done)
     assert 12 not in done
     assert_whole_shards(out)

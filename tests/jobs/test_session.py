@@ -34,19 +34,6 @@ def refused(path: Path, code: ExitCode, device: str = "cpu") -> str:
     return str(error.value)
 
 
-@pytest.fixture
-def without_cuda(model: Path) -> None:
-    """Skips a test where ONNX Runtime really gets a CUDA session."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CUDAExecutionProvider"])
-    except Exception:
-        return
-    if session.get_providers()[0] == "CUDAExecutionProvider":
-        pytest.skip("this machine has a GPU")
-
-
 @pytest.mark.usefixtures("without_cuda")
 def test_auto_without_gpu_is_the_cpu_and_says_why(model: Path) -> None:
     session = GeneratorSession(model, "auto")
