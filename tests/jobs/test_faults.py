@@ -37,8 +37,6 @@ MODES = {
 }
 """What goes wrong; where there are two, they take turns."""
 CODES = {"ENOSPC": 74, "EIO": 74, "EROFS": 73}
-HARMLESS = {"mkdir"}
-"""Operations whose failure may leave a run as it should be: to make a folder that is there."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +151,11 @@ def attempt(scene: Scene, disturbance: Disturbance) -> Attempt:
         return Attempt(disturbance, hit is not None, where, result.returncode, complaint)
 
 
+def is_harmless(operation: Operation) -> bool:
+    """Whether a run may be as it should be though this failed: making a folder that is there, giving back the lock."""
+    return operation.name == "mkdir" or (operation.name, operation.path) == ("close", ".lock")
+
+
 def ends_as_it_should(
     result: subprocess.CompletedProcess[str], disturbance: Disturbance, hit: Operation | None, out: Path
 ) -> None:
@@ -163,7 +166,7 @@ def ends_as_it_should(
     elif disturbance.mode == "kill":
         succeeds(result)
         assert "a worker died at shard" in result.stderr
-    elif result.returncode != 0 or hit.name not in HARMLESS:
+    elif result.returncode != 0 or not is_harmless(hit):
         fails_in_one_line(result, CODES[disturbance.error], str(out))
 
 
