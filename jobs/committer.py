@@ -90,7 +90,7 @@ class Committer:
             self._let_go()
 
     def _commit(self, group: list[_Finished]) -> None:
-        files = {measures_name(shard.number): measure.to_csv(measures) for shard, _, measures in group}
+        files = {measures_name(shard.number): measure.HEADER_LINE + measures for shard, _, measures in group}
         files |= {manifest_name(shard.number): manifest.HEADER_LINE + rows for shard, rows, _ in group}
         self._store.commit(files)
         for shard, _, _ in group:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class Measure:
 
 
 HEADER = ",".join(field.name for field in fields(Measure))
+HEADER_LINE = f"{HEADER}\n".encode()
 
 
 def measure(start: int, pixels: NDArray[np.uint8], finite: Finite) -> list[Measure]:
@@ -74,18 +76,13 @@ def lines(measures: Sequence[Measure]) -> bytes:
     return "".join(f"{m.index},{m.contrast},{m.clipped},{m.finite}\n" for m in measures).encode()
 
 
-def to_csv(content: bytes) -> bytes:
-    """A shard's measures, from their lines."""
-    return f"{HEADER}\n".encode() + content
-
-
-def shard_lines(store: LocalStore, rows: Sequence[Row], finite: Callable[[int], Finite]) -> bytes:
+def shard_lines(store: LocalStore, rows: Sequence[Row], finite: Callable[[int], NDArray[np.bool_]]) -> bytes:
     """The measures of a shard's images, as lines; where they are not there, the images are looked at again.
 
     Args:
         store: the run's folder.
         rows: of the shard.
-        finite: for an image by its index, what `measure` asks.
+        finite: what `measure` asks, of an image by its index: bool `[1]`.
 
     Raises:
         CommandError: 76 where an image is not there or damaged.
@@ -93,13 +90,13 @@ def shard_lines(store: LocalStore, rows: Sequence[Row], finite: Callable[[int], 
     if not rows:
         return b""
     number = int(rows[0].file_name.split("/")[0])
-    header, _, content = (store.read(measures_name(number)) or b"").partition(b"\n")
-    known = content.splitlines(keepends=True)[: len(rows)]
+    content = store.read(measures_name(number)) or b""
+    known = content.removeprefix(HEADER_LINE).splitlines(keepends=True)[: len(rows)]
     whole = [line.split(b",")[0] for line in known] == [b"%d" % row.index for row in rows]
-    if header == HEADER.encode() and whole and is_table(b"".join(known)):
+    if content.startswith(HEADER_LINE) and whole and is_table(b"".join(known)):
         return b"".join(known)
     images = ((row.index, read_image(store.root, row.file_name)[None]) for row in rows)
-    return lines([found for index, image in images for found in measure(index, image, finite(index))])
+    return lines([found for index, image in images for found in measure(index, image, partial(finite, index))])
 
 
 def is_table(content: bytes) -> bool:

@@ -8,13 +8,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from jobs import layout, manifest
 from jobs.local import BATCH_SIZE
 from jobs.manifest import Row
-from jobs.measure import Measure, shard_lines, to_csv
+from jobs.measure import HEADER_LINE, Measure, shard_lines
 from jobs.session import GeneratorSession
 from jobs.shard import Shard, make_images
 from jobs.sheet import run_sheet
@@ -22,7 +19,6 @@ from jobs.state import COMPLETE, RunState, fingerprint
 from jobs.store import LocalStore
 from jobs.verify import BAD_MANIFEST, NO_MANIFEST, STRAY, check_shard, committed_shards
 from models.console import CommandError, ExitCode, log
-from models.latents import latents
 from models.providers import BY_DEVICE
 
 
@@ -119,7 +115,7 @@ def _repair_shard(
         new[row.index] = row
     if new != old:
         rows = [new[index] for index in sorted(new)]
-        measures = to_csv(shard_lines(store, rows, lambda index: partial(session.finite, _latent(state, index))))
+        measures = HEADER_LINE + shard_lines(store, rows, partial(session.finite_at, state.fingerprint["seed"]))
         store.commit(
             {layout.measures_name(shard.number): measures, layout.manifest_name(shard.number): manifest.to_csv(rows)}
         )
@@ -147,7 +143,3 @@ def _made(session: GeneratorSession, state: RunState, indices: list[int]) -> Ite
         run = [index for _, index in group]
         part = Shard(run[0] // fp["shard_size"], run[0], run[-1] + 1)
         yield from make_images(part, session, fp["seed"], BATCH_SIZE[session.provider])
-
-
-def _latent(state: RunState, index: int) -> NDArray[np.float32]:
-    return latents(state.fingerprint["seed"], index, index + 1, state.fingerprint["z_dim"])

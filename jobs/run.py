@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jobs import layout, manifest, quality
 from jobs.committer import Committer
-from jobs.measure import Finite, shard_lines
+from jobs.measure import shard_lines
 from jobs.pool import Done, Order, WorkerPool
 from jobs.preflight import check_room
 from jobs.quality import Gate
@@ -23,7 +26,6 @@ from jobs.state import COMPLETE, REJECTED, RUNNING, RunState, SessionFacts
 from jobs.store import LocalStore
 from jobs.verify import image_row, is_users, verify
 from models.console import CommandError, ExitCode, Progress, log
-from models.latents import latents
 
 if TYPE_CHECKING:
     from jobs.session import GeneratorSession
@@ -190,7 +192,7 @@ class Run:
         except ValueError:
             return []
         whole = [row.index for row in rows] == list(range(shard.start, shard.start + len(rows)))
-        return rows if whole and len(rows) < shard.stop - shard.start else []
+        return rows if whole and self._is_sound(rows) and len(rows) < shard.stop - shard.start else []
 
     def _judge(self, gate: Gate, shards: int) -> None:
         self.store.remove(".", (layout.QUALITY, layout.OFFENDERS))
@@ -218,10 +220,9 @@ class Run:
     def _measures(self, rows: list[manifest.Row]) -> bytes:
         return shard_lines(self.store, rows, self._finite)
 
-    def _finite(self, index: int) -> Finite:
+    def _finite(self, index: int) -> NDArray[np.bool_]:
         """For an image whose measure was lost: whether all its values are numbers."""
-        z = latents(self.fingerprint["seed"], index, index + 1, self.facts.z_dim)
-        return lambda: self._session.finite(z)
+        return self._session.finite_at(self.fingerprint["seed"], index)
 
     @functools.cached_property
     def _session(self) -> GeneratorSession:
@@ -229,11 +230,14 @@ class Run:
 
         return GeneratorSession(self._order.model, self._order.device)
 
+    def _is_sound(self, rows: list[manifest.Row]) -> bool:
+        right = [image_row(row.index, self.fingerprint, row.sha256, row.bytes) for row in rows]
+        return rows == right and all(manifest.SHA256.fullmatch(row.sha256) for row in rows)
+
     def _rows(self, number: int) -> list[manifest.Row]:
         self._check()
         rows = manifest.read_shard(self.store.root, number)
-        right = (image_row(row.index, self.fingerprint, row.sha256, row.bytes) for row in rows)
-        if rows != list(right) or not all(manifest.SHA256.fullmatch(row.sha256) for row in rows):
+        if not self._is_sound(rows):
             raise manifest.damaged(self.store.root, self.store.root / layout.manifest_name(number))
         return rows
 

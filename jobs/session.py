@@ -16,6 +16,7 @@ from jobs import png
 from jobs.state import SessionFacts
 from models.console import CommandError, ExitCode
 from models.info import GeneratorInfo, Golden, InfoError
+from models.latents import latents
 from models.providers import CPU, CUDA, CUDA_OPTIONS, may_have_gpu
 
 
@@ -88,6 +89,10 @@ class GeneratorSession:
         """Which images of latents `[N, z_dim]` hold only finite values, before they become pixels: bool `[N]`."""
         finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], z)[0]).all(axis=(1, 2, 3))
         return finite
+
+    def finite_at(self, seed: int, index: int) -> NDArray[np.bool_]:
+        """Like `finite`, of image `index` of a seed: bool `[1]`."""
+        return self.finite(latents(seed, index, index + 1, self.info.z_dim))
 
     @property
     def facts(self) -> SessionFacts:

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs import manifest
-from tests.conftest import clean_environment, run
+from tests.conftest import ROOT, clean_environment, run
 
 SEED = 5
 LONG_COUNT, LONG_SHARD = 600, 25
@@ -112,6 +113,31 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """Process ids of the workers of a run."""
     tasks = Path(f"/proc/{process.pid}/task")
     return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+
+
+def kill_at(operation: str, calls: int, imports: str, call: str) -> None:
+    """Run `call` in a Python process of its own that SIGKILLs itself at the `calls + 1`th call of `os.<operation>`."""
+    program = f"""
+import os, signal
+from pathlib import Path
+{imports}
+
+left, real = {calls}, os.{operation}
+
+def deadly(*arguments, **options):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **options)
+
+os.{operation} = deadly
+{call}
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, text=True
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr
 
 
 def pause(process: subprocess.Popen[str]) -> None:

@@ -333,6 +333,14 @@ def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> Non
     assert many <= 1.1 * few
 
 
+def test_partial_shard_with_a_wrong_row_is_made_again(copied: Path, model: Path, tmp_path: Path) -> None:
+    table = copied / "_manifests" / "00001.csv"
+    table.write_text(table.read_text().replace("00001/00000105.png", "elsewhere/5.png"))
+    succeeds(run(*batch(model, copied, 150, "--shard-size", "100")))
+    succeeds(run(*batch(model, tmp_path / "at once", 150, "--shard-size", "100")))
+    assert differing(copied, tmp_path / "at once") == []
+
+
 # A run that began on another device
 
 

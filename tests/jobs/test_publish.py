@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +15,8 @@ import pytest
 from jobs.publish import prune
 from jobs.store import LocalStore
 from jobs.verify import verify
-from tests.conftest import ROOT, clean_environment, fails_in_one_line, run
-from tests.jobs.conftest import batch, stamps, succeeds, temporaries
+from tests.conftest import fails_in_one_line, run
+from tests.jobs.conftest import batch, kill_at, stamps, succeeds, temporaries
 from tests.jobs.small_models import write_model
 
 COUNT = 5
@@ -299,35 +297,11 @@ def test_run_that_fails_removes_nothing(small: Path, runs: Path) -> None:
     assert len(names(runs)) == 6
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from jobs.publish import prune
-
-name, left = sys.argv[2], int(sys.argv[3])
-real = getattr(os, name)
-
-def deadly(*arguments, **options):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*arguments, **options)
-
-setattr(os, name, deadly)
-prune(Path(sys.argv[1]), 1, None)
-"""
-
-
 @pytest.mark.parametrize(("operation", "calls"), [("unlink", 2), ("unlink", 9), ("rmdir", 4), ("unlink", 17)])
 def test_removal_that_was_killed_is_finished_by_the_next(operation: str, calls: int, small: Path, runs: Path) -> None:
     for name in ("night-2", "night-3"):
         shutil.rmtree(runs / name)
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, str(runs / "night-4"), operation, str(calls)],
-        cwd=ROOT, env=clean_environment(), capture_output=True, text=True,
-    )  # fmt: skip
-    assert process.returncode == -9, process.stderr
+    kill_at(operation, calls, "from jobs.publish import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)")
     assert "night-0" in names(runs)
     assert not (runs / "night-0" / "run.json").exists() or run_state(runs / "night-0") == "being removed"
     assert run_state(runs / "night-1") == "complete"
@@ -341,11 +315,7 @@ def run_state(out: Path) -> str:
 
 
 def test_run_that_goes_on_in_what_a_removal_left_is_whole(small: Path, runs: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, str(runs / "night-4"), "unlink", "7"],
-        cwd=ROOT, env=clean_environment(), capture_output=True, text=True,
-    )  # fmt: skip
-    assert process.returncode == -9, process.stderr
+    kill_at("unlink", 7, "from jobs.publish import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)")
     assert run_state(runs / "night-0") == "being removed"
     succeeds(run(*command(small, runs / "night-0")))
     assert list(verify(runs / "night-0")) == []

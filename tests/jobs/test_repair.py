@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from jobs import manifest
 from jobs.repair import regen, repair
 from jobs.store import LocalStore
 from jobs.verify import verify
-from tests.conftest import ROOT, clean_environment, fails_in_one_line, run
-from tests.jobs.conftest import batch, differing, rows_of, stamps, start, succeeds, temporaries, wait_for
+from tests.conftest import fails_in_one_line, run
+from tests.jobs.conftest import batch, differing, kill_at, rows_of, stamps, start, succeeds, temporaries, wait_for
 from tests.jobs.damage import (
     BROKEN,
     INDEX,
@@ -263,26 +262,6 @@ def test_killed_repair_is_finished_by_the_next(copy: Path, model: Path, finished
     assert differing(copy, finished, without=()) == []
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from jobs.repair import repair
-
-name, left = sys.argv[3], int(sys.argv[4])
-real = getattr(os, name)
-
-def deadly(*arguments, **options):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*arguments, **options)
-
-setattr(os, name, deadly)
-repair(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
 def break_much(out: Path) -> None:
     """An image, a shard's manifest, a row of another shard, the run's manifest, the contact sheet."""
     (out / BROKEN).write_bytes(b"")
@@ -296,11 +275,8 @@ def test_repair_killed_at_any_step_is_finished_by_the_next(
     operation: str, calls: int, copy: Path, model: Path, finished: Path
 ) -> None:
     break_much(copy)
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED, str(copy), str(model), operation, str(calls)],
-        cwd=ROOT, env=clean_environment(), capture_output=True, text=True,
-    )  # fmt: skip
-    assert process.returncode == -9, process.stderr
+    call = f"repair(Path({str(copy)!r}), Path({str(model)!r}))"
+    kill_at(operation, calls, "from jobs.repair import repair", call)
     assert remains(copy) != []
     repair(copy, model)
     assert differing(copy, finished, without=()) == []
