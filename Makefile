@@ -36,6 +36,7 @@ test-long: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/png.py
+	$(BIN)/python benchmarks/train.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

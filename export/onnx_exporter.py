@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from export.parity import ParityError, ParityReport, check_parity, default_atol, open_session, working_providers
 from gan.checkpoint import weights_sha256
-from gan.networks import IMAGE_SIZE, Generator
+from gan.networks import Generator
 from gan.pixels import to_pixels
 from models.console import CommandError, ExitCode, writing_error
 from models.files import write_atomically
@@ -133,8 +133,8 @@ def _info(
         architecture=f"dcgan, width {generator.width}",
         z_dim=generator.z_dim,
         channels=generator.channels,
-        height=IMAGE_SIZE,
-        width=IMAGE_SIZE,
+        height=generator.image_size,
+        width=generator.image_size,
         weights_sha256=sha256,
         training=training,
         versions={

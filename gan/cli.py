@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gan.config import CHOICES, RECIPES, TrainConfig
+from gan.config import CHOICES, ON_COLLAPSE, RECIPES, TrainConfig
 from models import console
 from models.console import CommandError, ExitCode, log
+
+if TYPE_CHECKING:
+    from gan.dataset import ImageSet
 
 DEFAULT_DATA = Path("datasets/anomaly_detection_dataset/good")
 F = TypeVar("F", bound=Callable[..., object])
@@ -45,11 +49,28 @@ _rate = click.FloatRange(min=0, min_open=True)
 @click.option("--sample-epochs", type=_positive, default=10, help="Epochs between sample grids and snapshots.")
 @click.option("--stats-every", type=_positive, default=50, help="Steps between rows of statistics.")
 @click.option("--keep-snapshots", type=_positive, default=2, help="How many of the newest snapshots stay.")
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder of photos not to train on: the generator that comes nearest to them is kept, by KID.",
+)
+@click.option("--validation-kimg", type=_rate, default=5.0, help="Thousands of images between two measures of KID.")
+@click.option("--features", default="efficientnet-lite0", help="Features for the KID, as of gan-eval quality.")
+@click.option("--patience-kimg", type=_amount, default=0.0, help="Stop where the KID improves no more; 0: never.")
+@click.option(
+    "--on-collapse", type=click.Choice(ON_COLLAPSE), default="warn", help="What to do when training collapses."
+)
+@click.option("--dry-run", is_flag=True, help="Print the options and the time it would take; write nothing.")
+@_value("--image-size", click.IntRange(32, 512), "Side of the images in pixels: 32, 64, 128, 256 or 512.")
+@_value("--fit", click.Choice(CHOICES["fit"]), "How a photo becomes a square: README.md.")
 @_value("--channels", click.IntRange(1, 3), "1 for gray, 3 for colour.")
 @_value("--z-dim", _positive, "Latent dimension.")
 @_value("--g-width", _positive, "Channels of the generator's last hidden stage.")
 @_value("--d-width", _positive, "Channels of the discriminator's first stage.")
 @_value("--d-batch-norm/--no-d-batch-norm", bool, "Batch norm in the discriminator.")
+@_value("--d-spectral-norm/--no-d-spectral-norm", bool, "Spectral norm in the discriminator.")
+@_value("--d-patches/--no-d-patches", bool, "Let the discriminator score patches too, not whole images alone.")
+@_value("--d-decoder/--no-d-decoder", bool, "Let the discriminator learn to redraw real images.")
 @_value("--minibatch-stddev/--no-minibatch-stddev", bool, "Show the discriminator how alike a batch is.")
 @_value("--epochs", _positive, "How often each image is shown.")
 @_value("--total-kimg", _rate, "Thousands of images to show, instead of --epochs.")
@@ -66,8 +87,10 @@ _rate = click.FloatRange(min=0, min_open=True)
 @_value("--grad-clip", _amount, "Largest gradient norm; 0: no clipping.")
 @_value("--label-smoothing", _share, "The target of real images is 1 minus this (bce).")
 @_value("--r1-gamma", _amount, "Weight of the gradient penalty at real images; 0: none.")
-@_value("--r1-interval", _positive, "Steps between two penalties.")
+@_value("--r2-gamma", _amount, "Weight of the gradient penalty at generated images; 0: none.")
+@_value("--penalty-interval", _positive, "Steps between two penalties.")
 @_value("--standardize/--no-standardize", bool, "Show the discriminator images of mean 0 and std 1 (low contrast).")
+@_value("--bands/--no-bands", bool, "Standardize fine, middle and coarse structure each by itself.")
 @_value("--augment/--no-augment", bool, "Brightness, contrast and translation on what the discriminator sees.")
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror the training images.")
 @_value("--precision", click.Choice(CHOICES["precision"]), "bfloat16 is faster where the machine has it.")
@@ -84,6 +107,12 @@ def cli(
     sample_epochs: int,
     stats_every: int,
     keep_snapshots: int,
+    validation: Path | None,
+    validation_kimg: float,
+    features: str,
+    patience_kimg: float,
+    on_collapse: str,
+    dry_run: bool,
     **values: Any,
 ) -> None:
     """Learn a generator from the images in the folder DATA.
@@ -97,28 +126,71 @@ def cli(
         raise click.UsageError("--resume and --overwrite exclude each other")
     if out.resolve().is_relative_to(data.resolve()):
         raise click.UsageError(f"--out {out} lies in the folder of photos: its samples would be taken for photos")
+    if validation is not None and validation.resolve() == data.resolve():
+        raise click.UsageError("--validation is the folder of photos to train on: it has to be other photos")
+    if patience_kimg and validation is None:
+        raise click.UsageError("--patience-kimg needs photos to measure on: add --validation")
     import torch
 
-    from gan.dataset import find_images, load_images
-    from gan.networks import IMAGE_SIZE
-    from gan.training import train
+    from gan import distributed
+    from gan.training import Course, train
 
+    processes = distributed.started()
+    if not processes.is_first:
+        log.setLevel(logging.ERROR)  # one process speaks for all
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device == "cuda" and not torch.cuda.is_available():
         raise CommandError(ExitCode.NO_DEVICE, "--device cuda: PyTorch finds no usable GPU; use --device auto or cpu")
-    with console.Progress("checking", len(find_images(data)), "files") as progress:
-        images = load_images(data, config.channels, IMAGE_SIZE, skip_bad_files, lambda: progress.update(1))
+    if device == "cuda" and processes.count > 1:
+        device = f"cuda:{processes.local_rank}"
+    images = _load(data, config, skip_bad_files)
     if recipe == "dcgan" and len(images.names) < FEW_IMAGES:
         log.warning(
             "the plain recipe is known to collapse on few images and there are %d: consider --recipe small-data",
             len(images.names),
         )
-    model = train(
-        images, out, config, device=device, resume=resume, overwrite=overwrite,
-        stats_every=stats_every, sample_epochs=sample_epochs, keep_snapshots=keep_snapshots,
-    )  # fmt: skip
+    if dry_run:
+        return _print_plan(images, config, device)
+    held_out = None
+    if validation is not None and processes.is_first:
+        from gan.features import load_features
+        from gan.validation import Validation
+
+        held_out = Validation(_load(validation, config, skip_bad_files).images, load_features(features), config.seed)
+    with distributed.joined(processes):
+        model = train(
+            images, out, config, device=device, resume=resume, overwrite=overwrite,
+            course=Course(stats_every, sample_epochs, validation_kimg, keep_snapshots, on_collapse, patience_kimg),
+            validation=held_out, processes=processes,
+        )  # fmt: skip
     log.info("%s is ready; look at %s, then: gan-export onnx %s", model, out / "samples", model)
+
+
+def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
+    from gan.dataset import find_images, load_images
+
+    with console.Progress("checking", len(find_images(folder)), "files") as progress:
+        return load_images(
+            folder, config.channels, config.image_size, skip_bad_files, lambda: progress.update(1), config.fit
+        )
+
+
+def _print_plan(images: ImageSet, config: TrainConfig, device: str) -> None:
+    from gan.dry_run import plan
+
+    try:
+        run = plan(images, config, device)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {error}") from None
+    for name, value in run.options.items():
+        click.echo(f"{'--' + name.replace('_', '-'):<22} {'' if value is None else value}")
+    click.echo(f"{run.images} photos, {run.steps} steps, {run.kimg:.1f} kimg on {device}")
+    click.echo(f"{run.g_parameters:,} parameters in the generator, {run.d_parameters:,} in the discriminator")
+    took = console.duration(run.total_s)
+    click.echo(
+        f"{1 / run.step_s:.2f} steps/s here: about {took}, with sample grids and snapshots on top; nothing written"
+    )
 
 
 def resolve(recipe: str, values: dict[str, Any]) -> TrainConfig:

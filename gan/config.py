@@ -7,11 +7,15 @@ import math
 from typing import Any
 
 CHOICES = {
-    "loss": ("bce", "relativistic"),
+    "loss": ("bce", "hinge", "relativistic"),
+    "fit": ("crop", "pad", "stretch", "tile"),
     "flip": ("none", "horizontal", "vertical", "both"),
     "precision": ("float32", "bfloat16"),
 }
 """What the options that are words may be."""
+IMAGE_SIZES = (32, 64, 128, 256, 512)
+ON_COLLAPSE = ("warn", "stop", "restart")
+"""What a run may do when it has collapsed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +25,17 @@ class TrainConfig:
     Radford et al., ICLR 2016, section 4: Adam, learning rate 0.0002, β1 0.5.
     """
 
+    image_size: int = 128  # side in pixels, a power of two from 32 to 512
     channels: int = 1  # of the images: 1 gray, 3 colour
+    fit: str = "crop"  # how a photo that is not square becomes one
     z_dim: int = 100
     g_width: int = 32  # channels of the generator's last hidden stage
     d_width: int = 32  # channels of the discriminator's first stage
     d_batch_norm: bool = True
+    d_spectral_norm: bool = False
     minibatch_stddev: bool = False
+    d_patches: bool = False  # D scores patches of 22×22 pixels too, not whole images alone
+    d_decoder: bool = False  # D learns to redraw real images from its features
 
     epochs: int = 250  # one epoch shows as many real images as there are
     total_kimg: float = 0.0  # thousands of real images to show; where not 0, instead of `epochs`
@@ -44,8 +53,10 @@ class TrainConfig:
     grad_clip: float = 0.0  # largest gradient norm of each network; 0: no clipping
     label_smoothing: float = 0.0  # the target of real images is 1 minus this ("bce" only)
     r1_gamma: float = 0.0  # weight of the gradient penalty on real images as D sees them; 0: none
-    r1_interval: int = 8  # steps between two penalties, each with that many times the weight
+    r2_gamma: float = 0.0  # the same on generated images
+    penalty_interval: int = 8  # steps between two penalties, each with that many times the weight
     standardize: bool = False  # D sees images with the training set's mean taken off, divided by its std
+    bands: bool = False  # each band of frequencies has its own mean and std there
     augment: bool = False  # brightness, contrast, translation on what D sees
     flip: str = "none"  # mirror the real images
 
@@ -57,8 +68,12 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(choices)}")
-        if self.r1_gamma and self.d_batch_norm:
-            raise ValueError("an R1 penalty needs a discriminator without batch norm: add --no-d-batch-norm")
+        if self.image_size not in IMAGE_SIZES:
+            raise ValueError(f"--image-size is {self.image_size}, not one of {', '.join(map(str, IMAGE_SIZES))}")
+        if (self.r1_gamma or self.r2_gamma) and self.d_batch_norm:
+            raise ValueError("a gradient penalty needs a discriminator without batch norm: add --no-d-batch-norm")
+        if self.bands and not self.standardize:
+            raise ValueError("bands are what is standardized: add --standardize")
         if self.label_smoothing and self.loss != "bce":
             raise ValueError("label smoothing belongs to the bce loss: add --loss bce")
         for name, value in self.to_dict().items():
@@ -69,6 +84,11 @@ class TrainConfig:
     def uses_ema(self) -> bool:
         """Whether the generator that is saved is an average."""
         return self.ema_kimg > 0
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the discriminator has a gradient penalty."""
+        return self.r1_gamma > 0 or self.r2_gamma > 0
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON takes them."""

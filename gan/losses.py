@@ -21,6 +21,16 @@ def bce_g_loss(fake: Tensor) -> Tensor:
     return F.softplus(-fake).mean()
 
 
+def hinge_d_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Discriminator's hinge loss (Lim & Ye 2017; Miyato et al. 2018, equation 16)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_g_loss(fake: Tensor) -> Tensor:
+    """Generator's loss beside it (Miyato et al. 2018, equation 17)."""
+    return -fake.mean()
+
+
 def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
     """Softplus of each pair's difference (Jolicoeur-Martineau 2018; Huang et al. 2024, equation 2).
 
@@ -29,12 +39,14 @@ def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
     return F.softplus(worse - better).mean()
 
 
-def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
-    """Mean squared gradient norm of D at real images (Mescheder et al. 2018, equation 9, without γ/2).
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Mean squared gradient norm of D at images: R1 at real, R2 at generated ones, without γ/2.
+
+    Mescheder et al. 2018, equations 9 and 10.
 
     Args:
-        real_logits: `[N]`, computed from `real_images`.
-        real_images: `[N, C, H, W]` with `requires_grad`.
+        logits: `[N]`, computed from `images`.
+        images: `[N, C, H, W]` with `requires_grad`.
     """
-    (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.utils import save_image
+from torchvision.utils import make_grid, save_image
 
 from models.console import log
 from models.files import write_atomically
 
 GRID_IMAGES = 64
+GAP = 16
 LOSSES = ("Loss_D", "Loss_G")
 SCORES = ("D(x)", "D(G(z)) before", "D(G(z)) after")
+KID = "KID x 1000"
 COLUMNS = ("step", "kimg", *LOSSES, *SCORES)
-"""Of `stats.jsonl`."""
+"""Of every row of `stats.jsonl`; rows with a sample grid have `diversity` too, and KID where photos are held out."""
 
 
-def save_grid(images: Tensor, path: Path) -> None:
-    """Write a grid of 8 columns: float `[N, C, H, W]` in [-1, 1] as a PNG, all on one scale."""
+def grid(images: Tensor, columns: int = 8) -> Tensor:
+    """Float `[N, C, S, S]` in [-1, 1] as one picture, float `[3, H, W]` in [0, 1], all images on one scale."""
+    picture: Tensor = make_grid(images.float(), nrow=columns, normalize=True, value_range=(-1, 1))
+    return picture
+
+
+def beside(reals: Tensor, fakes: Tensor) -> Tensor:
+    """Up to 32 photos in 4 columns, a white gap, and the fakes in 8: float `[3, H, W]` in [0, 1]."""
+    left, right = grid(reals[:32], 4), grid(fakes)
+    left = torch.nn.functional.pad(left, (0, GAP, 0, max(0, right.shape[1] - left.shape[1])), value=1.0)
+    return torch.cat([left[:, : right.shape[1]], right], dim=2)
+
+
+def save_picture(picture: Tensor, path: Path) -> None:
+    """Write a picture of `grid` or `beside` as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        path,
-        lambda temporary: save_image(
-            images.float(), temporary, nrow=8, normalize=True, value_range=(-1, 1), format="png"
-        ),
-    )
+    write_atomically(path, lambda temporary: save_image(picture, temporary, format="png"))
 
 
 class StatsWriter:
@@ -74,6 +83,11 @@ class StatsWriter:
                 if name != "step":
                     self._tensorboard.add_scalar(name, value, int(row["step"]))
 
+    def show(self, picture: Tensor, step: int) -> None:
+        """Put a picture of samples, float `[3, H, W]` in [0, 1], into TensorBoard."""
+        if self._tensorboard is not None:
+            self._tensorboard.add_image("samples", picture, step)
+
 
 def read_stats(path: Path) -> list[dict[str, float]]:
     """The rows of a `stats.jsonl` up to the first damaged one; the last line may have been cut off."""
@@ -97,12 +111,16 @@ def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
     except ImportError:
         return
     figure = Figure(figsize=(10, 6))
-    panels: Any = figure.subplots(2, 1, sharex=True)
+    scored = [row for row in rows if KID in row]
+    panels: Any = figure.subplots(3 if scored else 2, 1, sharex=True)
     kimg = [row["kimg"] for row in rows]
-    for panel, names in zip(panels, (LOSSES, SCORES), strict=True):
+    for panel, names in zip(panels, (LOSSES, SCORES), strict=False):
         for name in names:
             panel.plot(kimg, [row[name] for row in rows], label=name, linewidth=1)
         panel.legend()
+    if scored:
+        panels[-1].plot([row["kimg"] for row in scored], [row[KID] for row in scored], "o-", label=KID)
+        panels[-1].legend()
     panels[-1].set_xlabel("real images shown, thousands")
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))
 
@@ -115,24 +133,3 @@ def sample(generator: torch.nn.Module, z: Tensor) -> Tensor:
     images: Tensor = generator(z).float().cpu()
     generator.train(was_training)
     return images
-
-
-class CollapseWatch:
-    """Warns once when the discriminator has won: then the generator learns nothing more.
-
-    Args:
-        warn: called with the warning.
-        rows_in_a_row: how many rows of statistics with Loss_D under 0.02 it takes.
-    """
-
-    def __init__(self, warn: Callable[[str], None], rows_in_a_row: int = 4) -> None:
-        self._warn, self._needed, self._seen = warn, rows_in_a_row, 0
-
-    def look(self, row: dict[str, float]) -> None:
-        """Take one row of statistics."""
-        self._seen = self._seen + 1 if row["Loss_D"] < 0.02 else 0
-        if self._seen == self._needed:
-            self._warn(
-                f"the discriminator has won (Loss_D {row['Loss_D']:.3f}, Loss_G {row['Loss_G']:.1f}): the generator "
-                "learns nothing more; stop, and try --recipe small-data or the remedies in README.md"
-            )

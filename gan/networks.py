@@ -1,8 +1,8 @@
-"""The two networks for 128×128 images. What depends on "it is a DCGAN" is in this file.
+"""The two networks. What depends on "it is a DCGAN" is in this file.
 
 Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", ICLR 2016. Module order, and so the state-dict keys (`main.0.weight`,
-`main.1.running_mean`, …), are those of the usual PyTorch DCGAN extended by one stage.
+`main.1.running_mean`, …), are those of the usual PyTorch DCGAN with as many stages as the size needs.
 """
 
 from __future__ import annotations
@@ -11,27 +11,41 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as normalised
 
-IMAGE_SIZE = 128
-_STAGES = 5  # 4×4 is doubled five times
+from gan.config import IMAGE_SIZES
+
+MAX_FACTOR = 16
+"""No stage has more than this many times the width: of the usual network up to 128×128, beyond it to bound its size."""
+
+
+def stage_channels(image_size: int, width: int) -> list[int]:
+    """Channels of the hidden stages from the largest side, `image_size` / 2, down to 4×4.
+
+    Raises:
+        ValueError: a size that is not one of `IMAGE_SIZES`.
+    """
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"image size {image_size} is not one of {', '.join(map(str, IMAGE_SIZES))}")
+    return [width * min(2**stage, MAX_FACTOR) for stage in range(image_size.bit_length() - 3)]
 
 
 class Generator(nn.Module):
-    """Latents to images: (z,1,1) → (16w,4,4) → (8w,8,8) → (4w,16,16) → (2w,32,32) → (w,64,64) → (C,128,128).
+    """Latents to images; at 128: (z,1,1) → (16w,4,4) → (8w,8,8) → (4w,16,16) → (2w,32,32) → (w,64,64) → (C,128,128).
 
     Args:
         z_dim: latent dimension.
         channels: image channels, 1 or 3.
-        width: channels of the last hidden stage (`ngf`); 3,606,976 parameters at 32 and one channel.
+        width: channels of the last hidden stage (`ngf`); 3,606,976 parameters at 32 and one channel of 128×128.
+        image_size: side of the images in pixels, one of `IMAGE_SIZES`.
     """
 
-    def __init__(self, z_dim: int = 100, channels: int = 1, width: int = 32) -> None:
+    def __init__(self, z_dim: int = 100, channels: int = 1, width: int = 32, image_size: int = 128) -> None:
         super().__init__()
-        self.z_dim, self.channels, self.width = z_dim, channels, width
+        self.z_dim, self.channels, self.width, self.image_size = z_dim, channels, width, image_size
         layers: list[nn.Module] = []
         previous = z_dim
-        for stage in range(_STAGES):
-            features = width * 2 ** (_STAGES - 1 - stage)
+        for stage, features in enumerate(reversed(stage_channels(image_size, width))):
             stride, padding = (1, 0) if stage == 0 else (2, 1)
             layers += [
                 nn.ConvTranspose2d(previous, features, 4, stride, padding, bias=False),
@@ -49,7 +63,7 @@ class Generator(nn.Module):
             z: float `[N, z_dim]` or `[N, z_dim, 1, 1]`, standard normal.
 
         Returns:
-            float `[N, channels, 128, 128]` in [-1, 1].
+            float `[N, channels, image_size, image_size]` in [-1, 1].
 
         Raises:
             ValueError: latents of another shape.
@@ -61,24 +75,25 @@ class Generator(nn.Module):
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Tensor]) -> Generator:
-        """The generator that `state` describes, in eval mode; sizes are read from the tensors' shapes.
+        """The generator that `state` describes, in eval mode; sizes are read from the tensors' names and shapes.
 
         Raises:
-            ValueError: the state is not that of a 128×128 DCGAN generator, or holds non-finite values.
+            ValueError: the state is not that of a DCGAN generator, or holds non-finite values.
         """
-        first, last = state.get("main.0.weight"), state.get(f"main.{3 * _STAGES}.weight")
+        sizes = {f"main.{3 * (size.bit_length() - 3)}.weight": size for size in IMAGE_SIZES}
+        found = [name for name in sizes if name in state]
+        first, last = state.get("main.0.weight"), state[found[-1]] if found else None
         if first is None or last is None or first.ndim != 4 or last.ndim != 4:
             names = ", ".join(map(str, list(state)[:3])) or "no tensors"
-            raise ValueError(
-                f"not a 128×128 DCGAN generator: expected main.0.weight to main.{3 * _STAGES}.weight, found {names}"
-            )
+            raise ValueError(f"not a DCGAN generator: expected main.0.weight to main.15.weight, found {names}")
         if last.shape[1] not in (1, 3) or 0 in first.shape or not all(t.dtype.is_floating_point for t in (first, last)):
             raise ValueError(f"not a generator of gray or colour images: {list(first.shape)} to {list(last.shape)}")
-        generator = cls(z_dim=first.shape[0], channels=last.shape[1], width=last.shape[0])
+        size = sizes[found[-1]]
+        generator = cls(z_dim=first.shape[0], channels=last.shape[1], width=last.shape[0], image_size=size)
         try:
             generator.load_state_dict(dict(state))
         except RuntimeError as error:
-            raise ValueError(f"not a 128×128 DCGAN generator: {' '.join(str(error).split())[:200]}") from None
+            raise ValueError(f"not a {size}×{size} DCGAN generator: {' '.join(str(error).split())[:200]}") from None
         for name, tensor in state.items():
             if not torch.isfinite(tensor).all():
                 raise ValueError(f"{name} holds non-finite values: the training diverged")
@@ -98,41 +113,64 @@ class MinibatchStddev(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images to one score each: the generator's mirror image, strided convolutions and LeakyReLU 0.2.
+    """Images to scores: the generator's mirror image, strided convolutions and LeakyReLU 0.2.
 
     Args:
         channels: image channels, 1 or 3.
-        width: channels of the first stage (`ndf`); 2,795,904 parameters at 32 and one channel.
+        width: channels of the first stage (`ndf`); 2,795,904 parameters at 32 and one channel of 128×128.
         batch_norm: batch norm in all but the first and last layer, as in the paper. Without it the
             convolutions have biases: needed under a gradient penalty, which is defined per image.
         minibatch_stddev: put a `MinibatchStddev` before the last layer.
+        image_size: side of the images in pixels, one of `IMAGE_SIZES`.
+        spectral_norm: every convolution has spectral norm 1 (Miyato et al., ICLR 2018).
+        patches: score every place of the eighth-size map too: there are few photos, but each has hundreds of
+            patches of 22×22 pixels, and they say what the texture is (Isola et al., CVPR 2017, section 3.2.2).
+        decoder: a small decoder has to redraw real images from the 8×8 map, so that the map keeps what is in
+            them (Liu et al., "Towards Faster and Stabilized GAN Training", ICLR 2021, section 3.2).
     """
 
     def __init__(
-        self, channels: int = 1, width: int = 32, batch_norm: bool = True, minibatch_stddev: bool = False
+        self,
+        channels: int = 1,
+        width: int = 32,
+        batch_norm: bool = True,
+        minibatch_stddev: bool = False,
+        image_size: int = 128,
+        spectral_norm: bool = False,
+        patches: bool = False,
+        decoder: bool = False,
     ) -> None:
         super().__init__()
-        self.channels, self.width = channels, width
+        self.channels, self.width, self.image_size = channels, width, image_size
         layers: list[nn.Module] = []
         previous = channels
-        for stage in range(_STAGES):
-            features = width * 2**stage
+        widths = stage_channels(image_size, width)
+        ends: list[int] = []  # where each stage ends in `main`
+        for stage, features in enumerate(widths):
             layers.append(nn.Conv2d(previous, features, 4, 2, 1, bias=not batch_norm))
             if batch_norm and stage > 0:
                 layers.append(nn.BatchNorm2d(features))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
+            ends.append(len(layers))
             previous = features
         if minibatch_stddev:
             layers.append(MinibatchStddev())
             previous += 1
         layers.append(nn.Conv2d(previous, 1, 4, 1, 0, bias=not batch_norm))
         self.main = nn.Sequential(*layers)
+        self._patch_end, self._small_end = ends[min(2, len(ends) - 2)], ends[-2]
+        self.patches = nn.Conv2d(widths[min(2, len(ends) - 2)], 1, 1) if patches else None
+        self.decoder = _decoder(widths[-2], channels, width, min(image_size, 64)) if decoder else None
+        if spectral_norm:
+            for module in self.main:
+                if isinstance(module, nn.Conv2d):
+                    normalised(module)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits for images; the probability of "real" is their sigmoid.
+        """Logits for whole images; the probability of "real" is their sigmoid.
 
         Args:
-            images: float `[N, channels, 128, 128]` in [-1, 1].
+            images: float `[N, channels, image_size, image_size]`.
 
         Returns:
             float `[N]`.
@@ -140,12 +178,43 @@ class Discriminator(nn.Module):
         logits: Tensor = self.main(images)
         return logits.flatten()
 
+    def look(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """All scores, and the images redrawn where there is a decoder.
+
+        Returns:
+            logits: float `[N]` for the images and, with `patches`, `[N, P]` for their patches.
+            redrawn: float `[N, channels, S, S]`, S the smaller of 64 and `image_size`, or None.
+        """
+        patch_map = self.main[: self._patch_end](images)
+        small_map = self.main[self._patch_end : self._small_end](patch_map)
+        logits = [self.main[self._small_end :](small_map).flatten()]
+        if self.patches is not None:
+            logits.append(self.patches(patch_map).flatten(1))
+        return logits, None if self.decoder is None else self.decoder(small_map)
+
+
+def _decoder(features: int, channels: int, width: int, size: int) -> nn.Sequential:
+    """`[N, features, 8, 8]` to `[N, channels, size, size]`."""
+    layers: list[nn.Module] = []
+    previous = features
+    for _ in range(size.bit_length() - 4):
+        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(previous, width, 3, 1, 1), nn.LeakyReLU(0.2, inplace=True)]
+        previous = width
+    return nn.Sequential(*layers, nn.Conv2d(previous, channels, 3, 1, 1))
+
 
 def initialise(network: nn.Module, random: torch.Generator) -> None:
     """Draw the weights as in Radford et al., section 4: convolutions N(0, 0.02), batch norm N(1, 0.02) and 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.02, generator=random)
+            # Under spectral norm `weight` is computed from an original, and from vectors that are drawn as well.
+            state = module.state_dict(keep_vars=True)
+            weight = state.get("parametrizations.weight.original", module.weight)
+            nn.init.normal_(weight, 0.0, 0.02, generator=random)
+            for name in ("_u", "_v"):
+                vector = state.get(f"parametrizations.weight.0.{name}")
+                if vector is not None:
+                    vector.normal_(generator=random).div_(vector.norm())
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from gan import checkpoint, ema, losses
+from gan import checkpoint, ema, objectives
 from gan.augment import augment, flip
+from gan.bands import SIGMAS, Standardizer
 from gan.config import TrainConfig
+from gan.distributed import ALONE, Processes
 from gan.networks import Discriminator, Generator, initialise
 from gan.pixels import to_float
 from models.console import CommandError, ExitCode
@@ -26,33 +30,62 @@ class Trainer:
     """Networks, optimisers and counters of one run, and the step that moves them.
 
     Args:
-        images: uint8 `[N, C, 128, 128]`; moved to `device` whole.
+        images: uint8 `[N, C, S, S]`; moved to `device` whole.
         config: the options.
         device: where to train.
+        photos: uint8 `[C, H, W]` each, to crop the images from anew every time they are shown; none: `images` it is.
+        restarts: how often the run began anew; each time with other random numbers.
+        processes: that train together, each with its share of every batch.
+
+    Raises:
+        ValueError: a batch that cannot be shared out evenly, at least two images to each process.
     """
 
-    def __init__(self, images: Tensor, config: TrainConfig, device: torch.device) -> None:
-        self.config, self.device = config, device
-        self.images = images.to(device)
-        self.images_sha256 = hashlib.sha256(images.cpu().contiguous().numpy().data).hexdigest()
-        self.mean, self.std = (0.0, 1.0)
-        if config.standardize:
-            as_float = to_float(self.images)
-            self.mean, self.std = as_float.mean().item(), max(as_float.std().item(), 1 / 255)
-        for_weights, for_steps = (int(s) for s in np.random.SeedSequence(config.seed).generate_state(2, np.uint64) >> 1)
+    def __init__(
+        self,
+        images: Tensor,
+        config: TrainConfig,
+        device: torch.device,
+        photos: Sequence[Tensor] = (),
+        restarts: int = 0,
+        processes: Processes = ALONE,
+    ) -> None:
+        if config.batch_size % processes.count or config.batch_size < 2 * processes.count:
+            raise ValueError(f"a batch of {config.batch_size} images cannot be shared by {processes.count} processes")
+        self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
+        self.images, self.photos = images.to(device), [photo.to(device) for photo in photos]
+        digest = hashlib.sha256(images.cpu().contiguous().numpy().data)
+        for photo in photos:
+            digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
+        self.images_sha256 = digest.hexdigest()
+        self._standardized = Standardizer(self.images, config.bands) if config.standardize else None
+        self._seeds = [config.seed, restarts] if restarts else [config.seed]
+        for_weights, for_steps = _seeds(self._seeds)
+        if processes.rank:
+            _, for_steps = _seeds([*self._seeds, processes.rank, 0])
         initial = torch.Generator().manual_seed(for_weights)
         self.random = torch.Generator(device).manual_seed(for_steps)
-        self.g = Generator(config.z_dim, config.channels, config.g_width)
-        self.d = Discriminator(config.channels, config.d_width, config.d_batch_norm, config.minibatch_stddev)
+        self.g = Generator(config.z_dim, config.channels, config.g_width, config.image_size)
+        self.d = Discriminator(
+            config.channels * (len(SIGMAS) + 1 if config.bands else 1), config.d_width, config.d_batch_norm,
+            config.minibatch_stddev, config.image_size, config.d_spectral_norm, config.d_patches, config.d_decoder,
+        )  # fmt: skip
         for network in (self.g, self.d):
             initialise(network, initial)
             # PyTorch's stubs do not know that a module takes a memory format.
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.g_ema = copy.deepcopy(self.g).eval() if config.uses_ema else None
+        self.d_loss: nn.Module = objectives.DiscriminatorLoss(self.d, config)
+        self.g_shared: nn.Module = self.g
+        if processes.count > 1:  # averages the gradients of all processes in the backward pass
+            ids = [device.index] if device.type == "cuda" else None
+            self.d_loss = DistributedDataParallel(self.d_loss, device_ids=ids)
+            self.g_shared = DistributedDataParallel(self.g, device_ids=ids)
         betas = (config.beta1, config.beta2)
         self.g_optimiser = torch.optim.Adam(self.g.parameters(), config.lr, betas)
         self.d_optimiser = torch.optim.Adam(self.d.parameters(), config.d_lr or config.lr, betas)
         self.step = 0
+        self.best: dict[str, float] | None = None  # of the sample grids so far: kid_x1000, step, kimg
         images_in_all = config.total_kimg * 1000 or config.epochs * len(images)
         self.total_steps = math.ceil(images_in_all / self.images_per_step)
 
@@ -60,6 +93,11 @@ class Trainer:
     def images_per_step(self) -> int:
         """Real images shown in one step."""
         return self.config.batch_size * self.config.d_steps
+
+    @property
+    def _share(self) -> int:
+        """Images of a batch that are this process's."""
+        return self.config.batch_size // self.processes.count
 
     @property
     def kimg(self) -> float:
@@ -81,8 +119,9 @@ class Trainer:
         for repeat in range(self.config.d_steps):
             real = self._real_batch(self.step * self.images_per_step + repeat * self.config.batch_size)
             with self._autocast():
-                z = torch.randn(self.config.batch_size, self.config.z_dim, generator=self.random, device=self.device)
-                fake = self.g(z).float()
+                z = torch.randn(self._share, self.config.z_dim, generator=self.random, device=self.device)
+                last = repeat == self.config.d_steps - 1
+                fake = (self.g_shared if last else self.g)(z).float()
             d_loss, p_real, p_fake = self._d_step(real, fake.detach())
         g_loss, p_fake_after = self._g_step(real, fake)
         self.step += 1
@@ -96,13 +135,22 @@ class Trainer:
             "D(G(z)) after": p_fake_after,
         }
 
+    def validated(self, kid_x1000: float | None) -> bool:
+        """Take note of a KID measured at this step; whether it is the best so far, or nothing is measured."""
+        if kid_x1000 is None:
+            return self.best is None
+        if self.best is not None and not kid_x1000 < self.best["kid_x1000"]:
+            return False
+        self.best = {"kid_x1000": kid_x1000, "step": self.step, "kimg": self.kimg}
+        return True
+
     def is_finite(self) -> bool:
         """Whether all weights and running statistics of both networks are finite."""
         tensors = [*self.g.state_dict().values(), *self.d.state_dict().values()]
         return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on exactly: tensors and plain values."""
+        """Everything needed to go on exactly: tensors and plain values. All processes have to ask for it together."""
         return {
             "snapshot_format": checkpoint.SNAPSHOT_FORMAT,
             "config": self.config.to_dict(),
@@ -114,7 +162,9 @@ class Trainer:
             "g_ema": None if self.g_ema is None else self.g_ema.state_dict(),
             "g_optimiser": self.g_optimiser.state_dict(),
             "d_optimiser": self.d_optimiser.state_dict(),
-            "random": self.random.get_state(),
+            "random": self.processes.gather(self.random.get_state()),
+            "restarts": self.restarts,
+            "best": self.best,
             "device": self.device.type,
             "images_sha256": self.images_sha256,
         }
@@ -138,14 +188,19 @@ class Trainer:
                 f"the run to resume was on {state.get('device')}, and {self.device.type} has other random numbers: "
                 f"add --device {state.get('device')}",
             )
-        self.step = state["step"]
+        if len(state["random"]) != self.processes.count:
+            raise CommandError(
+                ExitCode.OTHER_RUN,
+                f"the run to resume had {len(state['random'])} processes and this one has {self.processes.count}",
+            )
+        self.step, self.best = state["step"], state["best"]
         self.g.load_state_dict(state["g"])
         self.d.load_state_dict(state["d"])
         if self.g_ema is not None:
             self.g_ema.load_state_dict(state["g_ema"])
         self.g_optimiser.load_state_dict(state["g_optimiser"])
         self.d_optimiser.load_state_dict(state["d_optimiser"])
-        self.random.set_state(state["random"])
+        self.random.set_state(state["random"][self.processes.rank])
 
     def _set_learning_rates(self) -> None:
         left = 1 - self.step / self.total_steps
@@ -156,44 +211,24 @@ class Trainer:
     def _d_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         config = self.config
         self.d_optimiser.zero_grad(set_to_none=True)
+        penalise = config.penalised and self.step % config.penalty_interval == 0
         with self._autocast():
-            d_real = self.d(self._as_seen(real)).float()
-            d_fake = self.d(self._as_seen(fake)).float()
-        if config.loss == "relativistic":
-            loss = losses.relativistic_loss(d_real, d_fake)
-        else:
-            loss = losses.bce_d_loss(d_real, d_fake, config.label_smoothing)
-        torch.autograd.backward(loss)
-        if config.r1_gamma and self.step % config.r1_interval == 0:
-            seen = self._as_seen(real).requires_grad_()
-            penalty = losses.r1_penalty(self.d(seen), seen)
-            torch.autograd.backward(penalty * (config.r1_gamma / 2 * config.r1_interval))
+            loss, penalty, p_real, p_fake = self.d_loss(self._as_seen(real), self._as_seen(fake), penalise)
+        torch.autograd.backward(loss + penalty)
         self._clip(self.d)
         self.d_optimiser.step()
-        return loss.detach(), self._probability(d_real, d_fake), self._probability(d_fake, d_real)
+        return loss.detach(), p_real, p_fake
 
     def _g_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
         with self._autocast():
-            d_fake = self.d(self._as_seen(fake)).float()
-        if self.config.loss == "relativistic":
-            with torch.no_grad(), self._autocast():
-                d_real = self.d(self._as_seen(real)).float()
-            loss = losses.relativistic_loss(d_fake, d_real)
-        else:
-            d_real = torch.zeros_like(d_fake)  # this loss does not look at the photos
-            loss = losses.bce_g_loss(d_fake)
+            loss, p_fake = objectives.generator_loss(self.d, self.config, self._as_seen(real), self._as_seen(fake))
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
         self.g_optimiser.step()
-        return loss.detach(), self._probability(d_fake, d_real)
-
-    @torch.no_grad()
-    def _probability(self, logits: Tensor, others: Tensor) -> Tensor:
-        zero = others.mean() if self.config.loss == "relativistic" else 0.0
-        return (logits - zero).sigmoid().mean()
+        return loss.detach(), p_fake
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
@@ -206,7 +241,8 @@ class Trainer:
         if std:
             noise = torch.randn(images.shape, generator=self.random, device=self.device)
             images = images + std * noise
-        images = (images - self.mean) / self.std
+        if self._standardized is not None:
+            images = self._standardized(images)
         return images.contiguous(memory_format=torch.channels_last)
 
     def _clip(self, network: nn.Module) -> None:
@@ -214,11 +250,30 @@ class Trainer:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
 
     def _real_batch(self, position: int) -> Tensor:
-        """The batch that starts at `position` of the endless row of shuffled epochs, in [-1, 1]."""
+        """This process's share of the batch at `position` of the endless row of shuffled epochs, in [-1, 1]."""
         chosen: list[int] = []
         while len(chosen) < self.config.batch_size:
             epoch, offset = divmod(position + len(chosen), len(self.images))
-            order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.images))
+            order = np.random.default_rng([*self._seeds, epoch]).permutation(len(self.images))
             chosen += order[offset : offset + self.config.batch_size - len(chosen)].tolist()
-        batch = to_float(self.images[torch.tensor(chosen, device=self.device)])
-        return flip(batch, self.config.flip, self.random)
+        first = self.processes.rank * self._share
+        chosen = chosen[first : first + self._share]
+        if self.photos:
+            batch = self._crops(chosen, np.random.default_rng([*self._seeds, position, first]))
+        else:
+            batch = self.images[torch.tensor(chosen, device=self.device)]
+        return flip(to_float(batch), self.config.flip, self.random)
+
+    def _crops(self, chosen: list[int], random: np.random.Generator) -> Tensor:
+        size = self.config.image_size
+        crops: list[Tensor] = []
+        for photo in (self.photos[index] for index in chosen):
+            top, left = (int(random.integers(0, side - size + 1)) for side in photo.shape[1:])
+            crops.append(photo[:, top : top + size, left : left + size])
+        return torch.stack(crops)
+
+
+def _seeds(entropy: list[int]) -> tuple[int, int]:
+    """Two independent seeds that a `torch.Generator` takes."""
+    first, second = np.random.SeedSequence(entropy).generate_state(2, np.uint64) >> 1
+    return int(first), int(second)

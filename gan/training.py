@@ -7,18 +7,51 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from gan import checkpoint, monitor
+from gan import checkpoint
 from gan.config import TrainConfig
 from gan.dataset import ImageSet
-from gan.pixels import to_float
+from gan.distributed import ALONE, Processes
+from gan.reporter import Reporter, Verdict
 from gan.trainer import Trainer
-from models.console import CommandError, ExitCode, Progress, Stop, log, write_probe
+from gan.validation import Validation
+from models.console import CommandError, ExitCode, Stop, log, write_probe
 from models.files import lock_folder, write_atomically
-from models.latents import latents
+
+MAX_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a run is watched and kept; nothing here moves a weight.
+
+    Attributes:
+        stats_every: steps between two rows of statistics.
+        sample_epochs: epochs between two sample grids, each with a snapshot.
+        validation_kimg: thousands of images after which the next sample grid measures the KID: it takes as long as
+            some hundred steps.
+        keep_snapshots: how many of the newest snapshots stay.
+        on_collapse: `warn`; `stop` with exit code 70; or `restart` with other random numbers, three times at most.
+        patience_kimg: stop where the KID has not improved for that many thousand images; 0: never.
+    """
+
+    stats_every: int = 50
+    sample_epochs: int = 10
+    validation_kimg: float = 5.0
+    keep_snapshots: int = 2
+    on_collapse: str = "warn"
+    patience_kimg: float = 0.0
+
+
+USUAL = Course()
+
+
+class _CollapsedError(Exception):
+    """The run has collapsed and was told not to go on."""
 
 
 def train(
@@ -29,9 +62,9 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     overwrite: bool = False,
-    stats_every: int = 50,
-    sample_epochs: int = 10,
-    keep_snapshots: int = 2,
+    course: Course = USUAL,
+    validation: Validation | None = None,
+    processes: Processes = ALONE,
 ) -> Path:
     """Train a generator on `data` and leave it, with snapshots, statistics and samples, in `out`.
 
@@ -43,88 +76,171 @@ def train(
         resume: go on from the newest snapshot in `out`: exactly, with the same options on the same kind of device. A
             longer run may follow; learning-rate decay and instance noise then follow the new length.
         overwrite: remove an earlier run in `out` first.
-        stats_every: steps between two rows of statistics.
-        sample_epochs: epochs between two sample grids, each with a snapshot.
-        keep_snapshots: how many of the newest snapshots stay.
+        course: how the run is watched and kept.
+        validation: held-out photos: the generator that is left is then the one that came nearest to them at a sample
+            grid where KID was measured, instead of the newest.
+        processes: this one among those that train together; all of them call this function.
 
     Returns:
         The path of `generator_model.pth`.
 
     Raises:
         CommandError: 73/74 `out` cannot be written; 73 it holds another run; 78 resumed with other options
-            or images; 70 diverged; 130/143 stopped by a signal, with a snapshot to resume from.
+            or images; 70 diverged, or collapsed and told not to go on; 130/143 stopped by a signal, with a snapshot
+            to resume from.
     """
+    run = _Run(data, out, config, torch.device(device), course, validation, processes)
     if resume:
         checkpoint.newest_snapshot(out)  # before a folder is made for nothing
-    write_probe(out)
-    with contextlib.closing(os.fdopen(lock_folder(out, "gan-train"))):
-        return _train(data, out, config, device, resume, overwrite, stats_every, sample_epochs, keep_snapshots)
+    with contextlib.ExitStack() as stack:
+        if processes.is_first:
+            write_probe(out)
+            stack.enter_context(contextlib.closing(os.fdopen(lock_folder(out, "gan-train"))))
+        trainer = run.resumed() if resume else run.begin(0)
+        if processes.is_first:
+            if not resume:
+                _make_room(out, overwrite)
+            stack.enter_context(_log_file(out / "log.txt"))
+        while True:
+            try:
+                run.train(trainer)
+                return out / "generator_model.pth"
+            except _CollapsedError as collapse:
+                if course.on_collapse == "stop" or trainer.restarts == MAX_RESTARTS:
+                    raise CommandError(ExitCode.DIVERGED, f"training collapsed: {collapse}") from None
+                log.warning("%s; beginning anew, %d of %d times", collapse, trainer.restarts + 1, MAX_RESTARTS)
+            if processes.is_first:
+                for path in [*checkpoint.snapshots(out), *out.glob("samples/fakes*.png")]:
+                    path.unlink()
+            trainer = run.begin(trainer.restarts + 1)
 
 
-def _train(
-    data: ImageSet,
-    out: Path,
-    config: TrainConfig,
-    device: str,
-    resume: bool,
-    overwrite: bool,
-    stats_every: int,
-    sample_epochs: int,
-    keep_snapshots: int,
-) -> Path:
-    try:
-        trainer = Trainer(data.images, config, torch.device(device))
-    except (RuntimeError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:150]
-        raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {reason}") from None
-    if not resume:
-        _make_room(out, overwrite)
-    else:
-        path, state = checkpoint.newest_snapshot(out)
+@dataclass(frozen=True)
+class _Run:
+    """What the parts of one call of `train` share."""
+
+    data: ImageSet
+    out: Path
+    config: TrainConfig
+    device: torch.device
+    course: Course
+    validation: Validation | None
+    processes: Processes
+
+    def begin(self, restarts: int) -> Trainer:
+        """The run before its first step."""
         try:
+            return Trainer(self.data.images, self.config, self.device, self.data.photos, restarts, self.processes)
+        except ValueError as error:
+            raise CommandError(ExitCode.USAGE, str(error)) from None
+        except (RuntimeError, MemoryError) as error:
+            reason = str(error).splitlines()[0][:150]
+            raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {reason}") from None
+
+    def resumed(self) -> Trainer:
+        """The run at its newest snapshot."""
+        path, state = checkpoint.newest_snapshot(self.out)
+        try:
+            trainer = self.begin(state["restarts"])
             trainer.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError):
             raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or of another version: delete it") from None
         log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
-        if trainer.total_steps != state["total_steps"] and (config.lr_decay or config.instance_noise):
+        if trainer.total_steps != state["total_steps"] and (self.config.lr_decay or self.config.instance_noise):
             log.warning("the length changed: from here on learning rate and instance noise follow the new one")
-    z = torch.from_numpy(latents(config.seed, 0, monitor.GRID_IMAGES, config.z_dim)).to(device)
-    steps_per_grid = max(1, round(sample_epochs * len(data.images) / trainer.images_per_step))
-    watch = monitor.CollapseWatch(log.warning)
-    with (
-        _log_file(out / "log.txt"),
-        monitor.StatsWriter(out, trainer.step) as stats,
-        Stop() as stop,
-        Progress("training", trainer.total_steps, "steps", done=trainer.step) as progress,
-    ):
-        monitor.save_grid(to_float(data.images[: monitor.GRID_IMAGES]), out / "samples" / "reals.png")
+        return trainer
+
+    def train(self, trainer: Trainer) -> None:
+        """Train to the end, or until it is enough.
+
+        Raises:
+            CommandError: 70, 130, 143.
+            _CollapsedError: collapsed, and to be stopped or begun anew.
+        """
         log.info(
             "%d images of %d channels, %d steps of %d images (%.1f kimg) on %s in %s",
-            len(data.images), config.channels, trainer.total_steps, trainer.images_per_step,
-            trainer.total_steps * trainer.images_per_step / 1000, device, config.precision,
+            len(self.data.images), self.config.channels, trainer.total_steps, trainer.images_per_step,
+            trainer.total_steps * trainer.images_per_step / 1000, self.device, self.config.precision,
         )  # fmt: skip
-        while trainer.step < trainer.total_steps and not stop:
-            scalars = trainer.train_step()
-            last = trainer.step == trainer.total_steps
-            if last or trainer.step % stats_every == 0:
-                row = {name: round(value.item(), 6) for name, value in scalars.items()}
-                _stop_if_diverged(trainer, out)
-                stats.write({"step": trainer.step, "kimg": trainer.kimg, **row})
-                watch.look(row)
-                log.info(
-                    "step %d, %.1f kimg: %s", trainer.step, trainer.kimg,
-                    ", ".join(f"{name} {value:.3f}" for name, value in row.items()),
-                )  # fmt: skip
-            progress.update(1)
-            if last or trainer.step % steps_per_grid == 0:
-                _save(trainer, data, out, keep_snapshots)
-                fakes = out / "samples" / f"fakes{trainer.step:06d}.png"
-                monitor.save_grid(monitor.sample(trainer.generator, z), fakes)
-                monitor.plot_losses(stats.rows, out / "losses.png")
-        if trainer.step < trainer.total_steps:
-            _save(trainer, data, out, keep_snapshots)
-            raise stop.error(f"{checkpoint.snapshot_path(out, trainer.step)} is whole: add --resume to go on")
-    return out / "generator_model.pth"
+        steps_per_grid = self._steps_per_grid(trainer)
+        with Stop() as stop, self._reporter(trainer) as reporter:
+            while trainer.step < trainer.total_steps:
+                scalars = trainer.train_step()
+                if reporter is not None:
+                    reporter.step()
+                last = trainer.step == trainer.total_steps
+                grid = last or trainer.step % steps_per_grid == 0
+                if (grid or trainer.step % self.course.stats_every == 0) and self._look(
+                    trainer, scalars, reporter, grid
+                ):
+                    return
+                if not last and self.processes.any(bool(stop)):
+                    self._save(trainer)
+                    path = checkpoint.snapshot_path(self.out, trainer.step)
+                    raise stop.error(f"{path} is whole: add --resume to go on")
+
+    def _reporter(self, trainer: Trainer) -> contextlib.AbstractContextManager[Reporter | None]:
+        if not self.processes.is_first:
+            return contextlib.nullcontext()
+        return Reporter(self.out, self.data, trainer, self.validation)
+
+    def _look(self, trainer: Trainer, scalars: dict[str, torch.Tensor], reporter: Reporter | None, grid: bool) -> bool:
+        """Report, keep what is to be kept, and say whether it is enough: all processes come to the same answer."""
+        values = self.processes.mean(torch.stack(list(scalars.values()))).tolist()
+        _stop_if_diverged(trainer, self.out)
+        verdict = Verdict()
+        if reporter is not None:
+            row = {name: round(value, 6) for name, value in zip(scalars, values, strict=True)}
+            verdict = reporter.report(trainer, row, grid, grid and self._validates(trainer))
+        verdict = self.processes.first(verdict)
+        if grid:
+            improved = trainer.validated(verdict.kid_x1000)
+            self._save(trainer, improved)
+        if verdict.complaint and self.course.on_collapse != "warn":
+            raise _CollapsedError(verdict.complaint)
+        if verdict.complaint:
+            log.warning("%s", verdict.complaint)
+        patience, best = self.course.patience_kimg, trainer.best
+        if best is None or not patience or trainer.kimg - best["kimg"] < patience:
+            return False
+        log.info("KID has not improved since %.1f kimg: enough", best["kimg"])
+        return True
+
+    def _validates(self, trainer: Trainer) -> bool:
+        """Whether this sample grid measures: the first behind each multiple of `validation_kimg`, and the last."""
+        before = max(0, trainer.step - self._steps_per_grid(trainer)) * trainer.images_per_step / 1000
+        every = self.course.validation_kimg
+        return trainer.step == trainer.total_steps or trainer.kimg // every > before // every
+
+    def _steps_per_grid(self, trainer: Trainer) -> int:
+        return max(1, round(self.course.sample_epochs * len(self.data.images) / trainer.images_per_step))
+
+    def _save(self, trainer: Trainer, generator: bool = False) -> None:
+        _stop_if_diverged(trainer, self.out)
+        state = trainer.state()
+        if not self.processes.is_first:
+            return
+        out, path = self.out, checkpoint.snapshot_path(self.out, trainer.step)
+        checkpoint.save(path, state)
+        checkpoint.save_weights(out / "discriminator_model.pth", trainer.d)
+        if generator or trainer.best is None:
+            checkpoint.save_weights(out / "generator_model.pth", trainer.generator)
+            options = {
+                "options": trainer.config.to_dict(),
+                "data": {"images": len(self.data.names), "sha256": trainer.images_sha256},
+                "step": trainer.step,
+                "kimg": trainer.kimg,
+                "torch": torch.__version__,
+                "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
+            }
+            if trainer.best is not None:
+                options["kid_x1000"] = trainer.best["kid_x1000"]
+            text = json.dumps(options, indent=2) + "\n"
+            write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
+        snapshots = checkpoint.snapshots(out)
+        made = snapshots.index(path) + 1  # later ones could not be read
+        for old in snapshots[: max(0, made - max(1, self.course.keep_snapshots))]:
+            old.unlink()
 
 
 def _stop_if_diverged(trainer: Trainer, out: Path) -> None:
@@ -136,27 +252,6 @@ def _stop_if_diverged(trainer: Trainer, out: Path) -> None:
             f"training diverged: weights are not finite at step {trainer.step}; {left}; try a lower --lr, "
             "--grad-clip 1 or --precision float32",
         )
-
-
-def _save(trainer: Trainer, data: ImageSet, out: Path, keep: int) -> None:
-    _stop_if_diverged(trainer, out)
-    checkpoint.save(checkpoint.snapshot_path(out, trainer.step), trainer.state())
-    checkpoint.save_weights(out / "discriminator_model.pth", trainer.d)
-    checkpoint.save_weights(out / "generator_model.pth", trainer.generator)
-    options = {
-        "options": trainer.config.to_dict(),
-        "data": {"images": len(data.names), "sha256": trainer.images_sha256},
-        "step": trainer.step,
-        "kimg": trainer.kimg,
-        "torch": torch.__version__,
-        "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
-    }
-    text = json.dumps(options, indent=2) + "\n"
-    write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
-    snapshots = checkpoint.snapshots(out)
-    made = snapshots.index(checkpoint.snapshot_path(out, trainer.step)) + 1  # later ones could not be read
-    for old in snapshots[: max(0, made - max(1, keep))]:
-        old.unlink()
 
 
 def _make_room(out: Path, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the three commands share: errors with exit codes, logging, progress, stopping on a signal."""
+"""What the four commands share: errors with exit codes, logging, progress, stopping on a signal."""
 
 from __future__ import annotations
 

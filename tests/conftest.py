@@ -38,7 +38,7 @@ def write_photos(folder: Path, count: int, seed: int = 0) -> Path:
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """This environment without the options that our commands read from it."""
-    ours = ("GAN_TRAIN_", "GAN_EXPORT_", "GAN_BATCH_")
+    ours = ("GAN_TRAIN_", "GAN_EVAL_", "GAN_EXPORT_", "GAN_BATCH_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **extra}
 

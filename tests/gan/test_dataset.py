@@ -1,4 +1,4 @@
-"""A folder of photos to one tensor: every kind of file, and every kind of bad file."""
+"""A folder of photos to one tensor: what is found, what is refused, and what `tile` keeps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from gan import dataset
 from gan.dataset import find_images, load_images, read_image
 from models.console import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, write_photos
@@ -36,13 +37,6 @@ def flat(mode: str, colour: int | float | tuple[int, ...]) -> Image.Image:
     return Image.new(mode, (SIZE, SIZE), colour)
 
 
-def value(path: Path, channels: int = 1) -> list[int]:
-    """The one colour of a file as it is read."""
-    pixels = read_image(path, channels, SIZE).reshape(-1, channels)
-    assert (pixels == pixels[0]).all(), "more than one colour"
-    return [int(part) for part in pixels[0]]
-
-
 def claims(path: Path, width: int, height: int) -> Path:
     """A PNG of a few bytes that claims to be large."""
 
@@ -53,166 +47,6 @@ def claims(path: Path, width: int, height: int) -> Path:
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
-
-
-# What is read
-
-
-@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "tiff"])
-def test_a_gray_image_of_the_right_size_comes_unchanged(tmp_path: Path, suffix: str) -> None:
-    Image.fromarray(noise()).save(tmp_path / f"a.{suffix}")
-    np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}", 1, SIZE)[..., 0], noise())
-
-
-@pytest.mark.parametrize("suffix", ["png", "bmp", "tif"])
-def test_a_colour_image_of_the_right_size_comes_unchanged(tmp_path: Path, suffix: str) -> None:
-    Image.fromarray(noise(3)).save(tmp_path / f"a.{suffix}")
-    np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}", 3, SIZE), noise(3))
-
-
-@pytest.mark.parametrize(
-    ("colour", "gray"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((90, 90, 90), 90)]
-)
-def test_colour_becomes_luma(tmp_path: Path, colour: tuple[int, int, int], gray: int) -> None:
-    flat("RGB", colour).save(tmp_path / "a.png")
-    assert value(tmp_path / "a.png") == [gray]
-
-
-def test_gray_becomes_three_equal_channels(tmp_path: Path) -> None:
-    flat("L", 77).save(tmp_path / "a.png")
-    assert value(tmp_path / "a.png", 3) == [77, 77, 77]
-
-
-def test_a_photo_keeps_its_colour_at_three_channels(tmp_path: Path) -> None:
-    flat("RGB", (200, 60, 20)).save(tmp_path / "a.jpg", quality=95)
-    assert np.abs(np.subtract(value(tmp_path / "a.jpg", 3), (200, 60, 20))).max() <= 2
-
-
-@pytest.mark.parametrize(("alpha", "expected"), [(255, 200), (0, 0), (128, 100)])
-@pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparent_becomes_black_by_its_share(tmp_path: Path, mode: str, alpha: int, expected: int) -> None:
-    flat(mode, (200, 200, 200, alpha) if mode == "RGBA" else (200, alpha)).save(tmp_path / "a.png")
-    assert value(tmp_path / "a.png") == [expected]
-
-
-def test_colour_of_a_transparent_pixel_does_not_shine_through_at_three_channels(tmp_path: Path) -> None:
-    flat("RGBA", (255, 100, 50, 0)).save(tmp_path / "a.png")
-    assert value(tmp_path / "a.png", 3) == [0, 0, 0]
-
-
-def palette_image() -> Image.Image:
-    """Left half of palette colour 0, right half of colour 1."""
-    indices = np.zeros((SIZE, SIZE), np.uint8)
-    indices[:, SIZE // 2 :] = 1
-    image = Image.fromarray(indices).convert("P")
-    image.putpalette([10, 20, 30, 200, 100, 50])
-    return image
-
-
-def test_a_palette_image_gets_its_palettes_colours(tmp_path: Path) -> None:
-    palette_image().save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", 3, SIZE)
-    assert (pixels[0, 0].tolist(), pixels[0, -1].tolist()) == ([10, 20, 30], [200, 100, 50])
-
-
-def test_a_palettes_transparent_colour_becomes_black(tmp_path: Path) -> None:
-    palette_image().save(tmp_path / "a.png", transparency=1)
-    pixels = read_image(tmp_path / "a.png", 3, SIZE)
-    assert (pixels[0, 0].tolist(), pixels[0, -1].tolist()) == ([10, 20, 30], [0, 0, 0])
-
-
-def test_a_transparent_colour_without_an_alpha_channel_becomes_black(tmp_path: Path) -> None:
-    flat("RGB", (7, 8, 9)).save(tmp_path / "a.png", transparency=(7, 8, 9))
-    assert value(tmp_path / "a.png", 3) == [0, 0, 0]
-
-
-@pytest.mark.parametrize(("bit", "expected"), [(0, 0), (1, 255)])
-def test_one_bit_becomes_black_or_white(tmp_path: Path, bit: int, expected: int) -> None:
-    flat("1", bit).save(tmp_path / "a.png")
-    assert value(tmp_path / "a.png") == [expected]
-
-
-@pytest.mark.parametrize(("sample", "expected"), [(0, 0), (257 * 100, 100), (257 * 100 + 128, 100), (65535, 255)])
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path, suffix: str, sample: int, expected: int) -> None:
-    Image.fromarray(np.full((SIZE, SIZE), sample, np.uint16)).save(tmp_path / f"a.{suffix}")
-    assert value(tmp_path / f"a.{suffix}") == [expected]
-
-
-def test_sixteen_bits_of_the_other_byte_order_are_read_alike(tmp_path: Path) -> None:
-    samples = np.full((SIZE, SIZE), 257 * 100, ">u2")
-    Image.frombytes("I;16B", (SIZE, SIZE), samples.tobytes()).save(tmp_path / "a.tif")
-    assert value(tmp_path / "a.tif") == [100]
-
-
-@pytest.mark.parametrize(("sample", "expected"), [(1.0, 255), (0.5, 128), (0.2, 51), (100.0, 100), (257.0 * 90, 90)])
-def test_float_samples_are_scaled_from_their_own_range(tmp_path: Path, sample: float, expected: int) -> None:
-    Image.fromarray(np.full((SIZE, SIZE), sample, np.float32)).save(tmp_path / "a.tif")
-    assert value(tmp_path / "a.tif") == [expected]
-
-
-@pytest.mark.parametrize("sample", [float("nan"), float("inf"), -1.0, 1e6])
-def test_float_samples_that_are_no_light_are_refused(tmp_path: Path, sample: float) -> None:
-    samples = np.full((SIZE, SIZE), 0.5, np.float32)
-    samples[3, 3] = sample
-    Image.fromarray(samples).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match="samples"):
-        read_image(tmp_path / "a.tif", 1, SIZE)
-
-
-@pytest.mark.parametrize(("ink", "expected"), [((0, 0, 0, 0), 255), ((0, 0, 0, 255), 0)])
-def test_ink_of_a_cmyk_jpeg_is_dark_and_its_paper_white(
-    tmp_path: Path, ink: tuple[int, int, int, int], expected: int
-) -> None:
-    flat("CMYK", ink).save(tmp_path / "a.jpg", quality=95)
-    assert abs(value(tmp_path / "a.jpg")[0] - expected) <= 2
-
-
-CORNER = {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}
-"""Where the first stored pixel is seen, (row, column), by EXIF orientation."""
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
-@pytest.mark.parametrize("orientation", CORNER)
-def test_a_photo_is_turned_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
-    marked = np.zeros((SIZE, SIZE), np.uint8)
-    marked[:16, :16] = 255
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(marked).save(tmp_path / f"a.{suffix}", exif=exif)
-    pixels = read_image(tmp_path / f"a.{suffix}", 1, SIZE)[..., 0]
-    corners = {(row, column): pixels[-row, -column] for row in (0, 1) for column in (0, 1)}
-    assert [place for place, brightness in corners.items() if brightness > 200] == [CORNER[orientation]]
-
-
-@pytest.mark.parametrize("across", [True, False])
-def test_the_centre_of_an_oblong_photo_is_kept(tmp_path: Path, across: bool) -> None:
-    oblong = np.zeros((SIZE, 2 * SIZE), np.uint8)
-    oblong[:, SIZE // 2 : -SIZE // 2] = noise()
-    Image.fromarray(oblong if across else np.ascontiguousarray(oblong.T)).save(tmp_path / "a.png")
-    expected = noise() if across else noise().T
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 1, SIZE)[..., 0], expected)
-
-
-@pytest.mark.parametrize("side", [40, 500])
-def test_a_photo_of_another_size_is_resized(tmp_path: Path, side: int) -> None:
-    Image.new("L", (side, side), 131).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", 1, SIZE)
-    assert pixels.shape == (SIZE, SIZE, 1)
-    assert (pixels == 131).all()
-
-
-def test_fine_grain_is_averaged_and_not_picked_from(tmp_path: Path) -> None:
-    stripes = np.zeros((8 * SIZE, 8 * SIZE), np.uint8)
-    stripes[:, ::2] = 200
-    Image.fromarray(stripes).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", 1, SIZE)[4:-4, 4:-4].astype(int)
-    assert np.abs(pixels - 100).max() <= 2
-
-
-def test_of_several_pages_the_first_is_taken(tmp_path: Path) -> None:
-    flat("L", 10).save(tmp_path / "a.tif", save_all=True, append_images=[flat("L", 200)])
-    assert value(tmp_path / "a.tif") == [10]
 
 
 # What is found
@@ -228,7 +62,7 @@ def test_folders_are_searched_to_the_bottom(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == ["a/b/c/scratch_000.png"]
 
 
-@pytest.mark.parametrize("name", ["a.PNG", "a.Jpg", "a.JPEG", "a.BMP", "a.TIF", "a.TIFF"])
+@pytest.mark.parametrize("name", ["a.PNG", "a.Jpg", "a.JPEG", "a.BMP", "a.TIF", "a.TIFF", "a.WebP"])
 def test_a_suffix_may_be_in_upper_case(tmp_path: Path, name: str) -> None:
     flat("L", 50).save(tmp_path / name)
     assert find_images(tmp_path) == [tmp_path / name]
@@ -297,6 +131,7 @@ BAD: dict[str, Callable[[Path], object]] = {
     "truncated.jpg": truncated,
     "truncated.png": truncated,
     "truncated.bmp": truncated,
+    "truncated.webp": truncated,
     "tiny.png": lambda path: Image.new("L", (200, 31)).save(path),
     "large.png": lambda path: claims(path, 11_000, 11_000),
     "bomb.png": lambda path: claims(path, 60_000, 60_000),
@@ -338,7 +173,7 @@ def test_all_bad_files_are_listed_in_one_report(spoiled: Path, gan_train: Train,
 def test_bad_files_end_with_65_and_the_way_to_go_on_without_them(
     spoiled: Path, gan_train: Train, tmp_path: Path
 ) -> None:
-    fails_in_one_line(gan_train(spoiled, "--out", tmp_path / "out"), 65, "12 of 24 files", "--skip-bad-files")
+    fails_in_one_line(gan_train(spoiled, "--out", tmp_path / "out"), 65, "13 of 25 files", "--skip-bad-files")
 
 
 def test_skip_bad_files_goes_on_with_the_good_ones(spoiled: Path) -> None:
@@ -405,3 +240,53 @@ def test_data_that_cannot_be_used_leave_no_folder_behind(
     monkeypatch.chdir(tmp_path)
     gan_train(*arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+# Photos at their own resolution
+
+
+def test_only_tile_keeps_the_photos(tmp_path: Path) -> None:
+    write_photos(tmp_path, 10)
+    assert [len(load_images(tmp_path, 1, SIZE, fit=fit).photos) for fit in dataset.FITS] == [0, 0, 0, 10]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tile_keeps_every_photo_in_its_own_size_and_its_centre_as_the_image(tmp_path: Path, channels: int) -> None:
+    write_photos(tmp_path, 10)
+    Image.fromarray(noise()).resize((300, 200)).save(tmp_path / "a_large_one.png")
+    images = load_images(tmp_path, channels, SIZE, fit="tile")
+    assert images.photos[0].shape == (channels, 200, 300)
+    assert {(photo.dtype, photo.is_contiguous()) for photo in images.photos} == {(torch.uint8, True)}
+    assert torch.equal(images.images[0], images.photos[0][:, 68:132, 118:182])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"), [(40, 100, (160, 64)), (100, 40, (64, 160)), (33, 33, (64, 64))]
+)
+def test_tile_enlarges_a_photo_that_no_crop_would_fit_in(
+    tmp_path: Path, width: int, height: int, expected: tuple[int, int]
+) -> None:
+    write_photos(tmp_path, 10)
+    Image.new("L", (width, height), 9).save(tmp_path / "a.png")
+    assert load_images(tmp_path, 1, SIZE, fit="tile").photos[0].shape == (1, *expected)
+
+
+def test_photos_that_would_fill_the_memory_are_65_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(tmp_path, 12)
+    monkeypatch.setattr(dataset, "MAX_TILE_BYTES", 11 * 128 * 128)
+    with pytest.raises(CommandError, match=r"first 12 of 12 photos.*GiB.*--fit crop") as refused:
+        load_images(tmp_path, 1, SIZE, fit="tile")
+    assert refused.value.exit_code is ExitCode.BAD_DATA
+
+
+def test_photos_that_just_fit_in_the_memory_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(tmp_path, 12)
+    monkeypatch.setattr(dataset, "MAX_TILE_BYTES", 12 * 128 * 128)
+    assert len(load_images(tmp_path, 1, SIZE, fit="tile").photos) == 12
+
+
+def test_a_fit_that_there_is_not_is_no_fault_of_the_files(photos: Path) -> None:
+    with pytest.raises(ValueError, match="crop, pad, stretch, tile"):
+        load_images(photos, 1, SIZE, fit="squeeze")

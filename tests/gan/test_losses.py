@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.losses import bce_d_loss, bce_g_loss, r1_penalty, relativistic_loss
+from gan.losses import bce_d_loss, bce_g_loss, gradient_penalty, relativistic_loss
 
 LOG_2 = math.log(2)
 REAL = torch.tensor([0.3, -1.2, 4.0, 0.0])
@@ -65,12 +65,12 @@ def test_r1_of_a_linear_discriminator_is_its_squared_weight_norm() -> None:
     weight = torch.linspace(-1, 2, 3 * 4 * 4).reshape(3, 4, 4)
     images = torch.randn((5, 3, 4, 4), generator=torch.Generator().manual_seed(0)).requires_grad_()
     logits = (images * weight).sum(dim=(1, 2, 3))
-    assert r1_penalty(logits, images).item() == pytest.approx(weight.square().sum().item(), rel=1e-5)
+    assert gradient_penalty(logits, images).item() == pytest.approx(weight.square().sum().item(), rel=1e-5)
 
 
 def test_r1_can_be_minimised() -> None:
     weight = torch.full((1, 4, 4), 2.0, requires_grad=True)
     images = torch.zeros((2, 1, 4, 4), requires_grad=True)
-    r1_penalty((images * weight).sum(dim=(1, 2, 3)), images).backward()
+    gradient_penalty((images * weight).sum(dim=(1, 2, 3)), images).backward()
     assert weight.grad is not None
     torch.testing.assert_close(weight.grad, 2 * weight.detach())

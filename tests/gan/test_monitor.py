@@ -23,7 +23,7 @@ def row(step: int, **changes: float) -> dict[str, float]:
     return {"step": step, "kimg": step / 100, **ROW, **changes}
 
 
-def grid(path: Path) -> NDArray[np.uint8]:
+def gray(path: Path) -> NDArray[np.uint8]:
     """The gray values of a picture."""
     return np.asarray(Image.open(path).convert("L"))
 
@@ -32,24 +32,35 @@ def grid(path: Path) -> NDArray[np.uint8]:
 
 
 def test_grid_has_rows_of_eight_images(tmp_path: Path) -> None:
-    monitor.save_grid(torch.zeros(64, 1, 16, 16), tmp_path / "grid.png")
-    assert grid(tmp_path / "grid.png").shape == (8 * 18 + 2, 8 * 18 + 2)
+    monitor.save_picture(monitor.grid(torch.zeros(64, 1, 16, 16)), tmp_path / "grid.png")
+    assert gray(tmp_path / "grid.png").shape == (8 * 18 + 2, 8 * 18 + 2)
 
 
 def test_grid_shows_the_pixels_as_they_are(tmp_path: Path) -> None:
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    monitor.save_grid(to_float(pixels).expand(2, -1, -1, -1), tmp_path / "grid.png")
-    np.testing.assert_array_equal(grid(tmp_path / "grid.png")[2:18, 2:18], pixels[0, 0].numpy())
+    monitor.save_picture(monitor.grid(to_float(pixels).expand(2, -1, -1, -1)), tmp_path / "grid.png")
+    np.testing.assert_array_equal(gray(tmp_path / "grid.png")[2:18, 2:18], pixels[0, 0].numpy())
 
 
 def test_grid_does_not_stretch_the_contrast_of_dull_images(tmp_path: Path) -> None:
-    monitor.save_grid(torch.linspace(-0.1, 0.1, 256).reshape(1, 1, 16, 16), tmp_path / "grid.png")
-    picture = grid(tmp_path / "grid.png")
+    monitor.save_picture(monitor.grid(torch.linspace(-0.1, 0.1, 256).reshape(1, 1, 16, 16)), tmp_path / "grid.png")
+    picture = gray(tmp_path / "grid.png")
     assert picture.max() - picture.min() <= 26
 
 
+def test_photos_lie_beside_the_fakes_with_a_gap_between() -> None:
+    picture = monitor.beside(-torch.ones(40, 1, 16, 16), torch.ones(64, 1, 16, 16))
+    assert picture.shape == (3, 8 * 18 + 2, 4 * 18 + 2 + 16 + 8 * 18 + 2)
+    assert picture[:, :, : 4 * 18].max() == 0
+    assert picture[:, 2:18, 4 * 18 + 4 : 4 * 18 + 16].min() == 1
+
+
+def test_a_few_photos_stand_beside_as_many_fakes_as_ever() -> None:
+    assert monitor.beside(torch.zeros(3, 1, 16, 16), torch.zeros(64, 1, 16, 16)).shape[1] == 8 * 18 + 2
+
+
 def test_grid_makes_the_folder_that_it_lies_in(tmp_path: Path) -> None:
-    monitor.save_grid(torch.zeros(2, 3, 16, 16), tmp_path / "samples" / "grid.png")
+    monitor.save_picture(monitor.grid(torch.zeros(2, 3, 16, 16)), tmp_path / "samples" / "grid.png")
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["grid.png"]
 
 
@@ -106,7 +117,7 @@ def test_tensorboard_gets_each_number_at_its_step(tmp_path: Path) -> None:
 def test_curves_are_drawn_as_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="in the extra monitor")
     monitor.plot_losses([row(step, Loss_D=1 / step) for step in range(1, 20)], tmp_path / "losses.png")
-    assert np.ptp(grid(tmp_path / "losses.png")) > 200
+    assert np.ptp(gray(tmp_path / "losses.png")) > 200
 
 
 def test_curves_without_a_row_are_no_error(tmp_path: Path) -> None:
@@ -141,35 +152,3 @@ def test_sampling_does_not_move_batch_norm_statistics() -> None:
     before = network.state_dict()["main.1.running_mean"].clone()
     monitor.sample(network, torch.zeros(4, 8))
     assert torch.equal(network.state_dict()["main.1.running_mean"], before)
-
-
-# The watch
-
-
-def warnings_of(losses: list[float]) -> int:
-    """How often the watch warns about these losses of the discriminator."""
-    said: list[str] = []
-    watch = monitor.CollapseWatch(said.append)
-    for step, loss in enumerate(losses):
-        watch.look(row(step, Loss_D=loss))
-    return len(said)
-
-
-def test_a_discriminator_that_has_won_is_warned_of_once() -> None:
-    assert warnings_of([1.0] + [0.001] * 20) == 1
-
-
-def test_a_discriminator_that_wins_now_and_then_is_not_warned_of() -> None:
-    assert warnings_of([0.001, 0.001, 0.001, 0.5] * 5) == 0
-
-
-def test_usual_losses_are_not_warned_of() -> None:
-    assert warnings_of([1.4, 0.9, 0.3, 0.05, 0.6] * 5) == 0
-
-
-def test_the_warning_says_what_to_try() -> None:
-    said: list[str] = []
-    watch = monitor.CollapseWatch(said.append)
-    for step in range(10):
-        watch.look(row(step, Loss_D=0.0))
-    assert "--recipe small-data" in said[0]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan.config import IMAGE_SIZES
 from gan.networks import Discriminator, Generator, MinibatchStddev, initialise
 
 
@@ -227,10 +228,10 @@ def test_a_generator_that_was_read_is_in_eval_mode() -> None:
 
 
 def other_architectures() -> dict[str, dict[str, Tensor]]:
-    """State dicts that are no 128×128 DCGAN generator."""
+    """State dicts that are no DCGAN generator."""
     good = Generator(8, 1, 2).state_dict()
     return {
-        "64×64 DCGAN": {name: tensor for name, tensor in good.items() if not name.startswith("main.15")},
+        "last stage missing": {name: tensor for name, tensor in good.items() if not name.startswith("main.15")},
         "one layer more": {**good, "main.18.weight": torch.zeros(1)},
         "one tensor less": {name: tensor for name, tensor in good.items() if name != "main.4.running_var"},
         "other kernel": {**good, "main.3.weight": torch.zeros(32, 16, 3, 3)},
@@ -243,7 +244,7 @@ def other_architectures() -> dict[str, dict[str, Tensor]]:
 
 @pytest.mark.parametrize("kind", other_architectures())
 def test_another_architecture_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match="not a 128×128 DCGAN generator"):
+    with pytest.raises(ValueError, match=r"not a (\d+×\d+ DCGAN generator|DCGAN generator|generator of gray)"):
         Generator.from_state_dict(other_architectures()[kind])
 
 
@@ -254,6 +255,72 @@ def test_weights_that_are_not_finite_are_refused_by_name(name: str, value: float
     state[name].flatten()[1] = value
     with pytest.raises(ValueError, match=f"{name} holds non-finite"):
         Generator.from_state_dict(state)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", IMAGE_SIZES)
+def test_every_size_makes_images_of_it_and_is_read_from_its_state_dict(size: int, channels: int) -> None:
+    read = Generator.from_state_dict(Generator(8, channels, 1, size).state_dict())
+    assert (read.image_size, read.channels) == (size, channels)
+    images = read(latents(2, 8))
+    assert images.shape == (2, channels, size, size)
+    assert Discriminator(channels, 1, image_size=size)(images).shape == (2,)
+
+
+@pytest.mark.parametrize("size", [0, 16, 100, 1024])
+def test_a_size_that_is_no_power_of_two_from_32_to_512_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="not one of 32, 64, 128, 256, 512"):
+        Generator(8, 1, 1, size)
+
+
+def test_stages_beyond_128_grow_no_wider() -> None:
+    assert [shape[0] for shape in stage_shapes(Generator(8, 1, 2, 512).eval(), latents(1, 8))] == [
+        32,
+        32,
+        32,
+        16,
+        8,
+        4,
+        2,
+        1,
+    ]
+
+
+def test_spectral_norm_holds_every_convolution_near_1() -> None:
+    discriminator = Discriminator(1, 2, batch_norm=False, spectral_norm=True)
+    initialise(discriminator, torch.Generator().manual_seed(0))
+    for _ in range(30):
+        discriminator(photos(2))
+    for module in discriminator.main:
+        if isinstance(module, nn.Conv2d):
+            assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+
+
+def test_spectral_norm_begins_with_the_seed_alone() -> None:
+    states: list[dict[str, Tensor]] = []
+    for globally in (1, 2):
+        torch.manual_seed(globally)
+        network = Discriminator(1, 2, batch_norm=False, spectral_norm=True)
+        initialise(network, torch.Generator().manual_seed(6))
+        states.append(network.state_dict())
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_discriminator_scores_patches_and_redraws_on_request(size: int) -> None:
+    discriminator = Discriminator(1, 2, False, True, size, patches=True, decoder=True)
+    images = torch.zeros(3, 1, size, size)
+    logits, redrawn = discriminator.look(images)
+    assert [list(scores.shape) for scores in logits] == [[3], [3, (size // 8) ** 2 if size > 32 else 64]]
+    assert redrawn is not None
+    assert redrawn.shape == (3, 1, min(size, 64), min(size, 64))
+    assert torch.equal(logits[0], discriminator(images))
+
+
+def test_discriminator_alone_has_one_score_and_redraws_nothing() -> None:
+    logits, redrawn = Discriminator(1, 2).look(photos(2))
+    assert len(logits) == 1
+    assert redrawn is None
 
 
 def test_minibatch_stddev_is_zero_on_a_collapsed_batch() -> None:

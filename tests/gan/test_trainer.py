@@ -247,7 +247,9 @@ def test_clipping_bounds_the_gradient_of_each_network(plates: ImageSet) -> None:
 
 def test_a_penalty_keeps_the_discriminator_flatter(plates: ImageSet) -> None:
     def slope(gamma: float) -> float:
-        trainer = after(20, plates.images, tiny(d_batch_norm=False, r1_gamma=gamma, r1_interval=1, lr=0.005, epochs=10))
+        trainer = after(
+            20, plates.images, tiny(d_batch_norm=False, r1_gamma=gamma, penalty_interval=1, lr=0.005, epochs=10)
+        )
         images = to_float(plates.images).requires_grad_()
         (gradient,) = torch.autograd.grad(trainer.d(images).sum(), images)
         return gradient.square().sum().item()
@@ -313,11 +315,13 @@ def test_lazy_penalty_comes_every_nth_step_with_n_times_the_weight(
 
         def penalty(logits: Tensor, images: Tensor) -> Tensor:
             seen.append(trainer.step)
-            return weight
+            return weight * 1
 
         weight = torch.ones((), requires_grad=True)
-        monkeypatch.setattr("gan.losses.r1_penalty", penalty)
-        trainer = Trainer(plates.images, tiny(d_batch_norm=False, r1_gamma=gamma, r1_interval=interval, epochs=2), CPU)
+        monkeypatch.setattr("gan.losses.gradient_penalty", penalty)
+        trainer = Trainer(
+            plates.images, tiny(d_batch_norm=False, r1_gamma=gamma, penalty_interval=interval, epochs=2), CPU
+        )
         for _ in range(6):
             trainer.train_step()
         assert weight.grad is not None

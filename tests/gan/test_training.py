@@ -23,7 +23,7 @@ from gan.dataset import ImageSet, load_images
 from gan.monitor import read_stats
 from gan.networks import Discriminator, Generator
 from gan.trainer import Trainer
-from gan.training import train
+from gan.training import Course, train
 from models.console import CommandError, ExitCode
 from models.files import lock_folder
 from tests.conftest import TINY, clean_environment, fails_in_one_line, run
@@ -86,7 +86,7 @@ def test_every_row_of_statistics_holds_a_number(trained: Path, name: str) -> Non
 
 
 def test_the_last_step_has_a_row_wherever_it_falls(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path, tiny(epochs=1), stats_every=2)
+    train(plates, tmp_path, tiny(epochs=1), course=Course(stats_every=2))
     assert [row["step"] for row in read_stats(tmp_path / "stats.jsonl")] == [2, 3]
 
 
@@ -95,8 +95,8 @@ def test_real_samples_show_the_photos(trained: Path, photos: Path) -> None:
     np.testing.assert_array_equal(picture[2:130, 2:130], load_images(photos, 1, 128).images[0, 0].numpy())
 
 
-def test_generated_samples_are_named_after_their_step(trained: Path) -> None:
-    assert Image.open(trained / "samples" / "fakes000006.png").size == (8 * 130 + 2, 8 * 130 + 2)
+def test_generated_samples_are_named_after_their_step_and_have_photos_beside_them(trained: Path) -> None:
+    assert Image.open(trained / "samples" / "fakes000006.png").size == (4 * 130 + 2 + 16 + 8 * 130 + 2, 8 * 130 + 2)
 
 
 def test_curves_are_a_picture(trained: Path) -> None:
@@ -126,7 +126,7 @@ def test_generator_file_is_the_average_where_the_recipe_has_one(plates: ImageSet
 
 
 def test_samples_and_snapshots_come_every_so_many_epochs(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path, tiny(epochs=4), sample_epochs=2, keep_snapshots=10)
+    train(plates, tmp_path, tiny(epochs=4), course=Course(sample_epochs=2, keep_snapshots=10))
     assert [path.name for path in checkpoint.snapshots(tmp_path)] == [
         f"network-snapshot-{step:06d}.pt" for step in (6, 12)
     ]
@@ -134,14 +134,14 @@ def test_samples_and_snapshots_come_every_so_many_epochs(plates: ImageSet, tmp_p
 
 
 def test_only_the_newest_snapshots_are_kept(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path, tiny(epochs=3), sample_epochs=1, keep_snapshots=2)
+    train(plates, tmp_path, tiny(epochs=3), course=Course(sample_epochs=1, keep_snapshots=2))
     assert [int(path.stem[-6:]) for path in checkpoint.snapshots(tmp_path)] == [6, 9]
 
 
 def test_a_damaged_later_snapshot_does_not_push_out_the_whole_ones(plates: ImageSet, tmp_path: Path) -> None:
     train(plates, tmp_path, tiny(epochs=1))
     checkpoint.snapshot_path(tmp_path, 999).write_bytes(b"damaged")
-    train(plates, tmp_path, tiny(epochs=2), resume=True, keep_snapshots=1)
+    train(plates, tmp_path, tiny(epochs=2), resume=True, course=Course(keep_snapshots=1))
     assert checkpoint.newest_snapshot(tmp_path)[1]["step"] == 6
 
 
@@ -155,7 +155,7 @@ def test_a_run_in_two_parts_leaves_what_one_run_leaves(
 ) -> None:
     config = tiny(recipe, precision=precision)
     train(plates, tmp_path / "whole", config)
-    train(plates, tmp_path / "parts", config, sample_epochs=1, keep_snapshots=2)
+    train(plates, tmp_path / "parts", config, course=Course(sample_epochs=1, keep_snapshots=2))
     checkpoint.snapshots(tmp_path / "parts")[-1].unlink()  # as if it had been cut off after the first epoch
     train(plates, tmp_path / "parts", config, resume=True)
     whole, parts = (checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("whole", "parts"))
@@ -165,16 +165,16 @@ def test_a_run_in_two_parts_leaves_what_one_run_leaves(
 
 def test_statistics_of_a_run_cut_off_past_its_snapshot_have_no_row_twice(plates: ImageSet, tmp_path: Path) -> None:
     config = tiny(epochs=3)
-    train(plates, tmp_path / "whole", config, stats_every=1)
-    train(plates, tmp_path / "cut", config, stats_every=1, sample_epochs=1)
+    train(plates, tmp_path / "whole", config, course=Course(stats_every=1, sample_epochs=1))
+    train(plates, tmp_path / "cut", config, course=Course(stats_every=1, sample_epochs=1))
     checkpoint.snapshots(tmp_path / "cut")[-1].unlink()
-    train(plates, tmp_path / "cut", config, stats_every=1, resume=True)
+    train(plates, tmp_path / "cut", config, course=Course(stats_every=1, sample_epochs=1), resume=True)
     assert read_stats(tmp_path / "cut" / "stats.jsonl") == read_stats(tmp_path / "whole" / "stats.jsonl")
 
 
 def test_resuming_passes_over_a_truncated_snapshot(plates: ImageSet, tmp_path: Path) -> None:
     train(plates, tmp_path / "whole", tiny(epochs=3))
-    train(plates, tmp_path / "cut", tiny(epochs=2), sample_epochs=1)
+    train(plates, tmp_path / "cut", tiny(epochs=2), course=Course(sample_epochs=1))
     newest = checkpoint.snapshots(tmp_path / "cut")[-1]
     newest.write_bytes(newest.read_bytes()[:5000])
     train(plates, tmp_path / "cut", tiny(epochs=3), resume=True)
@@ -246,7 +246,7 @@ def test_a_single_file_of_an_earlier_run_is_enough_to_refuse(plates: ImageSet, t
 
 
 def test_overwrite_leaves_what_a_run_in_an_empty_folder_leaves(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path / "a", tiny(epochs=3, seed=9), sample_epochs=1, keep_snapshots=9)
+    train(plates, tmp_path / "a", tiny(epochs=3, seed=9), course=Course(sample_epochs=1, keep_snapshots=9))
     train(plates, tmp_path / "a", tiny(), overwrite=True)
     train(plates, tmp_path / "b", tiny())
     a, b = (
@@ -299,21 +299,21 @@ def diverges_at_step_7(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("diverges_at_step_7")
 def test_the_snapshot_from_before_a_divergence_stays_and_is_named(plates: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"network-snapshot-000006\.pt is from before"):
-        train(plates, tmp_path, tiny(epochs=9), sample_epochs=1, keep_snapshots=1)
+        train(plates, tmp_path, tiny(epochs=9), course=Course(sample_epochs=1, keep_snapshots=1))
     assert checkpoint.newest_snapshot(tmp_path)[1]["step"] == 6
 
 
 @pytest.mark.usefixtures("diverges_at_step_7")
 def test_the_generator_from_before_a_divergence_stays(plates: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(CommandError):
-        train(plates, tmp_path, tiny(epochs=9), sample_epochs=1)
+        train(plates, tmp_path, tiny(epochs=9), course=Course(sample_epochs=1))
     checkpoint.load_generator(tmp_path / "generator_model.pth")
 
 
 @pytest.mark.usefixtures("diverges_at_step_7")
 def test_a_divergence_is_noticed_at_the_next_row_of_statistics(plates: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="at step 8"):
-        train(plates, tmp_path, tiny(epochs=9), stats_every=4)
+        train(plates, tmp_path, tiny(epochs=9), course=Course(stats_every=4))
 
 
 # Signals, to real processes

@@ -20,6 +20,8 @@ SMALLER = {
     "make demo": f"make -C {ROOT} demo",
     "source .venv/bin/activate": "true",  # the tests run in the environment that `make` made
     "--recipe small-data": f"--recipe small-data {FEW}",
+    "--train datasets/mine/train": "--train datasets/mine/train --count 12",
+    "gan-train photos.zip": f"gan-train photos.zip --out models-of-zip {FEW}",
     # A generator of two epochs gives one plain gray, which the quality gate is right to refuse.
     "--count 10000": "--count 100 --quality-gate off",
     "--count 100000": "--count 100",  # every night, by the bundled generator
@@ -30,6 +32,7 @@ SMALLER = {
     "pip install -r requirements-batch.txt": f"pip install --dry-run --no-deps -r {ROOT}/requirements-batch.txt",
     "pip install --no-deps .": "pip install --no-deps --no-build-isolation --target lean checkout",
     "pip install 'onnxruntime-gpu[cuda,cudnn]'": "pip install --dry-run --no-deps 'onnxruntime-gpu[cuda,cudnn]'",
+    "pip install '.[inception]'": "pip install --dry-run --no-deps torch-fidelity",
     "pip install .": "pip install --no-deps --no-build-isolation --target plain checkout",
     "cd /srv/defects": "cd .",
     ".venv/bin/gan-batch": f"{SCRIPTS}/gan-batch",
@@ -56,14 +59,16 @@ def blocks(language: str) -> list[str]:
 def inline_commands() -> list[str]:
     """Commands in running text: whole code spans that begin with one of our commands and have an argument."""
     spans = re.findall(r"`([^`\n]+)`", README)
-    return [span for span in spans if re.match(r"(gan-(train|export|batch)|make|pip) \S", span)]
+    return [span for span in spans if re.match(r"(gan-(train|eval|export|batch)|make|pip) \S", span)]
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     """A folder with photos where README.md says they are, and a checkout to install from."""
     folder = tmp_path
-    write_photos(folder / "path/to/photos", 16)
+    photos = write_photos(folder / "path/to/photos", 48)  # a third is enough to be held out
+    write_photos(folder / "path/to/held_out", 16, seed=1)
+    shutil.make_archive(str(folder / "photos"), "zip", photos)
     write_photos(folder / "datasets/anomaly_detection_dataset/bad", 16)
     for package in ("gan", "export", "jobs", "models"):
         shutil.copytree(
@@ -93,8 +98,9 @@ def test_every_shell_block_runs_in_order(desk: Path) -> None:
     seen = blocks("sh")
     assert len(seen) >= 6
     for block in seen:
-        if "bad --recipe" in block:  # a second model in the same folder: refused, so it gets a folder of its own
-            block = block.rstrip() + " --out models-of-bad\n"
+        for other in ("bad --recipe", "torchrun"):  # a second model in the same folder: refused, so it gets its own
+            if other in block:
+                block = f"{block.rstrip()} --out models-of-{other[:3]}\n"
         run_shell(smaller(block), desk)
     assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
 
@@ -134,7 +140,8 @@ def test_every_option_and_file_that_readme_names_exists() -> None:
     helps = "".join(
         subprocess.run([SCRIPTS / command, *sub, "--help"], capture_output=True, text=True).stdout
         for command, *sub in (
-            ("gan-train",), ("gan-export", "onnx"), ("gan-batch",), ("gan-batch", "verify"), ("gan-batch", "regen"),
+            ("gan-train",), ("gan-eval", "data"), ("gan-eval", "quality"), ("gan-export", "onnx"),
+            ("gan-batch",), ("gan-batch", "verify"), ("gan-batch", "regen"),
         )
     )  # fmt: skip
     for option in set(re.findall(r"`(--[a-z0-9-]+)", README)) - {"--no-deps"}:

@@ -1,0 +1,72 @@
+"""Collapse, noticed while it happens: the discriminator has won, or all samples look alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+WON = 0.02
+"""Loss_D of a discriminator that tells all photos from all fakes: the generator's gradient is gone."""
+WON_ROWS = 4
+"""Rows of statistics in a row: one lucky batch is no collapse."""
+ALIKE = 0.1
+"""Diversity, as a share of the photos', under which samples are all the same picture."""
+ALIKE_GRIDS = 3
+FIRST_KIMG = 10.0
+"""Before this a healthy generator, too, may still give even gray."""
+REMEDY = (
+    "try --recipe small-data; with it, a higher --r1-gamma, a larger --batch-size, more photos, or another --seed; "
+    "README.md, When training collapses"
+)
+
+
+def diversity(images: Tensor) -> float:
+    """How much images differ from each other: the standard deviation over the images, averaged over 8×8 cells.
+
+    Noise that differs from image to image averages out in a cell; where the marks are does not.
+
+    Args:
+        images: float `[N, C, S, S]`, N ≥ 2.
+    """
+    return float(adaptive_avg_pool2d(images.float(), 8).std(dim=0).mean())
+
+
+class CollapseWatch:
+    """Looks at every row of statistics; says in one sentence what has happened, once.
+
+    Args:
+        photos: float `[N, C, S, S]`, some of the training images: the diversity to be reached.
+    """
+
+    def __init__(self, photos: Tensor) -> None:
+        self._photos = max(diversity(photos), 1e-6)
+        self._won = self._alike = 0
+        self._said = False
+
+    def share(self, samples: Tensor) -> float:
+        """The diversity of generated images, float `[N, C, S, S]`, as a share of the photos'."""
+        return diversity(samples) / self._photos
+
+    def look(self, row: Mapping[str, float]) -> str:
+        """What is wrong, or nothing. A row has `Loss_D`, `Loss_G`, `kimg`, and `diversity` where samples were made."""
+        self._won = self._won + 1 if row["Loss_D"] < WON else 0
+        share = row.get("diversity", math.nan)
+        if share < ALIKE and row["kimg"] >= FIRST_KIMG:
+            self._alike += 1
+        elif share >= ALIKE:
+            self._alike = 0
+        if self._said:
+            return ""
+        if self._won >= WON_ROWS:
+            self._said = True
+            return (
+                f"the discriminator has won (Loss_D {row['Loss_D']:.3f}, Loss_G {row['Loss_G']:.1f}): the generator "
+                f"learns nothing more; {REMEDY}"
+            )
+        if self._alike >= ALIKE_GRIDS:
+            self._said = True
+            return f"all samples look alike (diversity {share:.2f} of the photos'): {REMEDY}"
+        return ""

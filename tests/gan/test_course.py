@@ -1,0 +1,261 @@
+"""How a run is watched and kept: the best generator, patience, collapse, a plan before it begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+import torch
+
+from gan import checkpoint
+from gan.collapse import CollapseWatch
+from gan.config import TrainConfig
+from gan.dataset import ImageSet
+from gan.distributed import Processes
+from gan.dry_run import plan
+from gan.monitor import KID, read_stats
+from gan.trainer import Trainer
+from gan.training import MAX_RESTARTS, Course, train
+from gan.validation import Validation
+from models.console import CommandError, ExitCode
+from tests.conftest import TINY, run
+from tests.gan.conftest import same, tiny
+
+Train = Callable[..., CompletedProcess[str]]
+OFTEN = Course(sample_epochs=1, validation_kimg=0.001, keep_snapshots=99)
+"""A sample grid, a snapshot and a measure every three steps."""
+
+
+class Scripted(Validation):
+    """Gives these values instead of measuring."""
+
+    def __init__(self, *values: float) -> None:
+        self.values: Iterator[float] = iter(values)
+
+    def kid_x1000(self, generator: torch.nn.Module) -> float:
+        return next(self.values)
+
+
+def state(folder: Path, step: int) -> dict[str, Any]:
+    """A snapshot."""
+    return checkpoint.load(checkpoint.snapshot_path(folder, step))
+
+
+# The best generator
+
+
+def test_the_generator_that_is_left_is_the_one_nearest_to_the_held_out_photos(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=3), course=OFTEN, validation=Scripted(5, 3, 4))
+    left = checkpoint.load(tmp_path / "generator_model.pth")
+    assert same(left, dict(state(tmp_path, 6)["g"]))
+    assert not same(left, dict(state(tmp_path, 9)["g"]))
+    options = json.loads((tmp_path / "training_options.json").read_text())
+    assert (options["step"], options["kid_x1000"]) == (6, 3)
+
+
+def test_statistics_say_what_was_measured(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=3), course=OFTEN, validation=Scripted(5, 3, 4))
+    assert [row[KID] for row in read_stats(tmp_path / "stats.jsonl")] == [5, 3, 4]
+
+
+def test_a_resumed_run_knows_what_was_best_before(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(5, 3))
+    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=Scripted(4, 3.5), resume=True)
+    assert same(checkpoint.load(tmp_path / "generator_model.pth"), dict(state(tmp_path, 6)["g"]))
+
+
+def test_a_value_that_is_no_number_is_never_the_best(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=3), course=OFTEN, validation=Scripted(5, float("nan"), 7))
+    assert state(tmp_path, 9)["best"]["step"] == 3
+
+
+def test_patience_ends_a_run_that_gets_no_better(plates: ImageSet, tmp_path: Path) -> None:
+    course = Course(sample_epochs=1, validation_kimg=0.001, patience_kimg=0.048)
+    train(plates, tmp_path, tiny(epochs=9), course=course, validation=Scripted(5, 3, 4, 4, 4))
+    assert read_stats(tmp_path / "stats.jsonl")[-1]["step"] == 12
+
+
+def test_kid_is_measured_at_the_first_grid_behind_each_multiple(plates: ImageSet, tmp_path: Path) -> None:
+    course = Course(sample_epochs=1, validation_kimg=0.06)
+    train(plates, tmp_path, tiny(epochs=7), course=course, validation=Scripted(*range(9)))
+    assert [row["step"] for row in read_stats(tmp_path / "stats.jsonl") if KID in row] == [9, 15, 21]
+
+
+def test_held_out_photos_decide_in_the_command(
+    gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.conftest import write_photos
+
+    monkeypatch.setattr("gan.validation.FAKES", 20)
+    held_out = write_photos(tmp_path / "held_out", 12, seed=9)
+    out = tmp_path / "out"
+    result = gan_train(photos, "--out", out, "--epochs", "2", "--validation", held_out, *TINY)
+    assert result.returncode == 0, result.stderr
+    assert read_stats(out / "stats.jsonl")[-1][KID] > 0
+
+
+def test_photos_to_train_on_cannot_validate(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path / "out", "--validation", photos, *TINY)
+    assert result.returncode == ExitCode.USAGE
+    assert "--validation" in result.stderr
+
+
+def test_patience_without_photos_to_measure_on_is_2(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path / "out", "--patience-kimg", "5", *TINY)
+    assert result.returncode == ExitCode.USAGE
+    assert "--validation" in result.stderr
+
+
+# Collapse
+
+
+@pytest.fixture
+def collapses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Training that the watch finds collapsed at each of its first grids, as often as the list has entries."""
+    times: list[int] = []
+
+    def look(self: CollapseWatch, row: dict[str, float]) -> str:
+        return "all is lost" if times and times.pop() else ""
+
+    monkeypatch.setattr(CollapseWatch, "look", look)
+    return times
+
+
+def test_a_collapsed_run_that_is_to_stop_ends_with_70_and_a_whole_snapshot(
+    plates: ImageSet, tmp_path: Path, collapses: list[int]
+) -> None:
+    collapses.append(1)
+    with pytest.raises(CommandError, match="all is lost") as error:
+        train(plates, tmp_path, tiny(epochs=3), course=Course(sample_epochs=1, on_collapse="stop"))
+    assert error.value.exit_code is ExitCode.DIVERGED
+    assert checkpoint.newest_snapshot(tmp_path)[1]["step"] == 3
+
+
+def test_a_collapsed_run_that_is_to_begin_anew_has_other_weights(
+    plates: ImageSet, tmp_path: Path, collapses: list[int]
+) -> None:
+    course = Course(sample_epochs=1, on_collapse="restart")
+    train(plates, tmp_path / "usual", tiny(epochs=2), course=course)
+    collapses.append(1)
+    train(plates, tmp_path / "anew", tiny(epochs=2), course=course)
+    first, second = (checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("usual", "anew"))
+    assert (first["restarts"], second["restarts"]) == (0, 1)
+    assert not same(first["g"], second["g"])
+    assert [row["step"] for row in read_stats(tmp_path / "anew" / "stats.jsonl")] == [3, 6]
+
+
+def test_a_run_that_began_anew_is_resumed_exactly(plates: ImageSet, tmp_path: Path, collapses: list[int]) -> None:
+    course = Course(sample_epochs=1, on_collapse="restart")
+    collapses.append(1)
+    train(plates, tmp_path / "whole", tiny(epochs=4), course=course)
+    collapses.append(1)
+    train(plates, tmp_path / "parts", tiny(epochs=2), course=course)
+    train(plates, tmp_path / "parts", tiny(epochs=4), course=course, resume=True)
+    whole, parts = (checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("whole", "parts"))
+    assert same(whole["g"], parts["g"])
+
+
+def test_a_run_that_collapses_every_time_is_given_up(plates: ImageSet, tmp_path: Path, collapses: list[int]) -> None:
+    collapses += [1] * 9
+    with pytest.raises(CommandError, match="all is lost") as error:
+        train(plates, tmp_path, tiny(epochs=3), course=Course(sample_epochs=1, on_collapse="restart"))
+    assert error.value.exit_code is ExitCode.DIVERGED
+    assert len(collapses) == 9 - 1 - MAX_RESTARTS
+
+
+def test_a_collapsed_run_goes_on_by_default(plates: ImageSet, tmp_path: Path, collapses: list[int]) -> None:
+    collapses.append(1)
+    train(plates, tmp_path, tiny(epochs=2), course=Course(sample_epochs=1))
+    assert "all is lost" in (tmp_path / "log.txt").read_text()
+    assert checkpoint.newest_snapshot(tmp_path)[1]["step"] == 6
+
+
+# Every option resumes exactly
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "all of the discriminator": {
+        "d_spectral_norm": True, "d_patches": True, "d_decoder": True, "bands": True, "r2_gamma": 1.0,
+    },
+    "hinge": {"loss": "hinge"},
+    "32 pixels": {"image_size": 32},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_four_steps_are_two_and_two_more_with(name: str, plates: ImageSet, tmp_path: Path) -> None:
+    config = tiny("small-data", penalty_interval=2, **OPTIONS[name])
+    images = plates.images[:, :, :32, :32] if config.image_size == 32 else plates.images
+    whole, cut = (Trainer(images, config, torch.device("cpu")) for _ in range(2))
+    for _ in range(4):
+        whole.train_step()
+    for _ in range(2):
+        cut.train_step()
+    checkpoint.save(tmp_path / "a.pt", cut.state())
+    resumed = Trainer(images, config, torch.device("cpu"))
+    resumed.restore(checkpoint.load(tmp_path / "a.pt"))
+    for _ in range(2):
+        resumed.train_step()
+    assert same(resumed.state(), whole.state())
+
+
+def test_crops_of_large_photos_differ_from_epoch_to_epoch_and_are_their_pixels() -> None:
+    photo = torch.arange(200 * 240).reshape(1, 200, 240).remainder(251).to(torch.uint8)
+    images = photo[None, :, 36:164, 56:184].expand(8, -1, -1, -1)
+    trainers = [Trainer(images, tiny(fit="tile"), torch.device("cpu"), [photo] * 8) for _ in range(2)]
+    crops = [((trainer._real_batch(0) + 1) * 127.5).round().to(torch.uint8) for trainer in trainers]
+    assert torch.equal(*crops)
+    later = ((trainers[0]._real_batch(8) + 1) * 127.5).round().to(torch.uint8)
+    assert not torch.equal(crops[0], later)
+    windows = photo[0].unfold(0, 128, 1).unfold(1, 128, 1)
+    assert (windows == crops[0][0, 0]).all(dim=-1).all(dim=-1).any()
+
+
+# A plan before it begins
+
+
+def test_a_dry_run_prints_options_and_time_and_writes_nothing(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path / "out", "--dry-run", "--recipe", "small-data", *TINY)
+    assert result.returncode == 0, result.stderr
+    assert "--r1-gamma             10.0" in result.stdout
+    assert "90.0 kimg" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_counts_the_steps_of_the_run(plates: ImageSet) -> None:
+    ahead = plan(plates, tiny(epochs=5), "cpu")
+    assert (ahead.steps, ahead.images) == (15, 24)
+    assert ahead.total_s == pytest.approx(15 * ahead.step_s)
+
+
+# Several processes
+
+
+def torchrun(photos: Path, out: Path, *options: str | Path) -> CompletedProcess[str]:
+    """Two gloo processes on this machine."""
+    command = ["--standalone", "--nproc-per-node=2", "--no-python", "gan-train", photos, "--out", out, *TINY, *options]
+    return run("torchrun", *command, "--device", "cpu", OMP_NUM_THREADS="1")
+
+
+def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(photos: Path, tmp_path: Path) -> None:
+    for name, epochs in (("first", "2"), ("second", "1")):
+        result = torchrun(photos, tmp_path / name, "--epochs", epochs)
+        assert result.returncode == 0, result.stderr
+    result = torchrun(photos, tmp_path / "second", "--epochs", "2", "--resume")
+    assert result.returncode == 0, result.stderr
+    first, second = (checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("first", "second"))
+    assert same(first["g"], second["g"])
+    assert len(first["random"]) == 2
+    alone = tmp_path / "second"
+    result = run("gan-train", photos, "--out", alone, "--epochs", "3", "--resume", *TINY)
+    assert result.returncode == ExitCode.OTHER_RUN
+    assert "2 processes" in result.stderr
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
+    config: TrainConfig = tiny(batch_size=9)
+    with pytest.raises(ValueError, match="9 images cannot be shared by 2"):
+        Trainer(plates.images, config, torch.device("cpu"), processes=Processes(0, 2, 0))

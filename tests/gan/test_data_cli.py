@@ -1,0 +1,151 @@
+"""The command `gan-eval data`: what it is told, what it says, and where."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gan.survey_cli import data_command
+from models import console
+from tests.conftest import fails_in_one_line, write_photos
+
+Data = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def gan_eval_data(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """The command as a program runs it, but in this process."""
+    for name in [name for name in os.environ if name.startswith("GAN_EVAL_")]:
+        monkeypatch.delenv(name)
+
+    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            console.run(data_command, "gan-eval", [str(argument) for argument in arguments])
+        out, errors = capsys.readouterr()
+        return subprocess.CompletedProcess(["gan-eval"], int(str(ended.value.code)), out, errors)
+
+    handlers, level, propagate = console.log.handlers[:], console.log.level, console.log.propagate
+    yield call
+    console.log.handlers[:], console.log.propagate = handlers, propagate
+    console.log.setLevel(level)
+
+
+def test_it_prints_a_page_and_ends_with_0(gan_eval_data: Data, photos: Path) -> None:
+    result = gan_eval_data(photos)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert all(word in result.stdout for word in ("24 files", "128×128 (24)", "near-duplicates", "Advice:"))
+
+
+def test_json_is_one_object_and_nothing_else_on_stdout(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    result = gan_eval_data(photos, "--json", "--split", tmp_path / "out", "--sheet", tmp_path / "sheet.png")
+    assert json.loads(result.stdout)["files"] == 24
+
+
+def test_nothing_is_written_that_was_not_asked_for(
+    gan_eval_data: Data, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gan_eval_data(photos)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_cannot_be_used_are_findings_and_no_error(gan_eval_data: Data, tmp_path: Path) -> None:
+    write_photos(tmp_path, 3)
+    (tmp_path / "empty.png").touch()
+    result = gan_eval_data(tmp_path)
+    assert result.returncode == 0
+    assert "empty.png: empty file" in result.stdout
+
+
+def test_a_folder_in_which_nothing_can_be_read_is_65(gan_eval_data: Data, tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    fails_in_one_line(gan_eval_data(tmp_path), 65, "not one of 1 files", "empty.png")
+
+
+@pytest.mark.parametrize("name", ["", "typo", "typo.zip"])
+def test_where_there_is_nothing_it_is_66_and_named(gan_eval_data: Data, tmp_path: Path, name: str) -> None:
+    fails_in_one_line(gan_eval_data(tmp_path / name), 66, str(tmp_path / name))
+
+
+def test_a_broken_zip_is_65(gan_eval_data: Data, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+    fails_in_one_line(gan_eval_data(tmp_path / "a.zip"), 65, "a.zip", "no zip file")
+
+
+def test_a_sheet_is_written_where_it_is_asked_for(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    assert gan_eval_data(photos, "--sheet", tmp_path / "deep" / "sheet.png").returncode == 0
+    assert Image.open(tmp_path / "deep" / "sheet.png").width > 100
+
+
+def test_a_split_says_how_many_are_where(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    result = gan_eval_data(photos, "--split", tmp_path / "out")
+    train, validation = (len(list((tmp_path / "out" / side).iterdir())) for side in ("train", "validation"))
+    assert train + validation == 24
+    assert f"{train} photos in {tmp_path / 'out' / 'train'}, {validation} in" in result.stderr
+
+
+def test_the_same_split_comes_again_and_another_seed_gives_another(gan_eval_data: Data, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 100)
+    for out, seed in (("a", 1), ("b", 1), *((f"c{seed}", seed) for seed in range(2, 8))):
+        assert gan_eval_data(tmp_path / "photos", "--split", tmp_path / out, "--seed", str(seed)).returncode == 0
+
+    def kept(out: str) -> list[str]:
+        return sorted(path.name for path in (tmp_path / out / "validation").iterdir())
+
+    assert kept("a") == kept("b")
+    assert [seed for seed in range(2, 8) if kept(f"c{seed}") != kept("a")]
+
+
+def test_the_share_is_the_one_asked_for(gan_eval_data: Data, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 100)
+    gan_eval_data(tmp_path / "photos", "--split", tmp_path / "out", "--validation-share", "0.5")
+    assert 35 <= len(list((tmp_path / "out" / "validation").iterdir())) <= 65
+
+
+@pytest.mark.parametrize("share", ["0", "1", "-1", "nan", "half"])
+def test_a_share_that_is_none_is_2(gan_eval_data: Data, photos: Path, tmp_path: Path, share: str) -> None:
+    result = gan_eval_data(photos, "--split", tmp_path / "out", f"--validation-share={share}")
+    fails_in_one_line(result, 2, "--validation-share")
+
+
+def test_a_share_without_a_split_is_2(gan_eval_data: Data, photos: Path) -> None:
+    fails_in_one_line(gan_eval_data(photos, "--validation-share", "0.5"), 2, "--split")
+
+
+def test_a_split_among_the_photos_is_2(gan_eval_data: Data, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 12)
+    fails_in_one_line(gan_eval_data(tmp_path / "photos", "--split", tmp_path / "photos" / "out"), 2, "lies in")
+
+
+def test_a_split_onto_something_is_73(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    fails_in_one_line(gan_eval_data(photos, "--split", tmp_path), 73, str(tmp_path), "not an empty folder")
+
+
+def test_photos_that_cannot_be_divided_are_65(gan_eval_data: Data, tmp_path: Path) -> None:
+    for number in range(12):
+        Image.new("L", (64, 64), 50).save(tmp_path / f"{number}.png")
+    fails_in_one_line(gan_eval_data(tmp_path, "--split", tmp_path.with_name("out")), 65, "cannot be divided")
+
+
+def test_a_sheet_among_the_photos_is_2(gan_eval_data: Data, tmp_path: Path) -> None:
+    write_photos(tmp_path, 12)
+    fails_in_one_line(gan_eval_data(tmp_path, "--sheet", tmp_path / "sheet.png"), 2, "--sheet", "taken for a photo")
+
+
+def test_a_sheet_that_cannot_be_written_is_73(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    fails_in_one_line(gan_eval_data(photos, "--sheet", tmp_path / "file" / "sheet.png"), 73, "file")
+
+
+def test_a_wrong_option_is_2_and_named(gan_eval_data: Data, photos: Path) -> None:
+    fails_in_one_line(gan_eval_data(photos, "--no-such-option"), 2, "--no-such-option")

@@ -1,0 +1,160 @@
+"""`gan-eval quality` as a user runs it: what it prints, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.eval_cli import cli
+from models import console
+from tests.conftest import fails_in_one_line, run, write_photos
+
+
+class Pools(nn.Module):
+    """64 means of places: a feature network that takes no time."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(images[:, :1], [8, 8]).flatten(1)
+
+
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("features") / "pools.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.script(Pools()).save(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders `real`, `fake` and `train` of photos; tests must not change them."""
+    root = tmp_path_factory.mktemp("folders")
+    for seed, (name, count) in enumerate((("real", 20), ("fake", 15), ("train", 12))):
+        write_photos(root / name, count, seed)
+    return root
+
+
+@pytest.fixture
+def quality(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pools: Path, tmp_path: Path
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """`gan-eval quality` in this process, with a small feature network, in an empty folder."""
+
+    def call(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            for name in [name for name in os.environ if name.startswith("GAN_EVAL_")]:
+                patch.delenv(name)
+            for name, value in {"GAN_EVAL_QUALITY_FEATURES": str(pools), **environment}.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                console.run(cli, "gan-eval", ["quality", *(str(argument) for argument in arguments)])
+        out, errors = capsys.readouterr()
+        return subprocess.CompletedProcess(["gan-eval"], int(str(ended.value.code)), out, errors)
+
+    handlers, level, propagate = console.log.handlers[:], console.log.level, console.log.propagate
+    yield call
+    console.log.handlers[:], console.log.propagate = handlers, propagate
+    console.log.setLevel(level)
+
+
+def test_table_goes_to_stdout_and_the_page_to_the_default_folder(
+    quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, tmp_path: Path
+) -> None:
+    result = quality(folders / "real", folders / "fake", "--train", folders / "train")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("15 fakes, 20 real photos, 12 training images; 128 pixels, gray, features of pools")
+    assert re.search(r"\nKID × 1000 +-?\d+\.\d \(.* to .*\) +-?\d+\.\d \(", result.stdout)
+    assert re.search(r"\ncopying +none found", result.stdout)
+    assert "pictures: evaluation/quality/report.html" in result.stderr
+    assert [path.name for path in (tmp_path / "evaluation" / "quality").iterdir()] == ["report.html"]
+
+
+def test_json_is_one_object_and_all_there_is_on_stdout(
+    quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, tmp_path: Path
+) -> None:
+    options = ["--json", "--seed", "3", "--count", "10", "--channels", "3", "--image-size", "64", "--out", "here"]
+    result = quality(folders / "real", folders / "fake", *options)
+    assert result.returncode == 0, result.stderr
+    values = json.loads(result.stdout)
+    assert (values["n_fake"], values["seed"], values["channels"], values["image_size"]) == (10, 3, 3, 64)
+    assert values["copying"] is None
+    assert values["floor_of"] == "two random halves of REAL"
+    assert np.isfinite(values["kid_x1000"])
+    assert (tmp_path / "here" / "report.html").is_file()
+
+
+def test_page_has_the_same_bytes_when_made_again(
+    quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        result = quality(folders / "real", folders / "fake")
+        assert result.returncode == 0, result.stderr
+        (tmp_path / "evaluation" / "quality" / "report.html").rename(tmp_path / f"{len(list(tmp_path.iterdir()))}.html")
+    one, other = tmp_path.glob("*.html")
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_generator_is_sampled(
+    quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, trained: Path
+) -> None:
+    result = quality(folders / "real", trained / "generator_model.pth", "--count", "30", "--json")
+    assert result.returncode == 0, result.stderr
+    values = json.loads(result.stdout)
+    assert (values["n_fake"], values["image_size"]) == (30, 128)
+    assert values["kid_x1000"] > values["kid_x1000_floor"]
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "words"),
+    [
+        (66, ["nowhere", "{fake}"], ["nowhere", "name a folder of images"]),
+        (66, ["{real}", "nowhere"], ["nowhere"]),
+        (66, ["{real}", "{fake}", "--train", "nowhere"], ["nowhere"]),
+        (66, ["{real}", "{fake}", "--features", "resnet"], ["resnet", "efficientnet-lite0 and inception are known"]),
+        (2, ["{real}", "{real}"], ["REAL", "FAKE"]),
+        (2, ["{real}", "{fake}", "--train", "{real}"], ["--train"]),
+        (2, ["{real}", "{fake}", "--count", "9"], ["--count"]),
+        (2, ["{real}", "{fake}", "--channels", "2"], ["--channels"]),
+        (2, ["{real}", "model.onnx"], ["gan-batch --count 1000 --model model.onnx"]),
+        (65, ["{real}", "{fake}", "--image-size", "256"], ["--image-size 128"]),
+        (73, ["{real}", "{fake}", "--out", "{fake}/scratch_000.png"], ["scratch_000.png"]),
+    ],
+)
+def test_what_cannot_be_done_ends_in_one_line(
+    quality: Callable[..., subprocess.CompletedProcess[str]],
+    folders: Path,
+    code: int,
+    arguments: list[str],
+    words: list[str],
+) -> None:
+    places = {name: folders / name for name in ("real", "fake", "train")}
+    fails_in_one_line(quality(*(argument.format(**places) for argument in arguments)), code, *words)
+
+
+def test_gpu_that_is_not_there_is_told_with_69(
+    quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    fails_in_one_line(quality(folders / "real", folders / "fake", "--device", "cuda"), 69, "--device")
+
+
+def test_installed_command_compares_with_the_network_that_comes_along(folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    result = run("gan-eval", "quality", folders / "real", folders / "fake", "--count", "10", "--out", out, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["features"] == "efficientnet-lite0"
+    assert (out / "report.html").is_file()
+    assert [line for line in result.stderr.splitlines() if " INFO " not in line] == []  # no library's warnings
