@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 	@echo
 	@echo "Next, on your own photos:"
 	@echo "  source .venv/bin/activate"
-	@echo "  gan-train path/to/photos --recipe small-data"
+	@echo "  gan-train path/to/photos"
 	@echo "  gan-export onnx"
 	@echo "  gan-batch --count 10000"
 

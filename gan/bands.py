@@ -31,9 +31,16 @@ class Standardizer:
         self._kernels = [_gaussian(sigma, images.device) for sigma in SIGMAS] if bands else []
         self._mean = torch.zeros((), device=images.device)
         self._deviation = torch.ones((), device=images.device)
-        seen = torch.cat([self(to_float(part)) for part in torch.split(images, 64)])
-        self._mean = seen.mean(dim=(0, 2, 3), keepdim=True)
-        self._deviation = seen.std(dim=(0, 2, 3), keepdim=True).clamp_min(_LEAST_DEVIATION)
+        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for part in torch.split(images, 64):  # all at once would be many times the photos' memory
+            seen = self(to_float(part)).double()
+            count += seen.numel() // seen.shape[1]
+            total = total + seen.sum(dim=(0, 2, 3), keepdim=True).cpu()
+            squares = squares + seen.square().sum(dim=(0, 2, 3), keepdim=True).cpu()
+        mean = total / count
+        self._mean = mean.float().to(images.device)
+        deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
+        self._deviation = deviation.float().to(images.device).clamp_min(_LEAST_DEVIATION)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Float `[N, C, S, S]` in [-1, 1] to `[N, C, S, S]` or, with bands, `[N, 3C, S, S]`; differentiable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gan.config import CHOICES, ON_COLLAPSE, RECIPES, TrainConfig
+from gan.config import CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, TrainConfig
 from models import console
 from models.console import CommandError, ExitCode, log
 
@@ -41,7 +42,9 @@ _rate = click.FloatRange(min=0, min_open=True)
     default=Path("models"),
     help="Folder for everything it writes.",
 )
-@click.option("--recipe", type=click.Choice(list(RECIPES)), default="dcgan", help="Where unset options come from.")
+@click.option(
+    "--recipe", type=click.Choice(list(RECIPES)), default=DEFAULT_RECIPE, help="Where unset options come from."
+)
 @click.option("--resume", is_flag=True, help="Go on from the newest snapshot in --out, exactly.")
 @click.option("--overwrite", is_flag=True, help="Remove an earlier run in --out first.")
 @click.option("--skip-bad-files", is_flag=True, help="Train without the files that cannot be used.")
@@ -117,7 +120,7 @@ def cli(
 ) -> None:
     """Learn a generator from the images in the folder DATA.
 
-    For a few hundred photos take --recipe small-data: the plain paper recipe, --recipe dcgan, collapses on them.
+    The default recipe, small-data, is for some hundred photos; the plain paper recipe, dcgan, collapses on them.
     Options without a default take their value from the recipe. Every option is also read from the environment:
     GAN_TRAIN_BATCH_SIZE for --batch-size.
     """
@@ -126,13 +129,16 @@ def cli(
         raise click.UsageError("--resume and --overwrite exclude each other")
     if out.resolve().is_relative_to(data.resolve()):
         raise click.UsageError(f"--out {out} lies in the folder of photos: its samples would be taken for photos")
-    if validation is not None and validation.resolve() == data.resolve():
-        raise click.UsageError("--validation is the folder of photos to train on: it has to be other photos")
+    if validation is not None and _overlap(validation.resolve(), data.resolve()):
+        raise click.UsageError(
+            f"--validation {validation} and {data} lie in each other: the photos to measure on must not be trained on"
+        )
     if patience_kimg and validation is None:
         raise click.UsageError("--patience-kimg needs photos to measure on: add --validation")
     import torch
 
     from gan import distributed
+    from gan.trainer import fast_bfloat16
     from gan.training import Course, train
 
     processes = distributed.started()
@@ -144,20 +150,25 @@ def cli(
         raise CommandError(ExitCode.NO_DEVICE, "--device cuda: PyTorch finds no usable GPU; use --device auto or cpu")
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
+    if "precision" in RECIPES[recipe] and values["precision"] is None and not fast_bfloat16(device):
+        config = dataclasses.replace(config, precision="float32")
+        log.info("%s does not calculate in bfloat16: float32 it is; --precision bfloat16 insists", device)
     images = _load(data, config, skip_bad_files)
     if recipe == "dcgan" and len(images.names) < FEW_IMAGES:
         log.warning(
-            "the plain recipe is known to collapse on few images and there are %d: consider --recipe small-data",
+            "the plain recipe is known to collapse on few images and there are %d: --recipe small-data is for few",
             len(images.names),
         )
     if dry_run:
-        return _print_plan(images, config, device)
+        return _print_plan(images, config, device) if processes.is_first else None
     held_out = None
     if validation is not None and processes.is_first:
         from gan.features import load_features
         from gan.validation import Validation
 
-        held_out = Validation(_load(validation, config, skip_bad_files).images, load_features(features), config.seed)
+        photos = _load(validation, config, skip_bad_files)
+        _refuse_shared(images, photos, validation)
+        held_out = Validation(photos.images, load_features(features), config.seed)
     with distributed.joined(processes):
         model = train(
             images, out, config, device=device, resume=resume, overwrite=overwrite,
@@ -173,6 +184,23 @@ def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
     with console.Progress("checking", len(find_images(folder)), "files") as progress:
         return load_images(
             folder, config.channels, config.image_size, skip_bad_files, lambda: progress.update(1), config.fit
+        )
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
+    """One photo in both parts, under whatever name, would make the KID flatter."""
+    trained_on = {image.numpy().tobytes() for image in images.images}
+    shared = [name for name, image in zip(held_out.names, held_out.images, strict=True)
+              if image.numpy().tobytes() in trained_on]  # fmt: skip
+    if shared:
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"{folder}: {len(shared)} of its photos are trained on as well, such as {shared[0]}: gan-eval data makes "
+            "a split",
         )
 
 
@@ -204,10 +232,8 @@ def resolve(recipe: str, values: dict[str, Any]) -> TrainConfig:
         raise click.UsageError("--channels is 1 (gray) or 3 (colour)")
     if "epochs" in given and "total_kimg" in given:
         raise click.UsageError("--epochs and --total-kimg exclude each other")
-    if "epochs" in given:
-        given["total_kimg"] = 0.0
     try:
-        return TrainConfig(**{**RECIPES[recipe], **given})
+        return TrainConfig.of(recipe, **given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 

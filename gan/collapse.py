@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 WON = 0.02
-"""Loss_D of a discriminator that tells all photos from all fakes: the generator's gradient is gone."""
+"""D(G(z)), and how far D(x) is from its target: a discriminator that tells all photos from all fakes."""
 WON_ROWS = 4
 """Rows of statistics in a row: one lucky batch is no collapse."""
 ALIKE = 0.1
@@ -18,7 +18,7 @@ ALIKE_GRIDS = 3
 FIRST_KIMG = 10.0
 """Before this a healthy generator, too, may still give even gray."""
 REMEDY = (
-    "try --recipe small-data; with it, a higher --r1-gamma, a larger --batch-size, more photos, or another --seed; "
+    "try --recipe small-data; with it, more photos, a higher --r1-gamma or another --seed; "
     "README.md, When training collapses"
 )
 
@@ -39,34 +39,47 @@ class CollapseWatch:
 
     Args:
         photos: float `[N, C, S, S]`, some of the training images: the diversity to be reached.
+        label_smoothing: how far from 1 the discriminator's target for photos is.
+        rows: those of the run that is resumed; what they showed counts, and is said again.
     """
 
-    def __init__(self, photos: Tensor) -> None:
+    def __init__(self, photos: Tensor, label_smoothing: float = 0.0, rows: Sequence[Mapping[str, float]] = ()) -> None:
         self._photos = max(diversity(photos), 1e-6)
+        self._target = 1 - label_smoothing
         self._won = self._alike = 0
         self._said = False
+        for row in rows:
+            self._count(row)
 
     def share(self, samples: Tensor) -> float:
         """The diversity of generated images, float `[N, C, S, S]`, as a share of the photos'."""
         return diversity(samples) / self._photos
 
     def look(self, row: Mapping[str, float]) -> str:
-        """What is wrong, or nothing. A row has `Loss_D`, `Loss_G`, `kimg`, and `diversity` where samples were made."""
-        self._won = self._won + 1 if row["Loss_D"] < WON else 0
-        share = row.get("diversity", math.nan)
-        if share < ALIKE and row["kimg"] >= FIRST_KIMG:
-            self._alike += 1
-        elif share >= ALIKE:
-            self._alike = 0
+        """What is wrong, or nothing.
+
+        A row has `D(x)` and `D(G(z)) before` (the losses may hold more than what tells photos from fakes), `Loss_G`,
+        `kimg`, and `diversity` where samples were made.
+        """
+        self._count(row)
         if self._said:
             return ""
         if self._won >= WON_ROWS:
             self._said = True
             return (
-                f"the discriminator has won (Loss_D {row['Loss_D']:.3f}, Loss_G {row['Loss_G']:.1f}): the generator "
-                f"learns nothing more; {REMEDY}"
+                f"the discriminator has won (D(x) {row['D(x)']:.3f}, D(G(z)) {row['D(G(z)) before']:.3f}, Loss_G "
+                f"{row['Loss_G']:.1f}): the generator learns nothing more; {REMEDY}"
             )
         if self._alike >= ALIKE_GRIDS:
             self._said = True
-            return f"all samples look alike (diversity {share:.2f} of the photos'): {REMEDY}"
+            return f"all samples look alike (diversity under {ALIKE} of the photos'): {REMEDY}"
         return ""
+
+    def _count(self, row: Mapping[str, float]) -> None:
+        won = row["D(x)"] > (1 - WON) * self._target and row["D(G(z)) before"] < WON
+        self._won = self._won + 1 if won else 0
+        share = row.get("diversity", math.nan)
+        if share < ALIKE and row["kimg"] >= FIRST_KIMG:
+            self._alike += 1
+        elif share >= ALIKE:
+            self._alike = 0

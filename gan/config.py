@@ -14,13 +14,16 @@ CHOICES = {
 }
 """What the options that are words may be."""
 IMAGE_SIZES = (32, 64, 128, 256, 512)
+DEFAULT_RECIPE = "small-data"
 ON_COLLAPSE = ("warn", "stop", "restart")
 """What a run may do when it has collapsed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides the result of a training run; the defaults are the plain paper recipe.
+    """Everything that decides the result of a training run; the defaults of the fields are the plain paper recipe.
+
+    `TrainConfig.of()` has those of the command.
 
     Radford et al., ICLR 2016, section 4: Adam, learning rate 0.0002, β1 0.5.
     """
@@ -34,7 +37,7 @@ class TrainConfig:
     d_batch_norm: bool = True
     d_spectral_norm: bool = False
     minibatch_stddev: bool = False
-    d_patches: bool = False  # D scores patches of 22×22 pixels too, not whole images alone
+    d_patches: bool = False  # D scores patches too, not whole images alone
     d_decoder: bool = False  # D learns to redraw real images from its features
 
     epochs: int = 250  # one epoch shows as many real images as there are
@@ -103,6 +106,19 @@ class TrainConfig:
         """
         return cls(**values)
 
+    @classmethod
+    def of(cls, recipe: str = DEFAULT_RECIPE, **changes: Any) -> TrainConfig:
+        """The options of a recipe, with `changes` in their place; `epochs` replace its `total_kimg`.
+
+        Raises:
+            KeyError: no such recipe.
+            TypeError: no such option.
+            ValueError: values and combinations that cannot be meant.
+        """
+        if "epochs" in changes:
+            changes = {"total_kimg": 0.0, **changes}
+        return cls(**{**RECIPES[recipe], **changes})
+
 
 RECIPES: dict[str, dict[str, Any]] = {
     "dcgan": {},
@@ -113,10 +129,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "r1_gamma": 10.0,
         "standardize": True,
         "augment": True,
-        "ema_kimg": 2.0,
+        "ema_kimg": 10.0,
         "lr_decay": 0.5,
         "total_kimg": 90.0,
-        "batch_size": 32,
+        "batch_size": 16,
+        "flip": "both",
         "beta1": 0.0,
         "beta2": 0.99,
         "precision": "bfloat16",

@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from models.console import CommandError, ExitCode
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -74,7 +76,11 @@ def started() -> Processes:
 
 @contextlib.contextmanager
 def joined(processes: Processes) -> Iterator[None]:
-    """The processes' group while inside: gloo between CPUs, NCCL between GPUs."""
+    """The processes' group while inside: gloo between CPUs, NCCL between GPUs.
+
+    Raises:
+        CommandError: 70 in the others where one of them has ended.
+    """
     if processes.count == 1:
         yield
         return
@@ -83,5 +89,12 @@ def joined(processes: Processes) -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
+    except RuntimeError as error:
+        if processes.is_first:
+            raise
+        reason = (str(error).splitlines() or [""])[0][:150]
+        raise CommandError(
+            ExitCode.DIVERGED, f"process {processes.rank} stopped, perhaps for what process 0 says: {reason}"
+        ) from None
     finally:
         dist.destroy_process_group()

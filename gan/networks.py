@@ -89,8 +89,11 @@ class Generator(nn.Module):
         if last.shape[1] not in (1, 3) or 0 in first.shape or not all(t.dtype.is_floating_point for t in (first, last)):
             raise ValueError(f"not a generator of gray or colour images: {list(first.shape)} to {list(last.shape)}")
         size = sizes[found[-1]]
-        generator = cls(z_dim=first.shape[0], channels=last.shape[1], width=last.shape[0], image_size=size)
+        shape = {"z_dim": first.shape[0], "channels": last.shape[1], "width": last.shape[0], "image_size": size}
         try:
+            with torch.device("meta"):  # no memory is taken before all shapes agree
+                cls(**shape).load_state_dict(dict(state), assign=True)
+            generator = cls(**shape)
             generator.load_state_dict(dict(state))
         except RuntimeError as error:
             raise ValueError(f"not a {size}×{size} DCGAN generator: {' '.join(str(error).split())[:200]}") from None
@@ -122,9 +125,10 @@ class Discriminator(nn.Module):
             convolutions have biases: needed under a gradient penalty, which is defined per image.
         minibatch_stddev: put a `MinibatchStddev` before the last layer.
         image_size: side of the images in pixels, one of `IMAGE_SIZES`.
-        spectral_norm: every convolution has spectral norm 1 (Miyato et al., ICLR 2018).
-        patches: score every place of the eighth-size map too: there are few photos, but each has hundreds of
-            patches of 22×22 pixels, and they say what the texture is (Isola et al., CVPR 2017, section 3.2.2).
+        spectral_norm: every convolution of `main` has spectral norm 1 (Miyato et al., ICLR 2018).
+        patches: score every place of the eighth-size map too (quarter-size at 32×32): there are few photos, but each
+            has hundreds of patches of 22×22 (10×10) pixels, and they say what the texture is (Isola et al., CVPR 2017,
+            section 3.2.2).
         decoder: a small decoder has to redraw real images from the 8×8 map, so that the map keeps what is in
             them (Liu et al., "Towards Faster and Stabilized GAN Training", ICLR 2021, section 3.2).
     """

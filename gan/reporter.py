@@ -47,8 +47,8 @@ class Reporter(contextlib.ExitStack):
         self._reals = to_float(data.images[: monitor.GRID_IMAGES])
         z = latents(trainer.config.seed, 0, monitor.GRID_IMAGES, trainer.config.z_dim)
         self._z = torch.from_numpy(z).to(trainer.device)
-        self._watch = CollapseWatch(self._reals)
         self._stats = self.enter_context(monitor.StatsWriter(out, trainer.step))
+        self._watch = CollapseWatch(self._reals, trainer.config.label_smoothing, self._stats.rows)
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
         monitor.save_picture(monitor.grid(self._reals), out / "samples" / "reals.png")
 

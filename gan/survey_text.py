@@ -43,13 +43,11 @@ def advice(found: Survey) -> list[str]:
     if count < MIN_IMAGES:
         lines.append(f"{count} photos are too few to train on: {MIN_IMAGES} are needed, a few hundred for good results")
     elif count < FEW:
-        lines.append(
-            f"{count} photos are few: --recipe small-data, and expect little variety; a few hundred are better"
-        )
+        lines.append(f"{count} photos are few: expect little variety; a few hundred are better")
     elif count < MANY:
-        lines.append(f"{count} photos: --recipe small-data")
+        lines.append(f"{count} photos: the default recipe, small-data, is made for so many")
     else:
-        lines.append(f"{count} photos: --recipe small-data is the safe choice, the plain one may hold")
+        lines.append(f"{count} photos: the default recipe is the safe choice, with a larger --total-kimg")
     contrast = found.spread("contrast").median
     if contrast < LOW_CONTRAST:
         lines.append(f"low contrast (median {contrast:.1f} of 255): --standardize, which small-data has")

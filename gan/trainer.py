@@ -85,9 +85,9 @@ class Trainer:
         self.g_optimiser = torch.optim.Adam(self.g.parameters(), config.lr, betas)
         self.d_optimiser = torch.optim.Adam(self.d.parameters(), config.d_lr or config.lr, betas)
         self.step = 0
-        self.best: dict[str, float] | None = None  # of the sample grids so far: kid_x1000, step, kimg
+        self.best: dict[str, Any] | None = None  # of the sample grids so far: kid_x1000, kimg, against (which photos)
         images_in_all = config.total_kimg * 1000 or config.epochs * len(images)
-        self.total_steps = math.ceil(images_in_all / self.images_per_step)
+        self.total_steps = math.ceil(round(images_in_all, 6) / self.images_per_step)  # 1.1 * 1000 is more than 1100
 
     @property
     def images_per_step(self) -> int:
@@ -135,13 +135,13 @@ class Trainer:
             "D(G(z)) after": p_fake_after,
         }
 
-    def validated(self, kid_x1000: float | None) -> bool:
-        """Take note of a KID measured at this step; whether it is the best so far, or nothing is measured."""
-        if kid_x1000 is None:
+    def validated(self, kid_x1000: float | None, against: str = "") -> bool:
+        """Take note of a KID measured at this step `against` photos; whether it is the best, or none was measured."""
+        if kid_x1000 is None or math.isnan(kid_x1000):
             return self.best is None
         if self.best is not None and not kid_x1000 < self.best["kid_x1000"]:
             return False
-        self.best = {"kid_x1000": kid_x1000, "step": self.step, "kimg": self.kimg}
+        self.best = {"kid_x1000": kid_x1000, "kimg": self.kimg, "against": against}
         return True
 
     def is_finite(self) -> bool:
@@ -223,7 +223,8 @@ class Trainer:
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
         with self._autocast():
-            loss, p_fake = objectives.generator_loss(self.d, self.config, self._as_seen(real), self._as_seen(fake))
+            seen = self._as_seen(real) if self.config.loss == "relativistic" else real  # the others do not look at it
+            loss, p_fake = objectives.generator_loss(self.d, self.config, seen, self._as_seen(fake))
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
@@ -271,6 +272,14 @@ class Trainer:
             top, left = (int(random.integers(0, side - size + 1)) for side in photo.shape[1:])
             crops.append(photo[:, top : top + size, left : left + size])
         return torch.stack(crops)
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Whether the GPU or the processor multiplies in bfloat16 itself; where it does not, float32 is faster."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def _seeds(entropy: list[int]) -> tuple[int, int]:

@@ -109,10 +109,7 @@ def train(
                 if course.on_collapse == "stop" or trainer.restarts == MAX_RESTARTS:
                     raise CommandError(ExitCode.DIVERGED, f"training collapsed: {collapse}") from None
                 log.warning("%s; beginning anew, %d of %d times", collapse, trainer.restarts + 1, MAX_RESTARTS)
-            if processes.is_first:
-                for path in [*checkpoint.snapshots(out), *out.glob("samples/fakes*.png")]:
-                    path.unlink()
-            trainer = run.begin(trainer.restarts + 1)
+            trainer = run.begun_anew(trainer)
 
 
 @dataclass(frozen=True)
@@ -137,6 +134,21 @@ class _Run:
             reason = str(error).splitlines()[0][:150]
             raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {reason}") from None
 
+    def begun_anew(self, old: Trainer) -> Trainer:
+        """The run before its first step once more, with other random numbers; the best generator stays the best."""
+        trainer = self.begin(old.restarts + 1)
+        if old.best is not None:
+            trainer.best = {**old.best, "kimg": 0.0}  # patience counts from here
+        state = trainer.state()
+        if self.processes.is_first:
+            old_files = [*checkpoint.snapshots(self.out), *self.out.glob("samples/fakes*.png")]
+            first = checkpoint.snapshot_path(self.out, 0)
+            checkpoint.save(first, state)  # before the others go: a kill in between leaves one to resume from
+            for path in old_files:
+                if path != first:
+                    path.unlink()
+        return trainer
+
     def resumed(self) -> Trainer:
         """The run at its newest snapshot."""
         path, state = checkpoint.newest_snapshot(self.out)
@@ -146,6 +158,10 @@ class _Run:
         except (KeyError, TypeError, ValueError, RuntimeError):
             raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or of another version: delete it") from None
         log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
+        against = self.processes.first(self.validation.against if self.validation else "")
+        if trainer.best is not None and trainer.best["against"] != against:
+            log.warning("the KID so far was against other photos or in other features: the best is chosen anew")
+            trainer.best = None
         if trainer.total_steps != state["total_steps"] and (self.config.lr_decay or self.config.instance_noise):
             log.warning("the length changed: from here on learning rate and instance noise follow the new one")
         return trainer
@@ -194,7 +210,7 @@ class _Run:
             verdict = reporter.report(trainer, row, grid, grid and self._validates(trainer))
         verdict = self.processes.first(verdict)
         if grid:
-            improved = trainer.validated(verdict.kid_x1000)
+            improved = trainer.validated(verdict.kid_x1000, self.validation.against if self.validation else "")
             self._save(trainer, improved)
         if verdict.complaint and self.course.on_collapse != "warn":
             raise _CollapsedError(verdict.complaint)
@@ -208,9 +224,9 @@ class _Run:
 
     def _validates(self, trainer: Trainer) -> bool:
         """Whether this sample grid measures: the first behind each multiple of `validation_kimg`, and the last."""
-        before = max(0, trainer.step - self._steps_per_grid(trainer)) * trainer.images_per_step / 1000
-        every = self.course.validation_kimg
-        return trainer.step == trainer.total_steps or trainer.kimg // every > before // every
+        grid, now = self._steps_per_grid(trainer) * trainer.images_per_step, trainer.step * trainer.images_per_step
+        every = max(1, round(self.course.validation_kimg * 1000))
+        return trainer.step == trainer.total_steps or now // every > max(0, now - grid) // every
 
     def _steps_per_grid(self, trainer: Trainer) -> int:
         return max(1, round(self.course.sample_epochs * len(self.data.images) / trainer.images_per_step))
@@ -230,6 +246,7 @@ class _Run:
                 "data": {"images": len(self.data.names), "sha256": trainer.images_sha256},
                 "step": trainer.step,
                 "kimg": trainer.kimg,
+                "restarts": trainer.restarts,
                 "torch": torch.__version__,
                 "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
             }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,7 @@ class Validation:
     def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int) -> None:
         self._network, self._seed = network, seed
         self._photos = network(photos)
+        self.against = hashlib.sha256(self._photos.numpy().tobytes()).hexdigest()  # which photos, in which features
 
     def kid_x1000(self, generator: Generator) -> float:
         """KID × 1000 of what the generator makes, in eval mode."""

@@ -80,7 +80,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     """What `gan-train` left after a few steps of a tiny network; tests must not change it."""
     out = tmp_path_factory.mktemp("trained") / "models"
-    result = run("gan-train", photos, "--out", out, "--epochs", "2", "--stats-every", "2", *TINY)
+    result = run("gan-train", photos, "--out", out, "--epochs", "2", "--stats-every", "2", "--recipe", "dcgan", *TINY)
     assert result.returncode == 0, result.stderr
     return out
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan.cli import cli
-from gan.config import RECIPES, TrainConfig
+from gan.config import TrainConfig
 from gan.dataset import ImageSet
 from models import console
 from tests.conftest import scratch
@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {"z_dim": 8, "g_width": 2, "d_width": 2, "batch_size": 8
 
 def tiny(recipe: str = "dcgan", **changes: Any) -> TrainConfig:
     """A recipe at a size whose steps take milliseconds."""
-    return TrainConfig(**{**RECIPES[recipe], **SMALL, **changes})
+    return TrainConfig.of(recipe, **{**SMALL, **changes})
 
 
 def same(ours: Any, theirs: Any) -> bool:

@@ -47,6 +47,17 @@ def options(out: Path) -> dict[str, Any]:
         (["--seed", "-1"], ["--seed"]),
         (["--epochs", "3", "--total-kimg", "5"], ["--epochs", "--total-kimg"]),
         (["--resume", "--overwrite"], ["--resume", "--overwrite"]),
+        (["--image-size", "100"], ["--image-size", "64, 128"]),
+        (["--image-size", "1024"], ["--image-size", "512"]),
+        (["--fit", "squeeze"], ["--fit", "tile"]),
+        (["--loss", "wgan"], ["--loss", "hinge"]),
+        (["--bands"], ["--standardize"]),
+        (["--r2-gamma", "1"], ["--no-d-batch-norm"]),
+        (["--penalty-interval", "0"], ["--penalty-interval"]),
+        (["--on-collapse", "pray"], ["--on-collapse", "restart"]),
+        (["--keep-snapshots", "0"], ["--keep-snapshots"]),
+        (["--validation-kimg", "0"], ["--validation-kimg"]),
+        (["--patience-kimg", "5"], ["--patience-kimg", "--validation"]),
         (["--r1-gamma", "1"], ["--no-d-batch-norm"]),
         (["--recipe", "small-data", "--label-smoothing", "0.1"], ["--loss bce"]),
         (["--bacth-size", "3"], ["--bacth-size", "--batch-size"]),
@@ -63,9 +74,9 @@ def test_an_option_goes_before_the_recipes_own_value(gan_train: Train, photos: P
     assert options(tmp_path)["beta2"] == 0.5
 
 
-def test_what_is_not_given_comes_from_the_recipe(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW)
-    unset = RECIPES["small-data"].keys() - {"total_kimg", "batch_size"}
+def test_what_is_not_given_comes_from_the_recipe_for_few_photos(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    gan_train(photos, "--out", tmp_path, *FEW)
+    unset = RECIPES["small-data"].keys() - {"total_kimg", "batch_size", "precision"}  # that depends on the machine
     assert {name: options(tmp_path)[name] for name in unset} == {name: RECIPES["small-data"][name] for name in unset}
 
 
@@ -89,6 +100,9 @@ def test_a_wish_of_the_recipe_can_be_turned_off(gan_train: Train, photos: Path, 
         ("GAN_TRAIN_LR", "0.001", "lr", 0.001),
         ("GAN_TRAIN_LOSS", "relativistic", "loss", "relativistic"),
         ("GAN_TRAIN_MINIBATCH_STDDEV", "1", "minibatch_stddev", True),
+        ("GAN_TRAIN_IMAGE_SIZE", "32", "image_size", 32),
+        ("GAN_TRAIN_FIT", "tile", "fit", "tile"),
+        ("GAN_TRAIN_D_SPECTRAL_NORM", "1", "d_spectral_norm", True),
     ],
 )
 def test_an_option_is_read_from_the_environment(
@@ -106,6 +120,24 @@ def test_folders_are_read_from_the_environment(gan_train: Train, photos: Path, t
 
 def test_a_wrong_value_in_the_environment_is_2_and_named(gan_train: Train, photos: Path) -> None:
     fails_in_one_line(gan_train(photos, GAN_TRAIN_BATCH_SIZE="many"), 2, "--batch-size", "many")
+
+
+# Held-out photos
+
+
+def test_no_folder_of_held_out_photos_is_66_and_named(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path / "out", "--validation", tmp_path / "typo", *FEW)
+    fails_in_one_line(result, 66, str(tmp_path / "typo"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_features_that_nobody_knows_are_66_before_a_step_is_made(
+    gan_train: Train, photos: Path, tmp_path: Path
+) -> None:
+    held_out = write_photos(tmp_path / "held_out", 10, seed=9)
+    result = gan_train(photos, "--out", tmp_path / "out", "--validation", held_out, "--features", "vgg", *FEW)
+    fails_in_one_line(result, 66, "--features vgg", "efficientnet-lite0")
+    assert not (tmp_path / "out").exists()
 
 
 # Places
@@ -159,14 +191,14 @@ def test_without_a_gpu_the_processor_is_taken_by_itself(gan_train: Train, photos
 
 
 def test_few_images_with_the_plain_recipe_are_warned_of(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    result = gan_train(photos, "--out", tmp_path, *FEW)
+    result = gan_train(photos, "--out", tmp_path, "--recipe", "dcgan", *FEW)
     assert "WARNING the plain recipe is known to collapse on few images and there are 24" in result.stderr
 
 
 def test_few_images_with_the_recipe_for_them_are_no_reason_to_warn(
     gan_train: Train, photos: Path, tmp_path: Path
 ) -> None:
-    assert "WARNING" not in gan_train(photos, "--out", tmp_path, "--recipe", "small-data", *FEW).stderr
+    assert "WARNING" not in gan_train(photos, "--out", tmp_path, *FEW).stderr
 
 
 def test_the_end_says_what_to_do_next(gan_train: Train, photos: Path, tmp_path: Path) -> None:
@@ -203,3 +235,16 @@ def test_the_installed_command_names_a_wrong_option() -> None:
 def test_out_below_the_photos_is_2_since_samples_would_be_taken_for_photos(gan_train: Train, photos: Path) -> None:
     fails_in_one_line(gan_train(photos, "--out", photos / "models", *FEW), 2, "--out", "folder of photos")
     assert not (photos / "models").exists()
+
+
+@pytest.mark.parametrize(("able", "given", "precision"), [
+    (True, [], "bfloat16"), (False, [], "float32"), (False, ["--precision", "bfloat16"], "bfloat16"),
+])  # fmt: skip
+def test_bfloat16_is_taken_where_the_machine_calculates_in_it_or_on_demand(
+    able: bool, given: list[str], precision: str,
+    gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": able})
+    result = gan_train(photos, "--device", "cpu", "--out", tmp_path, *FEW, *given)
+    assert result.returncode == 0, result.stderr
+    assert options(tmp_path)["precision"] == precision

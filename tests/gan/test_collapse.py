@@ -14,13 +14,16 @@ def plates(count: int = 16, seed: int = 0) -> Tensor:
     return torch.rand((count, 1, 1, 1), generator=random) + 0.1 * torch.rand((count, 1, 32, 32), generator=random)
 
 
-def said(losses: list[float], shares: list[float], kimg: float = 20.0) -> list[str]:
-    """What the watch says to rows of these losses of the discriminator and diversities of the samples."""
+def row(doubt: float, share: float = 1.0, kimg: float = 20.0, target: float = 1.0) -> dict[str, float]:
+    """A row in which the discriminator is that far from certain, of samples of that diversity."""
+    scores = {"D(x)": target * (1 - doubt), "D(G(z)) before": doubt}
+    return {**scores, "Loss_D": 0.7, "Loss_G": 1.0, "kimg": kimg, "diversity": share}
+
+
+def said(doubts: list[float], shares: list[float], kimg: float = 20.0) -> list[str]:
+    """What the watch says to rows of these doubts of the discriminator and diversities of the samples."""
     watch = CollapseWatch(plates())
-    rows = [
-        {"Loss_D": loss, "Loss_G": 1.0, "kimg": kimg, "diversity": share}
-        for loss, share in zip(losses, shares, strict=True)
-    ]
+    rows = [row(doubt, share, kimg) for doubt, share in zip(doubts, shares, strict=True)]
     return [sentence for row in rows if (sentence := watch.look(row))]
 
 
@@ -63,8 +66,25 @@ def test_even_gray_at_the_beginning_is_no_collapse() -> None:
 
 
 def test_usual_rows_are_not_told_of() -> None:
-    assert said([1.4, 0.9, 0.3, 0.05, 0.6] * 5, [0.3, 0.8, 1.2, 0.9, 0.6] * 5) == []
+    assert said([0.95, 0.9, 0.3, 0.05, 0.6] * 5, [0.3, 0.8, 1.2, 0.9, 0.6] * 5) == []
 
 
 def test_the_sentence_names_the_remedy() -> None:
     assert "--recipe small-data" in said([0.0] * 9, [1.0] * 9)[0]
+
+
+def test_smoothed_labels_do_not_hide_that_the_discriminator_has_won() -> None:
+    watch = CollapseWatch(plates(), label_smoothing=0.1)
+    assert any(watch.look(row(0.001, target=0.9)) for _ in range(4))
+
+
+def test_a_discriminator_that_tells_photos_but_not_fakes_has_not_won() -> None:
+    watch = CollapseWatch(plates())
+    assert not any(watch.look({**row(0.001), "D(G(z)) before": 0.3}) for _ in range(9))
+
+
+def test_what_a_resumed_run_showed_before_counts_and_is_said_again() -> None:
+    before = [row(0.001)] * 3
+    assert CollapseWatch(plates(), rows=before).look(row(0.001))
+    assert not CollapseWatch(plates(), rows=before[:2]).look(row(0.001))
+    assert CollapseWatch(plates(), rows=[row(0.001)] * 9).look(row(0.001))

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gan.config import RECIPES, TrainConfig
+from gan.config import CHOICES, RECIPES, TrainConfig
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -29,6 +29,28 @@ def test_options_cannot_change_under_a_run() -> None:
 def test_a_gradient_penalty_with_batch_norm_in_the_discriminator_is_refused() -> None:
     with pytest.raises(ValueError, match="--no-d-batch-norm"):
         TrainConfig(r1_gamma=1.0, d_batch_norm=True)
+
+
+def test_a_gradient_penalty_on_generated_images_with_batch_norm_is_refused_too() -> None:
+    with pytest.raises(ValueError, match="--no-d-batch-norm"):
+        TrainConfig(r2_gamma=1.0, d_batch_norm=True)
+
+
+def test_bands_that_are_not_standardized_are_refused() -> None:
+    with pytest.raises(ValueError, match="--standardize"):
+        TrainConfig(bands=True)
+
+
+@pytest.mark.parametrize("size", [0, 16, 100, 1024])
+def test_a_size_that_no_network_is_made_for_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"--image-size is {size}, not one of 32, 64, 128, 256, 512"):
+        TrainConfig(image_size=size)
+
+
+@pytest.mark.parametrize("option", CHOICES)
+def test_a_word_that_means_nothing_is_refused_with_those_that_do(option: str) -> None:
+    with pytest.raises(ValueError, match=f"{option} is 'nonsense', not one of {', '.join(CHOICES[option])}"):
+        TrainConfig(**{option: "nonsense"})
 
 
 def test_label_smoothing_without_the_loss_that_has_labels_is_refused() -> None:
@@ -57,6 +79,9 @@ PAPER = {
     "d_steps": 1,
     "precision": "float32",
     "flip": "none",
+    "fit": "crop",
+    "image_size": 128,
+    "channels": 1,
 }
 """Radford et al., ICLR 2016, section 4."""
 EXTRAS = (
@@ -66,6 +91,11 @@ EXTRAS = (
     "grad_clip",
     "label_smoothing",
     "r1_gamma",
+    "r2_gamma",
+    "d_spectral_norm",
+    "d_patches",
+    "d_decoder",
+    "bands",
     "standardize",
     "augment",
 )
@@ -89,6 +119,6 @@ def test_the_recipe_for_few_images_saves_an_average() -> None:
     assert TrainConfig(**RECIPES["small-data"]).uses_ema
 
 
-@pytest.mark.parametrize("option", ["z_dim", "channels", "g_width"])
+@pytest.mark.parametrize("option", ["z_dim", "channels", "g_width", "image_size"])
 def test_all_recipes_make_the_same_generator(option: str) -> None:
     assert len({getattr(TrainConfig(**values), option) for values in RECIPES.values()}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -33,8 +34,9 @@ OFTEN = Course(sample_epochs=1, validation_kimg=0.001, keep_snapshots=99)
 class Scripted(Validation):
     """Gives these values instead of measuring."""
 
-    def __init__(self, *values: float) -> None:
+    def __init__(self, *values: float, against: str = "the same photos") -> None:
         self.values: Iterator[float] = iter(values)
+        self.against = against
 
     def kid_x1000(self, generator: torch.nn.Module) -> float:
         return next(self.values)
@@ -70,7 +72,21 @@ def test_a_resumed_run_knows_what_was_best_before(plates: ImageSet, tmp_path: Pa
 
 def test_a_value_that_is_no_number_is_never_the_best(plates: ImageSet, tmp_path: Path) -> None:
     train(plates, tmp_path, tiny(epochs=3), course=OFTEN, validation=Scripted(5, float("nan"), 7))
-    assert state(tmp_path, 9)["best"]["step"] == 3
+    assert state(tmp_path, 9)["best"]["kid_x1000"] == 5
+
+
+def test_a_first_value_that_is_no_number_is_not_the_best_either(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(float("nan"), 7))
+    assert state(tmp_path, 6)["best"]["kid_x1000"] == 7
+
+
+@pytest.mark.parametrize("then", [None, Scripted(9, 8, against="other photos")])
+def test_a_run_resumed_with_other_photos_to_measure_on_chooses_anew(
+    plates: ImageSet, tmp_path: Path, then: Validation | None
+) -> None:
+    train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(5, 3))
+    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=then, resume=True)
+    assert same(checkpoint.load(tmp_path / "generator_model.pth"), dict(state(tmp_path, 12)["g"]))
 
 
 def test_patience_ends_a_run_that_gets_no_better(plates: ImageSet, tmp_path: Path) -> None:
@@ -102,6 +118,25 @@ def test_photos_to_train_on_cannot_validate(gan_train: Train, photos: Path, tmp_
     result = gan_train(photos, "--out", tmp_path / "out", "--validation", photos, *TINY)
     assert result.returncode == ExitCode.USAGE
     assert "--validation" in result.stderr
+
+
+def test_photos_to_train_on_with_those_to_measure_on_among_them_are_2(
+    gan_train: Train, photos: Path, tmp_path: Path
+) -> None:
+    result = gan_train(photos.parent, "--out", tmp_path / "out", "--validation", photos, *TINY)
+    assert result.returncode == ExitCode.USAGE
+    assert "lie in each other" in result.stderr
+
+
+def test_a_photo_in_both_parts_is_65(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    from tests.conftest import write_photos
+
+    held_out = write_photos(tmp_path / "held_out", 12, seed=9)
+    shutil.copy(photos / "scratch_007.png", held_out / "another_name.png")
+    result = gan_train(photos, "--out", tmp_path / "out", "--validation", held_out, *TINY)
+    assert result.returncode == ExitCode.BAD_DATA
+    assert "1 of its photos" in result.stderr
+    assert "another_name.png" in result.stderr
 
 
 def test_patience_without_photos_to_measure_on_is_2(gan_train: Train, photos: Path, tmp_path: Path) -> None:
@@ -157,6 +192,40 @@ def test_a_run_that_began_anew_is_resumed_exactly(plates: ImageSet, tmp_path: Pa
     train(plates, tmp_path / "parts", tiny(epochs=4), course=course, resume=True)
     whole, parts = (checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("whole", "parts"))
     assert same(whole["g"], parts["g"])
+
+
+def test_a_run_killed_right_after_it_began_anew_can_be_resumed(
+    plates: ImageSet, tmp_path: Path, collapses: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = Course(sample_epochs=1, on_collapse="restart")
+    collapses.append(1)
+    train(plates, tmp_path / "whole", tiny(epochs=2), course=course)
+    collapses.append(1)
+    step = Trainer.train_step
+
+    def killed(self: Trainer) -> dict[str, torch.Tensor]:
+        if self.restarts:
+            raise KeyboardInterrupt
+        return step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(plates, tmp_path / "cut", tiny(epochs=2), course=course)
+    train(plates, tmp_path / "cut", tiny(epochs=2), course=course, resume=True)
+    whole, cut = (checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("whole", "cut"))
+    assert same(whole["g"], cut["g"])
+    assert cut["restarts"] == 1
+
+
+def test_a_run_that_begins_anew_keeps_the_best_generator_before(
+    plates: ImageSet, tmp_path: Path, collapses: list[int]
+) -> None:
+    course = Course(sample_epochs=1, validation_kimg=0.001, on_collapse="restart")
+    collapses.append(1)
+    train(plates, tmp_path, tiny(epochs=2), course=course, validation=Scripted(3, 5, 4))
+    options = json.loads((tmp_path / "training_options.json").read_text())
+    assert (options["kid_x1000"], options["restarts"], options["step"]) == (3, 0, 3)
 
 
 def test_a_run_that_collapses_every_time_is_given_up(plates: ImageSet, tmp_path: Path, collapses: list[int]) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.losses import bce_d_loss, bce_g_loss, gradient_penalty, relativistic_loss
+from gan.losses import bce_d_loss, bce_g_loss, gradient_penalty, hinge_d_loss, hinge_g_loss, relativistic_loss
 
 LOG_2 = math.log(2)
 REAL = torch.tensor([0.3, -1.2, 4.0, 0.0])
@@ -42,7 +42,7 @@ def test_label_smoothing_lowers_the_target_of_real_images_only() -> None:
     assert bce_d_loss(REAL, FAKE, label_smoothing=0.1).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", [bce_d_loss, relativistic_loss])
+@pytest.mark.parametrize("loss", [bce_d_loss, hinge_d_loss, relativistic_loss])
 def test_losses_stay_finite_where_the_discriminator_is_very_sure_and_wrong(loss: object) -> None:
     assert callable(loss)
     assert loss(torch.tensor([-1e4]), torch.tensor([1e4])).isfinite()
@@ -59,6 +59,21 @@ def test_relativistic_loss_depends_on_differences_only() -> None:
 def test_relativistic_loss_compares_pairs_and_not_means() -> None:
     expected = torch.log1p(torch.exp(FAKE - REAL)).mean()
     assert relativistic_loss(REAL, FAKE).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_hinge_loss_asks_for_a_margin_of_1_on_either_side() -> None:
+    assert hinge_d_loss(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -9.0])).item() == 0
+    assert hinge_d_loss(torch.tensor([0.25, -2.0]), torch.tensor([-0.5, 1.0])).item() == pytest.approx(
+        (0.75 + 3.0) / 2 + (0.5 + 2.0) / 2
+    )
+
+
+def test_hinge_loss_of_a_discriminator_that_knows_nothing_is_2() -> None:
+    assert hinge_d_loss(torch.zeros(8), torch.zeros(8)).item() == 2
+
+
+def test_the_generator_beside_a_hinge_loss_raises_the_logits_of_its_images() -> None:
+    assert hinge_g_loss(FAKE).item() == pytest.approx(-FAKE.mean().item())
 
 
 def test_r1_of_a_linear_discriminator_is_its_squared_weight_norm() -> None:

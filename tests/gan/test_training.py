@@ -377,6 +377,27 @@ def test_a_stopped_and_resumed_run_ends_with_the_weights_of_one_that_nobody_stop
     assert same(weights(out), weights(uninterrupted))
 
 
+def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nobody_killed(
+    photos: Path, tmp_path: Path
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    often = ("--epochs", "6", "--stats-every", "1", "--sample-epochs", "2", "--device", "cpu", *TINY)
+    command = ["gan-train", str(photos), "--out", str(killed), *often]
+    with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "step 8," in line:
+                break
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert 6 <= checkpoint.newest_snapshot(killed)[1]["step"] < 18
+    data, course = load_images(photos, 1, 128), Course(stats_every=1, sample_epochs=2)
+    train(data, killed, tiny(epochs=6), course=course, resume=True)
+    train(data, whole, tiny(epochs=6), course=course)
+    assert same(weights(killed), weights(whole))
+    assert read_stats(killed / "stats.jsonl") == read_stats(whole / "stats.jsonl")
+
+
 def test_the_same_options_in_python_give_the_weights_of_the_command(
     photos: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:

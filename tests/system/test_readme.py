@@ -19,7 +19,8 @@ SMALLER = {
     "make test": f"make -C {ROOT} --dry-run test",
     "make demo": f"make -C {ROOT} demo",
     "source .venv/bin/activate": "true",  # the tests run in the environment that `make` made
-    "--recipe small-data": f"--recipe small-data {FEW}",
+    "gan-train datasets": f"gan-train {FEW} datasets",
+    "gan-train) datasets": f"gan-train) {FEW} datasets",
     "--train datasets/mine/train": "--train datasets/mine/train --count 12",
     "gan-train photos.zip": f"gan-train photos.zip --out models-of-zip {FEW}",
     # A generator of two epochs gives one plain gray, which the quality gate is right to refuse.
@@ -36,7 +37,7 @@ SMALLER = {
     "pip install .": "pip install --no-deps --no-build-isolation --target plain checkout",
     "cd /srv/defects": "cd .",
     ".venv/bin/gan-batch": f"{SCRIPTS}/gan-batch",
-    "TrainConfig(epochs=250)": "TrainConfig(epochs=1, batch_size=8, g_width=2, d_width=2)",
+    "TrainConfig.of(seed=1)": "TrainConfig.of(epochs=1, batch_size=8, g_width=2, d_width=2)",
     "from jobs import run_batch": "from jobs import Gate, run_batch",
     "count=1000": "count=10, gate=Gate('off')",
     "their_generator.pth": "models/generator_model.pth --out theirs.onnx",
@@ -98,9 +99,9 @@ def test_every_shell_block_runs_in_order(desk: Path) -> None:
     seen = blocks("sh")
     assert len(seen) >= 6
     for block in seen:
-        for other in ("bad --recipe", "torchrun"):  # a second model in the same folder: refused, so it gets its own
+        for other in ("/bad", "torchrun"):  # a second model in the same folder: refused, so it gets its own
             if other in block:
-                block = f"{block.rstrip()} --out models-of-{other[:3]}\n"
+                block = f"{block.rstrip()} --out models-of-{other[1:]}\n"
         run_shell(smaller(block), desk)
     assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
 
