@@ -34,7 +34,7 @@ class Validation:
     def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int) -> None:
         self._network, self._seed = network, seed
         self._photos = network(photos)
-        self.against = hashlib.sha256(self._photos.numpy().tobytes()).hexdigest()  # which photos, in which features
+        self.against = f"{hashlib.sha256(photos.numpy().tobytes()).hexdigest()} in {network.name}"
 
     def kid_x1000(self, generator: Generator) -> float:
         """KID × 1000 of what the generator makes, in eval mode."""

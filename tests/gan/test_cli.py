@@ -51,21 +51,29 @@ def options(out: Path) -> dict[str, Any]:
         (["--image-size", "1024"], ["--image-size", "512"]),
         (["--fit", "squeeze"], ["--fit", "tile"]),
         (["--loss", "wgan"], ["--loss", "hinge"]),
-        (["--bands"], ["--standardize"]),
-        (["--r2-gamma", "1"], ["--no-d-batch-norm"]),
+        (["--recipe", "dcgan", "--bands"], ["--standardize"]),
+        (["--recipe", "dcgan", "--r2-gamma", "1"], ["--no-d-batch-norm"]),
         (["--penalty-interval", "0"], ["--penalty-interval"]),
         (["--on-collapse", "pray"], ["--on-collapse", "restart"]),
         (["--keep-snapshots", "0"], ["--keep-snapshots"]),
         (["--validation-kimg", "0"], ["--validation-kimg"]),
         (["--patience-kimg", "5"], ["--patience-kimg", "--validation"]),
-        (["--r1-gamma", "1"], ["--no-d-batch-norm"]),
-        (["--recipe", "small-data", "--label-smoothing", "0.1"], ["--loss bce"]),
+        (["--recipe", "dcgan", "--r1-gamma", "1"], ["--no-d-batch-norm"]),
+        (["--label-smoothing", "0.1"], ["--loss bce"]),
         (["--bacth-size", "3"], ["--bacth-size", "--batch-size"]),
         (["more", "than-one"], ["than-one"]),
     ],
     ids=" ".join,
 )
-def test_a_wrong_option_is_2_and_named(gan_train: Train, photos: Path, arguments: list[str], words: list[str]) -> None:
+def test_a_wrong_option_is_2_and_named(
+    gan_train: Train,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where an option that is taken after all would train
     fails_in_one_line(gan_train(photos, *arguments), 2, *words, "gan-train --help")
 
 
@@ -165,7 +173,7 @@ def test_resuming_with_other_options_is_78_and_names_them(gan_train: Train, phot
 
 def test_resuming_with_other_photos_is_78(gan_train: Train, trained: Path, tmp_path: Path) -> None:
     others = write_photos(tmp_path / "others", 24, seed=7)
-    fails_in_one_line(gan_train(others, "--out", trained, *FEW, "--resume"), 78, "other images")
+    fails_in_one_line(gan_train(others, "--out", trained, "--recipe", "dcgan", *FEW, "--resume"), 78, "other images")
 
 
 def test_resuming_where_nothing_is_is_66_and_names_the_folder(gan_train: Train, photos: Path, tmp_path: Path) -> None:

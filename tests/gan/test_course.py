@@ -120,10 +120,8 @@ def test_photos_to_train_on_cannot_validate(gan_train: Train, photos: Path, tmp_
     assert "--validation" in result.stderr
 
 
-def test_photos_to_train_on_with_those_to_measure_on_among_them_are_2(
-    gan_train: Train, photos: Path, tmp_path: Path
-) -> None:
-    result = gan_train(photos.parent, "--out", tmp_path / "out", "--validation", photos, *TINY)
+def test_photos_to_train_on_among_those_to_measure_on_are_2(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    result = gan_train(photos, "--out", tmp_path / "out", "--validation", photos.parent, *TINY)
     assert result.returncode == ExitCode.USAGE
     assert "lie in each other" in result.stderr
 
@@ -306,7 +304,7 @@ def test_a_plan_counts_the_steps_of_the_run(plates: ImageSet) -> None:
 def torchrun(photos: Path, out: Path, *options: str | Path) -> CompletedProcess[str]:
     """Two gloo processes on this machine."""
     command = ["--standalone", "--nproc-per-node=2", "--no-python", "gan-train", photos, "--out", out, *TINY, *options]
-    return run("torchrun", *command, "--device", "cpu", OMP_NUM_THREADS="1")
+    return run("torchrun", *command, "--recipe", "dcgan", "--device", "cpu", OMP_NUM_THREADS="1")
 
 
 def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(photos: Path, tmp_path: Path) -> None:
@@ -319,7 +317,7 @@ def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactl
     assert same(first["g"], second["g"])
     assert len(first["random"]) == 2
     alone = tmp_path / "second"
-    result = run("gan-train", photos, "--out", alone, "--epochs", "3", "--resume", *TINY)
+    result = run("gan-train", photos, "--out", alone, "--recipe", "dcgan", "--epochs", "3", "--resume", *TINY)
     assert result.returncode == ExitCode.OTHER_RUN
     assert "2 processes" in result.stderr
 

@@ -318,7 +318,7 @@ def test_a_divergence_is_noticed_at_the_next_row_of_statistics(plates: ImageSet,
 
 # Signals, to real processes
 
-LONG = ("--epochs", "40", "--stats-every", "1", "--sample-epochs", "40", "--device", "cpu", *TINY)
+LONG = ("--recipe", "dcgan", "--epochs", "40", "--stats-every", "1", "--sample-epochs", "40", "--device", "cpu", *TINY)
 """120 steps."""
 
 
@@ -381,7 +381,19 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
     photos: Path, tmp_path: Path
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    often = ("--epochs", "6", "--stats-every", "1", "--sample-epochs", "2", "--device", "cpu", *TINY)
+    often = (
+        "--recipe",
+        "dcgan",
+        "--epochs",
+        "6",
+        "--stats-every",
+        "1",
+        "--sample-epochs",
+        "2",
+        "--device",
+        "cpu",
+        *TINY,
+    )
     command = ["gan-train", str(photos), "--out", str(killed), *often]
     with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

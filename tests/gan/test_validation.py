@@ -102,3 +102,12 @@ def test_measuring_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
     Validation(photos, Seen(), 3).kid_x1000(network)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_other_photos_and_other_features_are_told_apart() -> None:
+    photos, network = made_by(generator(), 0), Seen()
+    usual = Validation(photos, network, 0).against
+    assert Validation(photos, network, 1).against == usual
+    assert Validation(photos.flip(0), network, 0).against != usual
+    network.name = "another"
+    assert Validation(photos, network, 0).against != usual
