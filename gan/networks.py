@@ -8,6 +8,7 @@ Networks", ICLR 2016. Module order, and so the state-dict keys (`main.0.weight`,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,33 +75,70 @@ class Generator(nn.Module):
         return images
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor]) -> Generator:
-        """The generator that `state` describes, in eval mode; sizes are read from the tensors' names and shapes.
+    def shaped_like(cls, state: Mapping[Any, Any]) -> Generator:
+        """The generator that the names and shapes in `state` describe, on the meta device: it takes no memory.
+
+        Names may begin with anything that all share (`module.main.`, `netG.`, nothing at all), and batch norm's
+        `num_batches_tracked` may be missing, as before PyTorch 0.4.1.
 
         Raises:
-            ValueError: the state is not that of a DCGAN generator, or holds non-finite values.
+            ValueError: the state is not that of a DCGAN generator.
         """
+        ours = _our_names(state)
         sizes = {f"main.{3 * (size.bit_length() - 3)}.weight": size for size in IMAGE_SIZES}
-        found = [name for name in sizes if name in state]
-        first, last = state.get("main.0.weight"), state[found[-1]] if found else None
+        found = [name for name in sizes if name in ours]
+        first, last = ours.get("main.0.weight"), ours[found[-1]] if found else None
         if first is None or last is None or first.ndim != 4 or last.ndim != 4:
-            names = ", ".join(map(str, list(state)[:3])) or "no tensors"
-            raise ValueError(f"not a DCGAN generator: expected main.0.weight to main.15.weight, found {names}")
-        if last.shape[1] not in (1, 3) or 0 in first.shape or not all(t.dtype.is_floating_point for t in (first, last)):
+            names = ", ".join(list(state)[:3]) or "no tensors"
+            raise ValueError(
+                f"not a DCGAN generator: expected main.0.weight, main.1.weight, main.3.weight, …, found {names}"
+            )
+        if last.shape[1] not in (1, 3) or 0 in first.shape:
             raise ValueError(f"not a generator of gray or colour images: {list(first.shape)} to {list(last.shape)}")
         size = sizes[found[-1]]
-        shape = {"z_dim": first.shape[0], "channels": last.shape[1], "width": last.shape[0], "image_size": size}
         try:
-            with torch.device("meta"):  # no memory is taken before all shapes agree
-                cls(**shape).load_state_dict(dict(state), assign=True)
-            generator = cls(**shape)
-            generator.load_state_dict(dict(state))
-        except RuntimeError as error:
-            raise ValueError(f"not a {size}×{size} DCGAN generator: {' '.join(str(error).split())[:200]}") from None
-        for name, tensor in state.items():
+            with torch.device("meta"):
+                generator = cls(first.shape[0], last.shape[1], last.shape[0], size)
+        except RuntimeError as error:  # more elements than can be counted
+            raise ValueError(f"not a {size}×{size} DCGAN generator: {error}") from None
+        expected = generator.state_dict()
+        for name in {**expected, **ours}:
+            has, needs = (str(list(part[name].shape)) if name in part else "nothing" for part in (ours, expected))
+            if has != needs and (name in ours or not name.endswith("num_batches_tracked")):
+                raise ValueError(f"not a {size}×{size} DCGAN generator: {name} is {has}, expected {needs}")
+            if expected[name].is_floating_point() and not ours[name].is_floating_point():
+                raise ValueError(f"{name} holds {ours[name].dtype}, not real numbers")
+        return generator
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor]) -> Generator:
+        """The generator that `state` holds, in eval mode, with its own float32 copy of the weights.
+
+        Args:
+            state: tensors of any floating dtype and strides; see `shaped_like` for their names and shapes.
+
+        Raises:
+            ValueError: the state is not that of a DCGAN generator, or holds values that give no image.
+        """
+        generator = cls.shaped_like(state).to_empty(device="cpu")
+        for buffer in generator.buffers():
+            buffer.zero_()  # a counter that is missing stays as it is
+        generator.load_state_dict(_our_names(state))
+        for name, tensor in generator.state_dict().items():
             if not torch.isfinite(tensor).all():
                 raise ValueError(f"{name} holds non-finite values: the training diverged")
+            if name.endswith("running_var") and (tensor < 0).any():
+                raise ValueError(f"{name} holds negative variances")
         return generator.eval()
+
+
+def _our_names(state: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """The tensors, with `main.` before layer and parameter where all names begin alike."""
+    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+        raise ValueError("not a DCGAN generator: not all of it is tensors with names")
+    ends = {name: ".".join(name.split(".")[-2:]) for name in state}
+    alike = len({name.removesuffix(end) for name, end in ends.items()}) == 1
+    return {f"main.{ends[name]}" if alike else name: tensor for name, tensor in state.items()}
 
 
 class MinibatchStddev(nn.Module):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from gan import checkpoint
 from gan.dataset import ImageSet
-from gan.networks import Generator
+from gan.networks import Discriminator, Generator
 from gan.trainer import Trainer
 from models.console import CommandError, ExitCode
 from models.files import write_atomically
@@ -129,6 +132,96 @@ def test_weights_that_are_not_finite_are_65(tmp_path: Path) -> None:
     assert refused(tmp_path / "model.pth", checkpoint.load_generator).exit_code is ExitCode.BAD_DATA
 
 
+def test_an_object_is_named_in_the_error(tmp_path: Path) -> None:
+    torch.save({"main.0.weight": Hostile(tmp_path / "victim")}, tmp_path / "model.pth")
+    assert f"{os.mkdir.__module__}.mkdir" in str(refused(tmp_path / "model.pth"))
+
+
+def test_plain_values_of_a_training_run_are_read(tmp_path: Path) -> None:
+    content = {
+        "epoch": 3,
+        "losses": [(0.5, 1.5), (0.25, None)],
+        "milestones": Counter([10, 20, 20]),
+        "device": torch.device("cpu"),
+        "dtype": torch.bfloat16,
+        "shape": torch.Size([2, 3]),
+        "parameter": nn.Parameter(torch.ones(2)),
+        "optimizer": torch.optim.Adam(Generator(8, 1, 1).parameters()).state_dict(),
+    }
+    for write in (as_zip, as_old_format):
+        write(tmp_path / "run.pt", content)
+        assert same(checkpoint.load(tmp_path / "run.pt"), content)
+
+
+class Shadowed:
+    """Unpickled it is an OrderedDict of `items` whose methods cannot be called."""
+
+    def __init__(self, items: dict[str, Any]) -> None:
+        self.items = items
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OrderedDict, (), dict.fromkeys(("items", "keys", "values", "get"), 5), None, iter(self.items.items())
+
+
+def test_attributes_in_place_of_methods_change_nothing(tmp_path: Path) -> None:
+    state = dict(Generator(8, 1, 2).state_dict())
+    for content in (Shadowed(state), Shadowed({"netG": Shadowed(state)})):
+        torch.save(content, tmp_path / "model.pth")
+        assert torch.load(tmp_path / "model.pth", weights_only=True).items == 5
+        assert same(dict(checkpoint.load_generator(tmp_path / "model.pth").state_dict()), state)
+
+
+def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
+    state = dict(Generator(8, 1, 2).state_dict())
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state, tmp_path / "model.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    with zipfile.ZipFile(tmp_path / "model.pth") as archive:
+        assert archive.testzip() is not None
+    assert same(checkpoint.load(tmp_path / "model.pth"), state)
+
+
+# Training checkpoints of other programs
+
+
+def small_networks() -> dict[str, dict[str, Tensor]]:
+    """The state dicts of a generator and a discriminator under the names of the usual DCGAN script."""
+    return {"netG": dict(Generator(8, 1, 2).state_dict()), "netD": dict(Discriminator(1, 2).state_dict())}
+
+
+@pytest.mark.parametrize("key", ["netG", "state_dict"])
+def test_the_one_generator_in_a_training_checkpoint_is_read(tmp_path: Path, key: str) -> None:
+    networks = small_networks()
+    adam = torch.optim.Adam(Generator(8, 1, 2).parameters()).state_dict()
+    torch.save({"epoch": 3, "netD": networks["netD"], key: networks["netG"], "adam": adam}, tmp_path / "model.pth")
+    read = checkpoint.load_generator(tmp_path / "model.pth")
+    assert same(dict(read.state_dict()), networks["netG"])
+
+
+def test_a_checkpoint_with_two_generators_is_refused_with_their_keys(tmp_path: Path) -> None:
+    networks = small_networks()
+    torch.save({**networks, "average": networks["netG"]}, tmp_path / "model.pth")
+    error = refused(tmp_path / "model.pth", checkpoint.load_generator)
+    assert error.exit_code is ExitCode.BAD_DATA
+    assert "netG, average" in str(error)
+    assert "netD" not in str(error)
+
+
+def test_a_checkpoint_without_a_generator_is_refused_with_its_keys(tmp_path: Path) -> None:
+    torch.save({"netD": small_networks()["netD"], "other": {}, "epoch": 3}, tmp_path / "model.pth")
+    error = refused(tmp_path / "model.pth", checkpoint.load_generator)
+    assert error.exit_code is ExitCode.BAD_DATA
+    assert "netD is not a DCGAN generator" in str(error)
+    assert "other is not a DCGAN generator" in str(error)
+
+
+def test_a_snapshot_without_an_average_but_a_tensor_in_its_place_is_65(tmp_path: Path) -> None:
+    torch.save({"snapshot_format": 1, "g_ema": torch.zeros(2), "g": {}}, tmp_path / "model.pth")
+    assert refused(tmp_path / "model.pth", checkpoint.load_generator).exit_code is ExitCode.BAD_DATA
+
+
 def test_saved_weights_are_a_plain_state_dict_in_the_usual_memory_order(tmp_path: Path) -> None:
     generator = Generator(8, 3, 2).to(memory_format=torch.channels_last)
     checkpoint.save_weights(tmp_path / "model.pth", generator)
@@ -179,6 +272,26 @@ def test_digest_of_weights_does_not_depend_on_the_file_they_came_in(tmp_path: Pa
     as_old_format(tmp_path / "b.pth", generator.to(memory_format=torch.channels_last).state_dict())
     digests = {checkpoint.weights_sha256(checkpoint.load(tmp_path / name)) for name in ("a.pth", "b.pth")}
     assert len(digests) == 1
+
+
+def test_digest_of_a_generator_does_not_depend_on_the_form_its_weights_came_in(tmp_path: Path) -> None:
+    state = dict(Generator(8, 1, 2).state_dict())
+    forms: dict[str, dict[str, Any]] = {
+        "plain": state,
+        "bare names": {name.removeprefix("main."): tensor for name, tensor in state.items()},
+        "parallel": {f"module.{name}": tensor for name, tensor in state.items()},
+        "doubles": {name: tensor.double() for name, tensor in state.items()},
+        "parameters": {name: nn.Parameter(tensor, requires_grad=False) for name, tensor in state.items()},
+        "another order": dict(reversed(state.items())),
+        "no counters": {name: tensor for name, tensor in state.items() if not name.endswith("tracked")},
+        "a checkpoint": {"epoch": 3, "netG": state},
+    }
+    for name, form in forms.items():
+        torch.save(form, tmp_path / f"{name}.pth")
+    read = [checkpoint.load_generator(tmp_path / f"{name}.pth") for name in forms]
+    assert {checkpoint.weights_sha256(generator.state_dict()) for generator in read} == {
+        checkpoint.weights_sha256(state)
+    }
 
 
 @pytest.mark.parametrize("name", ["main.0.weight", "main.1.running_mean"])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan.config import IMAGE_SIZES
 from gan.networks import Discriminator, Generator, MinibatchStddev, initialise
+from tests.gan.conftest import same
 
 
 class ClassicGenerator(nn.Module):
@@ -236,7 +237,13 @@ def other_architectures() -> dict[str, dict[str, Tensor]]:
         "one tensor less": {name: tensor for name, tensor in good.items() if name != "main.4.running_var"},
         "other kernel": {**good, "main.3.weight": torch.zeros(32, 16, 3, 3)},
         "discriminator": dict(Discriminator(1, 2).state_dict()),
-        "other names": {f"net.{name}": tensor for name, tensor in good.items()},
+        "one name of its own": {**good, "embedding.0.weight": torch.zeros(10, 8)},
+        "names without a number": {name.replace(".", ""): tensor for name, tensor in good.items()},
+        "values that are no tensors": dict.fromkeys(good, 1.0),
+        "integers": {name: tensor.to(torch.int32) for name, tensor in good.items()},
+        "complex numbers": {name: tensor.to(torch.complex64) for name, tensor in good.items()},
+        "more elements than can be counted": {**good, "main.15.weight": torch.zeros(1).expand(2**40, 1, 4, 4)},
+        "an empty counter": {**good, "main.1.num_batches_tracked": torch.zeros(0)},
         "numbers for names": {number: torch.zeros(1) for number in range(3)},
         "nothing": {},
     }
@@ -244,8 +251,80 @@ def other_architectures() -> dict[str, dict[str, Tensor]]:
 
 @pytest.mark.parametrize("kind", other_architectures())
 def test_another_architecture_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=r"not a (\d+×\d+ DCGAN generator|DCGAN generator|generator of gray)"):
+    with pytest.raises(ValueError, match=r"not a (\d+×\d+ DCGAN|DCGAN|generator of gray)|not real numbers"):
         Generator.from_state_dict(other_architectures()[kind])
+
+
+@pytest.mark.parametrize("prefix", ["", "net.", "netG.", "module.main.", "generator.7.main."])
+def test_names_may_begin_with_anything_that_all_share(prefix: str) -> None:
+    state = unusual(Generator(8, 1, 2)).state_dict()
+    read = Generator.from_state_dict({prefix + name.removeprefix("main."): tensor for name, tensor in state.items()})
+    assert same(dict(read.state_dict()), dict(state))
+
+
+def test_counters_are_kept_and_those_that_are_missing_are_zero() -> None:
+    state = unusual(Generator(8, 1, 2)).state_dict()
+    counters = {name: torch.tensor(7) for name in state if name.endswith("num_batches_tracked")}
+    assert same(dict(Generator.from_state_dict({**state, **counters}).state_dict()), {**state, **counters})
+    old = {name: tensor for name, tensor in state.items() if name not in counters}
+    for _ in range(10):  # memory that is not written may be zero by chance
+        zeros = {name: torch.tensor(0) for name in counters}
+        assert same(dict(Generator.from_state_dict(old).state_dict()), {**state, **zeros})
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_precisions_become_float32(dtype: torch.dtype) -> None:
+    state = {name: tensor.to(dtype) for name, tensor in unusual(Generator(8, 1, 2)).state_dict().items()}
+    read = Generator.from_state_dict(state).state_dict()
+    assert all(torch.equal(read[name], tensor.to(read[name].dtype)) for name, tensor in state.items())
+    assert {tensor.dtype for tensor in read.values()} == {torch.float32, torch.int64}
+
+
+def test_strides_do_not_matter() -> None:
+    state = unusual(Generator(8, 1, 2)).state_dict()
+    strided = {
+        name: tensor.repeat_interleave(2, -1)[..., ::2] if tensor.ndim else tensor for name, tensor in state.items()
+    }
+    assert not strided["main.0.weight"].is_contiguous()
+    read = Generator.from_state_dict(strided).state_dict()
+    assert same(dict(read), dict(state))
+    assert all(tensor.is_contiguous() for tensor in read.values())
+
+
+def test_a_generator_that_was_read_has_its_own_copy_of_the_weights() -> None:
+    state = unusual(Generator(8, 1, 2)).state_dict()
+    read = Generator.from_state_dict(state)
+    before = read.main[0].weight.clone()
+    state["main.0.weight"].zero_()
+    assert torch.equal(read.main[0].weight, before)
+
+
+def test_the_shapes_of_a_huge_generator_are_read_without_memory() -> None:
+    huge = {name: torch.zeros(()).expand(tensor.shape) for name, tensor in Generator(1, 1, 1).state_dict().items()}
+    huge["main.0.weight"] = torch.zeros(()).expand(2**40, 16, 4, 4)
+    read = Generator.shaped_like(huge)
+    assert (read.z_dim, read.main[0].weight.device.type) == (2**40, "meta")
+
+
+def test_reading_a_generator_draws_no_random_numbers() -> None:
+    state, before = Generator(8, 1, 2).state_dict(), torch.get_rng_state()
+    Generator.from_state_dict(state)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.5])
+def test_variances_that_would_give_no_image_are_refused_by_name(value: float) -> None:
+    state = Generator(8, 1, 2).state_dict()
+    state["main.4.running_var"][1] = value
+    with pytest.raises(ValueError, match=r"main\.4\.running_var holds (non-finite|negative)"):
+        Generator.from_state_dict(state)
+
+
+def test_a_double_beyond_float32_is_not_finite() -> None:
+    state = {name: tensor.double() for name, tensor in Generator(8, 1, 2).state_dict().items()}
+    state["main.3.weight"][0, 0, 0, 0] = 1e300
+    with pytest.raises(ValueError, match=r"main\.3\.weight holds non-finite"):
+        Generator.from_state_dict(state)
 
 
 @pytest.mark.parametrize("name", ["main.0.weight", "main.15.weight", "main.4.running_mean"])
