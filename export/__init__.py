@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["ParityError", "ParityReport", "ParityRow", "check_parity", "export_onnx"]
+__all__ = ["ParityError", "ParityReport", "ParityRow", "check_parity", "export_onnx", "export_torch", "verify_file"]
 
 if TYPE_CHECKING:
     from export.onnx_exporter import export_onnx
     from export.parity import ParityError, ParityReport, ParityRow, check_parity
+    from export.torch_exporter import export_torch
+    from export.verify import verify_file
 else:
     __getattr__ = lazy_names(
         {
             "export_onnx": "export.onnx_exporter",
+            "export_torch": "export.torch_exporter",
+            "verify_file": "export.verify",
             "ParityError": "export.parity",
             "ParityReport": "export.parity",
             "ParityRow": "export.parity",

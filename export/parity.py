@@ -1,4 +1,4 @@
-"""Does an ONNX file compute what the PyTorch generator computes? Compared on fresh latents, floats and pixels."""
+"""Does a runtime compute what the PyTorch generator computes? Compared on fresh latents, floats and pixels."""
 
 from __future__ import annotations
 
@@ -6,26 +6,35 @@ import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from gan.networks import Generator
 from gan.pixels import to_pixels
 from models.console import CommandError, ExitCode
 from models.latents import latents
-from models.providers import CPU, CUDA, CUDA_OPTIONS
 
-MARGIN = 10.0
-"""The tolerance is this many times PyTorch's own float32 rounding error: another runtime sums in another order, and
-folding batch norm rounds the weights once more, so its error is of that size but not that error."""
+Run = Callable[[NDArray[np.float32]], Sequence[NDArray[Any]]]
+"""Latents float32 `[N, z_dim]` to `images` float32 `[N, C, H, W]` and `pixels` uint8 `[N, H, W, C]`."""
+
+DEFAULT_BATCHES = (1, 2, 3, 64, 129)
+"""1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""
+MARGINS = {"float32": 10.0, "fp16": 4.0}
+"""The tolerance is this many times PyTorch's own rounding error at that precision. Another runtime sums in another
+order, and folding batch norm rounds the weights once more, so its error is of that size but not that error. Of float16
+most is the rounding of the weights, which is the same in every runtime."""
 LEAST_ATOL = 1e-6
 """About ten float32 steps at 1.0; the tolerance where PyTorch's own error is measured as next to nothing."""
 HALF_A_STEP = 0.501
 """What rounding to the nearest pixel value may take, and float32 on the way; cutting off would take a whole step."""
+HUGE_CASE = "one of 100 σ"
+"""Three latents, one of them 100 times a usual one: no sample is ever so far out. fp16 is not held to it, since its
+rounding grows with the values."""
+_CHUNK = 32  # images that PyTorch makes at once: float64 at 512×512 takes 16 MB an image and stage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,29 +42,54 @@ class ParityRow:
     """One comparison.
 
     Attributes:
-        provider: ONNX Runtime's execution provider.
-        batch: number of latents.
+        runtime: who computed; ONNX Runtime is named by its execution provider.
+        latents: `batch N` with N usual latents, or which extreme ones.
         images_error: largest |difference| of `images` from PyTorch in float64.
-        torch_error: the same for PyTorch in float32: how much of it is plain rounding.
-        pixels_error: largest difference of `pixels` from PyTorch float32, in steps of 1/255.
-        rounding_error: largest difference of `pixels` from the file's own `images` before rounding, in steps.
+        atol: the largest one allowed; None: reported only.
+        pixels_error: largest difference of `pixels` from those of PyTorch in float64, in steps of 1/255.
         pixels_share: share of pixels that differ at all.
+        rounding_error: largest difference of `pixels` from the runtime's own `images` before rounding, in steps.
     """
 
-    provider: str
-    batch: int
+    runtime: str
+    latents: str
     images_error: float
-    torch_error: float
+    atol: float | None
     pixels_error: int
-    rounding_error: float
     pixels_share: float
+    rounding_error: float
+
+    def faults(self) -> list[str]:
+        """What is wrong, a line for each criterion; empty where nothing is."""
+        if self.atol is None:
+            return []
+        found = []
+        where = f"{self.runtime}, {self.latents}"
+        if not (math.isfinite(self.images_error) and self.images_error <= self.atol):
+            found.append(f"{where}: images differ by {self.images_error:.2e}, allowed {self.atol:.2e}")
+        if self.pixels_error > 1:
+            found.append(f"{where}: pixels differ by {self.pixels_error} steps, allowed 1")
+        if not self.rounding_error <= HALF_A_STEP:
+            found.append(f"{where}: pixels are {self.rounding_error:.2f} steps from their images, allowed half a step")
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
 class ParityReport:
-    """All comparisons of one file, and the tolerance they were held to."""
+    """All comparisons of one file.
 
+    Attributes:
+        seed: of the usual latents.
+        precision: of the file.
+        atol: tolerance on `images` of usual latents.
+        derived_atol: what it is unless another is asked for.
+        rows: the comparisons.
+    """
+
+    seed: int
+    precision: str
     atol: float
+    derived_atol: float
     rows: list[ParityRow]
 
     @property
@@ -65,31 +99,21 @@ class ParityReport:
 
     def faults(self) -> list[str]:
         """What is wrong, a line for each row and criterion; empty where the file passes."""
-        found = []
-        for row in self.rows:
-            where = f"{row.provider}, batch {row.batch}"
-            if not (math.isfinite(row.images_error) and row.images_error <= self.atol):
-                found.append(f"{where}: images differ by {row.images_error:.2e}, allowed {self.atol:.2e}")
-            if row.pixels_error > 1:
-                found.append(f"{where}: pixels differ by {row.pixels_error} steps, allowed 1")
-            if not row.rounding_error <= HALF_A_STEP:
-                found.append(
-                    f"{where}: pixels are {row.rounding_error:.2f} steps from their images, allowed half a step"
-                )
-        return found
+        return [fault for row in self.rows for fault in row.faults()]
 
     def table(self) -> str:
         """The comparisons for a person."""
         lines = [
-            f"{'provider':<24} {'batch':>5} {'max |Δ images|':>15} {'PyTorch float32':>15} "
+            f"{'runtime':<28} {'latents':<12} {'max |Δ images|':>14} {'allowed':>9} "
             f"{'max Δ px':>8} {'px differ':>10} {'rounding':>8}"
         ]
         lines += [
-            f"{row.provider:<24} {row.batch:>5} {row.images_error:>15.2e} {row.torch_error:>15.2e} "
+            f"{row.runtime:<28} {row.latents:<12} {row.images_error:>14.2e} "
+            f"{'reported' if row.atol is None else format(row.atol, '.2e'):>9} "
             f"{row.pixels_error:>8} {row.pixels_share:>10.4%} {row.rounding_error:>8.4f}"
             for row in self.rows
         ]
-        return "\n".join([*lines, f"tolerance {self.atol:.2e} on images, 1 step on pixels, half a step on rounding"])
+        return "\n".join([*lines, "differences from PyTorch in float64; allowed: 1 step on pixels, half on rounding"])
 
 
 class ParityError(CommandError):
@@ -101,109 +125,124 @@ class ParityError(CommandError):
 
 
 def check_parity(
-    generator: Generator,
-    model: str,
-    batches: Sequence[int],
+    generator: nn.Module,
+    own: nn.Module,
+    runs: Mapping[str, Run],
+    *,
+    z_dim: int,
     seed: int,
+    precision: str = "float32",
+    batches: Sequence[int] = DEFAULT_BATCHES,
     atol: float | None = None,
-    providers: Sequence[str] = (CPU,),
+    reported: Sequence[str] = (),
 ) -> ParityReport:
-    """Compare an ONNX file with the generator it was made from.
+    """Compare what runtimes make of one file with the generator it was made from.
 
-    The reference is PyTorch in float64 on the CPU. Each batch size gets latents of its own.
+    The reference is `generator` in float64 on the CPU. Each batch size gets latents of its own; zeros, ±4 σ in every
+    component and one huge latent follow.
 
     Args:
-        generator: in eval mode, float32.
-        model: path of the ONNX file.
-        batches: batch sizes; 1 and 2 catch graphs fixed to the example's size.
+        generator: in eval mode; latents float `[N, z_dim]` to images float `[N, C, H, W]`.
+        own: the same at `precision`, in PyTorch on the CPU: its error decides the tolerance.
+        runs: by name.
+        z_dim: latent dimension.
         seed: of the latents.
-        atol: tolerance on `images`; by default `MARGIN` × the error that PyTorch's own float32 has.
-        providers: ONNX Runtime execution providers, each must be there.
+        precision: `float32` or `fp16`.
+        batches: batch sizes.
+        atol: tolerance on `images`; by default `MARGINS` × PyTorch's own error on usual latents, or on these.
+        reported: names in `runs` that are not held to a tolerance.
 
     Raises:
-        CommandError: 76 where ONNX Runtime cannot load or run the file.
+        CommandError: 76 where a runtime cannot run the latents, or gives another shape.
         ValueError: no batch size.
     """
     if not batches:
         raise ValueError("no batch size to compare at")
     exact = copy.deepcopy(generator).double()
-    rows = []
-    for provider in providers:
-        session = open_session(model, provider)
-        for number, batch in enumerate(batches):
-            z = latents(seed, number * 4096, number * 4096 + batch, generator.z_dim)
+    usual = {f"batch {n}": latents(seed, at * 4096, at * 4096 + n, z_dim) for at, n in enumerate(batches)}
+    cases = {**usual, **_extremes(latents(seed, 4096 * len(batches), 4096 * len(batches) + 3, z_dim))}
+    expected: dict[str, NDArray[np.float64]] = {}
+    own_rows = []
+    with one_thread(), torch.no_grad():
+        for name, z in cases.items():
+            expected[name] = _in_chunks(exact, z, torch.float64)
+            images = _in_chunks(own, z, torch.float32).astype(np.float32)
+            pixels = to_pixels(torch.from_numpy(images)).numpy()
+            own_rows.append(_compare(f"PyTorch {precision}", name, expected[name], images, pixels, None))
+    margin = MARGINS[precision]
+    derived = max(LEAST_ATOL, margin * max(row.images_error for row in own_rows[: len(usual)]))
+    allowed = {row.latents: max(derived, margin * row.images_error) if atol is None else atol for row in own_rows}
+    rows = own_rows
+    for runtime, run in runs.items():
+        for name, z in cases.items():
             try:
-                images, pixels = session.run(["images", "pixels"], {"z": z})
+                images, pixels = run(z)
+            except CommandError:
+                raise
             except Exception as error:  # onnxruntime's exceptions have no common base of their own
                 raise CommandError(
-                    ExitCode.CHECK_FAILED, f"parity: {provider} cannot run batch {batch}: {str(error)[:200]}"
+                    ExitCode.CHECK_FAILED, f"parity: {runtime} cannot run {name}: {str(error)[:200]}"
                 ) from None
-            rows.append(_compare(generator, exact, z, images, pixels, provider))
-    return ParityReport(default_atol(rows) if atol is None else atol, rows)
+            judged = runtime not in reported and not (precision == "fp16" and name == HUGE_CASE)
+            limit = allowed[name] if judged else None
+            rows.append(_compare(runtime, name, expected[name], images, pixels, limit))
+    return ParityReport(seed, precision, derived if atol is None else atol, derived, rows)
 
 
-def default_atol(rows: Sequence[ParityRow]) -> float:
-    """The tolerance on `images` that follows from PyTorch's own float32 error, see `MARGIN`."""
-    return max(LEAST_ATOL, MARGIN * max(row.torch_error for row in rows))
-
-
-def working_providers(model: str) -> list[str]:
-    """The execution providers that a session for this file really gets here: CPU, and CUDA where it works."""
-    found = [CPU]
-    if CUDA in onnxruntime.get_available_providers():
-        onnxruntime.set_default_logger_severity(4)  # else it reports on stderr that there is no GPU
-        with contextlib.suppress(CommandError):
-            open_session(model, CUDA)
-            found.append(CUDA)
-    return found
-
-
-def open_session(model: str, provider: str) -> onnxruntime.InferenceSession:
-    """A session on exactly this provider.
-
-    Raises:
-        CommandError: 76 where the file does not load, 69 where the session did not get the provider.
-    """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised, or asked of the session below
-    settings = CUDA_OPTIONS if provider == CUDA else {}
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch sums on one thread inside: the figures do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)], enable_fallback=0)
-    except Exception as error:
-        raise CommandError(
-            ExitCode.CHECK_FAILED, f"parity: {provider} cannot load the file: {str(error)[:200]}"
-        ) from None
-    if session.get_providers()[0] != provider:
-        raise CommandError(ExitCode.NO_DEVICE, f"parity: ONNX Runtime has no working {provider} here")
-    return session
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-@torch.no_grad()
+def _extremes(usual: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    z_dim = usual.shape[1]
+    huge = usual.copy()
+    huge[1] *= 100
+    return {
+        "zeros": np.zeros((2, z_dim), np.float32),
+        "+4 and -4 σ": np.array([[4.0], [-4.0]], np.float32).repeat(z_dim, axis=1),
+        HUGE_CASE: huge,
+    }
+
+
+def _in_chunks(network: nn.Module, z: NDArray[np.float32], dtype: torch.dtype) -> NDArray[np.float64]:
+    """Images of latents as float64 `[N, C, H, W]`, computed in `dtype`."""
+    parts = [network(part.to(dtype)).double().numpy() for part in torch.split(torch.from_numpy(z), _CHUNK)]
+    images: NDArray[np.float64] = np.concatenate(parts)
+    return images
+
+
 def _compare(
-    generator: Generator,
-    exact: Generator,
-    z: NDArray[np.float32],
+    runtime: str,
+    name: str,
+    expected: NDArray[np.float64],
     images: NDArray[np.float32],
     pixels: NDArray[np.uint8],
-    provider: str,
+    atol: float | None,
 ) -> ParityRow:
-    reference = exact(torch.from_numpy(z).double())
-    ours = generator(torch.from_numpy(z))
-    expected = to_pixels(ours).numpy()
-    if images.shape != tuple(reference.shape) or pixels.shape != expected.shape:
+    expected_pixels = to_pixels(torch.from_numpy(expected)).numpy()
+    if images.shape != expected.shape or pixels.shape != expected_pixels.shape:
         raise CommandError(
             ExitCode.CHECK_FAILED,
-            f"parity: shapes {images.shape}, {pixels.shape} instead of {tuple(reference.shape)}, {expected.shape}",
+            f"parity: {runtime}, {name}: shapes {images.shape}, {pixels.shape} "
+            f"instead of {expected.shape}, {expected_pixels.shape}",
         )
-    steps = np.abs(pixels.astype(np.int16) - expected.astype(np.int16))
+    steps = np.abs(pixels.astype(np.int16) - expected_pixels.astype(np.int16))
+    own_pixels = ((images.astype(np.float64) + 1) * 127.5).clip(0, 255).transpose(0, 2, 3, 1)
     return ParityRow(
-        provider=provider,
-        batch=len(z),
-        images_error=_largest(images - reference.numpy()),
-        torch_error=_largest(ours.double().numpy() - reference.numpy()),
+        runtime=runtime,
+        latents=name,
+        images_error=_largest(images - expected),
+        atol=atol,
         pixels_error=int(steps.max()),
-        rounding_error=_largest(pixels - ((images.astype(np.float64) + 1) * 127.5).clip(0, 255).transpose(0, 2, 3, 1)),
         pixels_share=float((steps > 0).mean()),
+        rounding_error=_largest(pixels - own_pixels),
     )
 
 

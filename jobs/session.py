@@ -17,7 +17,7 @@ from jobs.state import SessionFacts
 from models.console import CommandError, ExitCode
 from models.info import GeneratorInfo, Golden, InfoError
 from models.latents import latents
-from models.providers import CPU, CUDA, CUDA_OPTIONS, may_have_gpu
+from models.providers import CPU, CUDA, cuda_options, may_have_gpu
 
 
 class GeneratorSession:
@@ -166,7 +166,7 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
     reason = "no NVIDIA driver is there"
     if device == "cuda" or (device == "auto" and may_have_gpu()):
         try:
-            session = _create(content, [(CUDA, CUDA_OPTIONS), CPU])
+            session = _create(content, [(CUDA, cuda_options(_precision(content))), CPU])
             if session.get_providers()[0] == CUDA:
                 return session, "as asked" if device == "cuda" else "auto: it is there"
             reason = "ONNX Runtime finds no usable GPU"
@@ -181,6 +181,11 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
     except Exception as error:
         raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {_first_line(error)}") from None
     return session, f"auto: {reason}" if device == "auto" else "as asked"
+
+
+def _precision(content: bytes) -> str:
+    metadata = _create(content, [CPU]).get_modelmeta().custom_metadata_map
+    return "fp16" if metadata.get("gan.precision") == '"fp16"' else "float32"
 
 
 def _create(content: bytes, providers: list[str | tuple[str, dict[str, str]]]) -> onnxruntime.InferenceSession:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.latents import latents
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 GOLDEN_COUNT = 16
 _PREFIX = "gan."
 _STRIDE = 8
@@ -32,16 +32,20 @@ class GeneratorInfo:
 
     Attributes:
         architecture: for people; nothing depends on it.
+        precision: of the weights and of what is computed with them, `float32` or `fp16`.
+        class_names: of what the images show, in the order of their labels; empty for a generator without labels.
         z_dim, channels, height, width: sizes of a latent and an image.
         weights_sha256: of the trained weights, whatever file they come in.
         training: options, data summary and length of the training; empty where unknown.
         versions: of the packages that made the file.
-        parity: which batch sizes and providers were compared with PyTorch, tolerances, largest differences.
+        parity: what was compared with PyTorch in float64, tolerances, largest differences: `export.ParityReport`.
         golden: see `Golden`.
         schema_version: of this description.
     """
 
     architecture: str
+    precision: str
+    class_names: list[str]
     z_dim: int
     channels: int
     height: int

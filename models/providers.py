@@ -7,8 +7,16 @@ CUDA = "CUDAExecutionProvider"
 DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-gpu")
 """Where NVIDIA's driver runs one of these is there: on Linux, WSL, Jetson."""
 BY_DEVICE = {"cuda": CUDA, "cpu": CPU}
-# Algorithms by heuristic, not by timing, and no TF32: a restart must pick the same kernels and give the same bytes.
-CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+
+
+def cuda_options(precision: str) -> dict[str, str]:
+    """Settings of CUDA for a file of `float32` or `fp16` weights.
+
+    Algorithms by heuristic, not by timing: a restart must pick the same kernels and give the same bytes. No TF32, which
+    would take digits from float32; the setting is not for float16.
+    """
+    options = {"cudnn_conv_algo_search": "HEURISTIC"}
+    return options if precision == "fp16" else {**options, "use_tf32": "0"}
 
 
 def may_have_gpu() -> bool:

@@ -82,6 +82,8 @@ def _info(model: onnx.ModelProto) -> GeneratorInfo:
     images, pixels = session.run(["images", "pixels"], {"z": latents(GOLDEN_SEED, 0, GOLDEN_COUNT, Z_DIM)})
     return GeneratorInfo(
         architecture="one matrix",
+        precision="float32",
+        class_names=[],
         z_dim=Z_DIM,
         channels=1,
         height=SIZE,

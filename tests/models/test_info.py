@@ -21,6 +21,8 @@ def outputs(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
 INFO = GeneratorInfo(
     architecture="DCGAN",
+    precision="float32",
+    class_names=[],
     z_dim=100,
     channels=3,
     height=32,

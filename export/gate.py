@@ -1,0 +1,100 @@
+"""The gate before every exported file: it appears only after the runtimes gave the images of PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from export.evidence import evidence, seed_of
+from export.exported import at_precision
+from export.parity import ParityError, ParityReport, Run, check_parity
+from gan.networks import Generator
+from models.console import CommandError, ExitCode, writing_error
+from models.files import write_atomically
+from models.info import GeneratorInfo, Golden, InfoError
+
+
+def write_proven(
+    generator: Generator,
+    path: Path,
+    save: Callable[[Path, GeneratorInfo | None], None],
+    runs_of: Callable[[Path], Mapping[str, Run]],
+    *,
+    precision: str,
+    batch_check: Sequence[int],
+    atol: float | None,
+    training: dict[str, Any],
+    overwrite: bool,
+    reported: Sequence[str] = (),
+) -> ParityReport:
+    """Write a file, compare it, write it again with the evidence, check that, and only then give it its name.
+
+    Args:
+        generator: in eval mode, float32, on the CPU.
+        path: file to write.
+        save: writes the file, without and then with what it shall say of itself.
+        runs_of: the runtimes that load such a file, by name.
+        precision, batch_check, atol, reported: see `check_parity`.
+        training: what is known of the training, for the evidence.
+        overwrite: replace an existing file.
+
+    Raises:
+        ParityError: 76, a comparison fails; nothing is left, an existing file stays.
+        CommandError: 76 the file does not run, 73 it exists or cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise CommandError(ExitCode.CANNOT_WRITE, f"{path} exists: add --overwrite, or name another --out")
+    reports: list[ParityReport] = []
+
+    def write(temporary: Path) -> None:
+        save(temporary, None)
+        report = check_parity(
+            generator,
+            at_precision(generator, precision),
+            runs_of(temporary),
+            z_dim=generator.z_dim,
+            seed=seed_of(generator),
+            precision=precision,
+            batches=batch_check,
+            atol=atol,
+            reported=reported,
+        )
+        refuse_faults(report, f"the file differs from PyTorch, {path} was not written")
+        info = evidence(generator, report, training)
+        save(temporary, info)
+        for runtime, run in runs_of(temporary).items():  # the bytes that stay
+            if runtime not in reported:
+                check_golden(path, info, runtime, run)
+        reports.append(report)
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, write)
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise writing_error(error) from None
+    return reports[0]
+
+
+def refuse_faults(report: ParityReport, what: str) -> None:
+    """Raise `ParityError`, which begins with `what`, where the report does not pass."""
+    faults = report.faults()
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ParityError(f"{what}: {faults[0]}{more}", report)
+
+
+def check_golden(path: Path, info: GeneratorInfo, runtime: str, run: Run) -> None:
+    """Compare the golden images in a file with what `run` makes of their latents.
+
+    Raises:
+        CommandError: 76, they differ.
+    """
+    try:
+        fault = Golden.from_dict(info.golden).fault(info.z_dim, run)
+    except InfoError as error:
+        fault = str(error)
+    if fault:
+        raise CommandError(ExitCode.CHECK_FAILED, f"{path} does not give its golden images on {runtime}: {fault}")

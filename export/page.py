@@ -1,0 +1,76 @@
+"""What an exported file says of itself, as a page for a person and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from export.parity import ParityReport, ParityRow
+from export.torch_exporter import SUFFIX, ProgramFile
+from export.verify import load_onnx
+from models.console import CommandError, ExitCode
+from models.info import GOLDEN_COUNT, GeneratorInfo
+
+_MANY = 16  # characters of a hash that tell files apart
+
+
+def read_facts(path: Path) -> tuple[GeneratorInfo, dict[str, str]]:
+    """The metadata of a file of `gan-export`, and what can be read off the file itself, for people.
+
+    Raises:
+        CommandError: 66 no such file, 65 not a file of gan-export.
+    """
+    if not path.is_file():
+        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
+    if path.suffix == SUFFIX:
+        info, form = ProgramFile(path).info, "torch.export"
+    else:
+        model, info = load_onnx(path)
+        form = f"ONNX, opset {model.opset_import[0].version}, IR version {model.ir_version}"
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    return info, {"form": form, "size": size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def as_json(info: GeneratorInfo, facts: dict[str, str]) -> dict[str, Any]:
+    """All of it, but of the golden images only where they come from."""
+    values = dataclasses.asdict(info)
+    golden = {"count": GOLDEN_COUNT, "seed": info.golden["seed"], "atol": info.golden["atol"]}
+    return {"file": facts, **values, "golden": golden}
+
+
+def as_page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
+    """All of it in lines."""
+    colour = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
+    data, options = info.training.get("data", {}), info.training.get("options", {})
+    rows = [
+        ("file", f"{path}, {facts['size']}, {facts['form']}"),
+        ("sha256", facts["sha256"]),
+        ("makes", f"{colour} images of {info.width}×{info.height} from latents of {info.z_dim}, in {info.precision}"),
+        ("network", f"{info.architecture}, weights sha256 {info.weights_sha256}"),
+        ("classes", ", ".join(info.class_names)),
+        ("made with", ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))),
+        ("trained on", f"{data['images']} images, sha256 {data['sha256'][:_MANY]}…" if data else "not known"),
+        ("trained for", f"{info.training['kimg']:g} kimg, {info.training['step']:,} steps" if data else ""),
+        ("options", ", ".join(f"{name} {value}" for name, value in options.items())),
+        (
+            "golden images",
+            f"{GOLDEN_COUNT} of the trained network in float64 are inside; every runtime must give them within "
+            f"{info.golden['atol']:.2e}, their pixels within 1 step",
+        ),
+    ]
+    indent = " " * 15
+    lines = [
+        textwrap.fill(value, 110, initial_indent=f"{name:<15}", subsequent_indent=indent)
+        for name, value in rows
+        if value
+    ]
+    return "\n".join([*lines, "", "compared when it was exported:", report_of(info).table()])
+
+
+def report_of(info: GeneratorInfo) -> ParityReport:
+    """The comparisons that the file carries."""
+    values = dict(info.parity)
+    return ParityReport(**{**values, "rows": [ParityRow(**row) for row in values["rows"]]})

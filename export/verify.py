@@ -1,0 +1,138 @@
+"""A file checked again on this machine: its form, its golden images, and the whole comparison with PyTorch."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+from torch import nn
+
+from export.exported import at_precision
+from export.gate import check_golden, refuse_faults
+from export.parity import DEFAULT_BATCHES, ParityReport, check_parity
+from export.replay import Replay
+from export.sessions import TF32, onnx_runs
+from export.torch_exporter import SUFFIX, ProgramFile, program_runs
+from gan.checkpoint import load_generator, weights_sha256
+from gan.networks import Generator
+from models.console import CommandError, ExitCode
+from models.info import GeneratorInfo, InfoError
+
+NEWEST_IR = 10
+"""Of ONNX's file format: the newest that ONNX Runtime 1.20 reads."""
+
+
+def verify_file(path: Path, model: Path | None = None) -> ParityReport:
+    """Check an exported file as the exporter did, on this machine's runtimes and on latents of its own.
+
+    Without `model` the reference is the file's own graph in float64 (of a `.pt2` its weights), and the golden images
+    in it stand for the network it was made from.
+
+    Args:
+        path: a file of `gan-export`.
+        model: the `generator_model.pth` or snapshot that it was made from.
+
+    Returns:
+        Every comparison that was made; all of them passed.
+
+    Raises:
+        CommandError: 66 no such file; 65 not a file of gan-export; 76 it is not as it should be, was made from other
+            weights, or its images differ.
+    """
+    if not path.is_file():
+        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
+    network: nn.Module
+    own: nn.Module
+    if path.suffix == SUFFIX:
+        program = ProgramFile(path)
+        network, info = program.generator(), program.info
+        runs = program_runs(program.content)
+    else:
+        graph, info = load_onnx(path)
+        faults = _faults(graph, info)
+        if faults:
+            raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {'; '.join(faults)}")
+        try:
+            network = Replay(graph)
+        except ValueError as error:
+            raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {error}") from None
+        runs = onnx_runs(str(path), info.precision)
+    own = copy.deepcopy(network).half() if info.precision == "fp16" else network
+    for runtime, run in runs.items():
+        if runtime != TF32:
+            check_golden(path, info, runtime, run)
+    if model is not None:
+        network = generator = _generator_of(model, info, path)
+        own = at_precision(generator, info.precision)
+    report = check_parity(
+        network,
+        own,
+        runs,
+        z_dim=info.z_dim,
+        seed=(info.golden["seed"] + 1) % 2**64,  # other latents than at the export
+        precision=info.precision,
+        batches=DEFAULT_BATCHES,
+        reported=(TF32,),
+    )
+    refuse_faults(report, f"{path} does not give PyTorch's images here")
+    return report
+
+
+def load_onnx(path: Path) -> tuple[onnx.ModelProto, GeneratorInfo]:
+    """An ONNX file with its metadata; weights in other files are not read.
+
+    Raises:
+        CommandError: 65 no ONNX file, or none of gan-export.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        return model, GeneratorInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+    except InfoError as error:
+        raise CommandError(ExitCode.BAD_DATA, f"{path}: {error}") from None
+    except Exception:  # protobuf's own, which onnx does not name
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX file") from None
+
+
+def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:
+    """What of the file's form is not as `gan-export onnx` writes it."""
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        return ["its weights lie in another file"]
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        return [f"onnx.checker refuses it: {str(error).splitlines()[0]}"]
+    faults = []
+    if model.ir_version > NEWEST_IR:
+        faults.append(f"IR version {model.ir_version}, at most {NEWEST_IR}")
+    if any(entry.domain for entry in model.opset_import) or model.functions:
+        faults.append("operators that are not ONNX's own")
+    if any(node.op_type == "BatchNormalization" for node in model.graph.node):
+        faults.append("a BatchNormalization that is not folded")
+    form = {value.name: _form(value) for value in (*model.graph.input, *model.graph.output)}
+    size = [info.height, info.width]
+    expected = {
+        "z": (TensorProto.FLOAT, ["batch", info.z_dim]),
+        "images": (TensorProto.FLOAT, ["batch", info.channels, *size]),
+        "pixels": (TensorProto.UINT8, ["batch", *size, info.channels]),
+    }
+    if form != expected:
+        faults.append(f"inputs and outputs {form}, not {expected}")
+    return faults
+
+
+def _form(value: onnx.ValueInfoProto) -> tuple[int, list[int | str]]:
+    tensor = value.type.tensor_type
+    return tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
+
+
+def _generator_of(model: Path, info: GeneratorInfo, path: Path) -> Generator:
+    generator = load_generator(model)
+    sha256 = weights_sha256(generator.state_dict())
+    if sha256 != info.weights_sha256:
+        raise CommandError(
+            ExitCode.CHECK_FAILED,
+            f"{path} was made from weights {info.weights_sha256[:12]}…, {model} holds {sha256[:12]}…",
+        )
+    return generator

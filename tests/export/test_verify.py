@@ -1,0 +1,190 @@
+"""`gan-export info` and `gan-export verify` on whole and on broken files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.onnx_exporter import build, export_onnx
+from export.replay import Replay
+from gan import checkpoint
+from gan.networks import Generator
+from models.info import GeneratorInfo
+from models.latents import latents
+from tests.conftest import fails_in_one_line
+from tests.export.conftest import change, lively, run_in_process
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
+
+
+@pytest.fixture
+def weights(tmp_path: Path, generator: Generator) -> Path:
+    """The trained weights that `gray_file` was made from."""
+    checkpoint.save_weights(tmp_path / "generator_model.pth", generator)
+    return tmp_path / "generator_model.pth"
+
+
+# info
+
+
+def test_info_is_a_page_that_a_person_can_read(exported: Path) -> None:
+    result = run_in_process("info", exported)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert f"{exported}, " in lines[0]
+    assert any(line.startswith("makes ") and "gray images of 128×128 from latents of 8" in line for line in lines)
+    assert any(line.startswith("trained on ") and "24 images" in line for line in lines)
+    assert any(line.startswith("CPUExecutionProvider") and "batch 129" in line for line in lines)
+    assert max(map(len, lines)) <= 120
+    assert "base64" not in result.stdout
+
+
+def test_info_as_json_has_every_field_of_the_metadata(exported: Path) -> None:
+    result = run_in_process("info", "--json", exported)
+    values = json.loads(result.stdout)
+    model = onnx.load(exported)
+    info = GeneratorInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+    assert values["file"]["form"] == "ONNX, opset 18, IR version 10"
+    assert values["weights_sha256"] == info.weights_sha256
+    assert values["parity"] == info.parity
+    assert values["training"] == info.training
+    assert values["golden"] == {"count": 16, "seed": info.golden["seed"], "atol": info.golden["atol"]}
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_missing_file_is_66(command: str, tmp_path: Path) -> None:
+    fails_in_one_line(run_in_process(command, tmp_path / "none.onnx"), 66, "none.onnx")
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x0a\xff\xff\xff\xff"])
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+def test_file_that_is_no_model_is_65(command: str, content: bytes, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"no.{suffix}").write_bytes(content)
+    fails_in_one_line(run_in_process(command, tmp_path / f"no.{suffix}"), 65, f"no.{suffix}")
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_onnx_file_of_somebody_else_is_65(command: str, generator: Generator, tmp_path: Path) -> None:
+    onnx.save_model(build(generator, 18), tmp_path / "bare.onnx")
+    fails_in_one_line(run_in_process(command, tmp_path / "bare.onnx"), 65, "bare.onnx", "gan-export onnx")
+
+
+# verify
+
+
+def test_whole_file_is_verified_by_itself(gray_file: Path) -> None:
+    result = run_in_process("verify", gray_file)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    assert sum(line.startswith("CPUExecutionProvider") for line in result.stderr.splitlines()) == 8
+
+
+def test_whole_file_is_verified_against_its_trained_network(gray_file: Path, weights: Path) -> None:
+    result = run_in_process("verify", gray_file, "--model", weights)
+    assert result.returncode == 0, result.stderr
+
+
+def test_verifying_compares_other_latents_than_the_export_did(gray_file: Path) -> None:
+    def errors(text: str) -> list[str]:
+        return [line for line in text.splitlines() if "batch 64" in line]
+
+    assert errors(run_in_process("verify", gray_file).stderr) != errors(run_in_process("info", gray_file).stdout)
+
+
+def test_network_of_other_weights_is_76(gray_file: Path, tmp_path: Path) -> None:
+    checkpoint.save_weights(tmp_path / "other.pth", lively(seed=5))
+    fails_in_one_line(run_in_process("verify", gray_file, "--model", tmp_path / "other.pth"), 76, "made from weights")
+
+
+def external(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+
+
+def another_domain(model: onnx.ModelProto) -> None:
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+
+
+def later_ir(model: onnx.ModelProto) -> None:
+    model.ir_version = 13
+
+
+def fixed_batch(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    del model.graph.value_info[:]
+
+
+def unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[1].op_type = "NoSuchOperator"
+
+
+def leaky(model: onnx.ModelProto) -> None:
+    node = next(node for node in model.graph.node if node.op_type == "Relu")
+    node.op_type = "Abs"
+
+
+def weight_off(model: onnx.ModelProto) -> None:
+    change(model, "main.6.weight", lambda values: values * np.float32(1.001))
+
+
+def pixels_cut_off(model: onnx.ModelProto) -> None:
+    node = next(node for node in model.graph.node if node.op_type == "Round")
+    node.op_type = "Floor"
+
+
+FAULTS: dict[Callable[[onnx.ModelProto], None], str] = {
+    external: "another file",
+    another_domain: "operators",
+    later_ir: "IR version 13",
+    fixed_batch: "",
+    unknown_operator: "NoSuchOperator",
+    leaky: "Abs",
+    weight_off: "golden",
+    pixels_cut_off: "pixels",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_file_changed_after_its_export_is_76(
+    fault: Callable[[onnx.ModelProto], None], gray_file: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(gray_file)
+    fault(model)
+    onnx.save_model(model, tmp_path / "changed.onnx")
+    fails_in_one_line(run_in_process("verify", tmp_path / "changed.onnx"), 76, "changed.onnx", FAULTS[fault])
+
+
+def test_golden_images_forged_with_the_weights_are_found_with_the_trained_network(
+    gray_file: Path, weights: Path, generator: Generator, tmp_path: Path
+) -> None:
+    """Somebody with the exporter can make a file that is whole in itself; the trained weights tell."""
+    forged = tmp_path / "forged.onnx"
+    export_onnx(lively(seed=5), forged)
+    model = onnx.load(forged)
+    (entry,) = [entry for entry in model.metadata_props if entry.key == "gan.weights_sha256"]
+    entry.value = json.dumps(checkpoint.weights_sha256(generator.state_dict()))
+    onnx.save_model(model, forged)
+    assert run_in_process("verify", forged).returncode == 0
+    result = run_in_process("verify", forged, "--model", weights)
+    fails_in_one_line(result, 76, "forged.onnx")
+    assert "CPUExecutionProvider" in result.stderr  # the table
+
+
+@pytest.mark.parametrize("precision", ["float32", "fp16"])
+def test_graph_replayed_in_float64_is_the_network(precision: str, colour: Generator) -> None:
+    z = torch.from_numpy(latents(3, 0, 4, 5)).double()
+    replayed = Replay(build(colour, 18, precision)).double()
+    with torch.no_grad():
+        difference = (replayed(z) - Generator.from_state_dict(colour.state_dict()).double()(z)).abs().max()
+    assert difference < (1e-6 if precision == "float32" else 5e-2)
+    assert difference > 0  # the weights were rounded
