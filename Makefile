@@ -2,11 +2,14 @@
 # make test       lint, types, tests
 # make test-long  the long proofs
 # make benchmark  figures for BENCHMARKS.md
-# Each makes .venv first, once; a change of setup.cfg, pyproject.toml or constraints.txt installs again.
+# Each makes .venv first, once; a change of setup.cfg, pyproject.toml or constraints.txt installs again. make test also
+# installs the other runtimes that read our files; one that cannot be installed here has its tests skipped.
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+OLDEST := .venv-oldest/installed
+WEB := tests/export/web/node_modules/.package-lock.json
 
 .PHONY: demo test test-long benchmark
 
@@ -24,7 +27,7 @@ demo: $(INSTALLED)
 	@echo "  gan-export onnx"
 	@echo "  gan-batch --count 10000"
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(OLDEST) $(if $(shell command -v npm 2>/dev/null),$(WEB))
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,9 +39,22 @@ test-long: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/png.py
+	$(BIN)/python benchmarks/variants.py
 	$(BIN)/python benchmarks/train.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+# The oldest ONNX Runtime that is claimed to run our files, with a NumPy of its days. It knows Python up to 3.13.
+$(OLDEST): Makefile | $(INSTALLED)
+	$(BIN)/python -m venv --clear --without-pip .venv-oldest
+	$(BIN)/pip --python .venv-oldest/bin/python install --quiet --no-deps \
+		'onnxruntime==1.20.1; python_version < "3.14"' 'numpy==2.1.3; python_version < "3.14"'
+	@touch $@
+
+# npm ci ends with this file.
+$(WEB): tests/export/web/package.json tests/export/web/package-lock.json
+	cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
