@@ -159,7 +159,7 @@ def scan_seconds(folder: Path, session: GeneratorSession) -> tuple[float, float]
     subprocess.run([COMMAND, "status", folder], check=True, stdout=subprocess.DEVNULL)
     status = time.monotonic() - start
     start = time.monotonic()
-    manifest.committed(folder / layout.MANIFESTS, SHARD_SIZE)
+    manifest.committed(LocalStore(folder), SHARD_SIZE)
     return status, time.monotonic() - start
 
 

@@ -213,10 +213,11 @@ def _model_of(out: Path, model: Path | None) -> Path:
     import hashlib
 
     from jobs.state import RunState
+    from jobs.store import open_store
 
     if model is not None:
         return model
-    sha256 = RunState.of(out).fingerprint["model_sha256"]
+    sha256 = RunState.of(open_store(out)).fingerprint["model_sha256"]
     for path in (EXPORTED, models.path()):
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path

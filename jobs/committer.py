@@ -10,7 +10,7 @@ from collections.abc import Callable
 from jobs import manifest, measure
 from jobs.layout import manifest_name, measures_name
 from jobs.shard import Shard
-from jobs.store import LocalStore
+from jobs.store import Store
 
 _PATIENCE_SECONDS = 0.6
 _Finished = tuple[Shard, bytes, bytes]
@@ -28,7 +28,7 @@ class Committer:
         check: called while the disk lets us wait; what it raises ends the waiting.
     """
 
-    def __init__(self, store: LocalStore, on_commit: Callable[[Shard], None], check: Callable[[], None]) -> None:
+    def __init__(self, store: Store, on_commit: Callable[[Shard], None], check: Callable[[], None]) -> None:
         self._store, self._on_commit, self._check = store, on_commit, check
         self._finished: queue.Queue[_Finished | None] = queue.Queue(maxsize=64)
         self._error: Exception | None = None

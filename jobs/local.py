@@ -15,7 +15,7 @@ from jobs.pool import Order, WorkerPool
 from jobs.quality import Gate
 from jobs.run import Run
 from jobs.state import COMPLETE, RunState, fingerprint
-from jobs.store import LocalStore
+from jobs.store import Store, open_store
 from models.console import CommandError, ExitCode, Stop, log, writing_error
 from models.files import LOCK
 from models.providers import BY_DEVICE, CPU, CUDA, may_have_gpu
@@ -93,7 +93,7 @@ def run_batch(
     ):
         raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}, {keep}")
     deadline = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
-    store = LocalStore(out)
+    store = open_store(out)
     with Stop() as stop:
 
         def check() -> None:
@@ -103,21 +103,21 @@ def run_batch(
         try:
             if latest is not None:
                 publish.check_link(latest, out)
-            if (out / LOCK).exists():
+            if store.exists(LOCK):
                 store.lock()  # a second start ends here, before it starts anything
-            state = RunState.read(out)
+            state = RunState.read(store)
             theirs = state.fingerprint if state else {}
             seed = theirs.get("seed", int(time.strftime("%Y%m%d"))) if seed is None else seed
-            order = Order(model, _device(device, theirs, out), out, seed)
+            order = Order(model, _device(device, theirs, store), str(store), seed)
             most = _useful_workers(count, append, state, batch_size or BATCH_SIZE[CPU])
             with WorkerPool(order, min(workers or _first_workers(order.device), most), check) as pool:
                 facts = pool.ready()
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
                 _take(store)
-                state = RunState.read(out)  # again: now nobody else can change it
+                state = RunState.read(store)  # again: now nobody else can change it
                 own = fingerprint(facts, seed, shard_size or theirs.get("shard_size", DEFAULT_SHARD_SIZE))
                 if state:
-                    state.refuse_other(out, own)
+                    state.refuse_other(store, own)
                 run = Run(store, order, facts, state, own, count, append, check)
                 if run.missing:
                     if facts.provider == CPU:
@@ -138,23 +138,23 @@ def run_batch(
             store.close()
 
 
-def _take(store: LocalStore) -> None:
+def _take(store: Store) -> None:
     """Make the run's folder, refuse one that is another's, and lock it."""
-    store.root.mkdir(parents=True, exist_ok=True)
+    store.prepare()
     # Listed before run.json is looked for: a run that begins meanwhile writes that first.
     others = [name for name in store.names() if not name.startswith(".")]
-    if others and not RunState.read(store.root):
+    if others and not RunState.read(store):
         raise CommandError(
-            ExitCode.CANNOT_WRITE, f"{store.root} is no run of gan-batch but holds {others[0]}: name another --out"
+            ExitCode.CANNOT_WRITE, f"{store} is no run of gan-batch but holds {others[0]}: name another --out"
         )
     store.lock()
 
 
-def _device(device: str, theirs: Mapping[str, Any], out: Path) -> str:
+def _device(device: str, theirs: Mapping[str, Any], store: Store) -> str:
     """`device`, or where it is `auto` the one that the run in `out` began with."""
     for name, provider in BY_DEVICE.items():
         if device == "auto" and theirs.get("provider") == provider:
-            log.info("keeping the device that the run in %s began with", out)
+            log.info("keeping the device that the run in %s began with", store)
             return name
     return device
 

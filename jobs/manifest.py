@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
-from jobs.layout import MANIFEST, TABLE, manifest_name
+from jobs.layout import MANIFEST, MANIFESTS, TABLE, manifest_name
+from jobs.store import Store
 from models.console import CommandError, ExitCode
 
 
@@ -41,23 +40,18 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     return HEADER_LINE + lines(rows)
 
 
-def committed(folder: Path, shard_size: int) -> dict[int, int]:
-    """Shard numbers in a run's `_manifests` folder, each with the index after its last image.
+def committed(store: Store, shard_size: int) -> dict[int, int]:
+    """The shards of a run that are committed, each with the index after its last image.
 
     A manifest whose last line names no image of its shard does not count.
 
     One listing, and the last line of each manifest: the cost grows with the shards, not with the images.
     """
     done: dict[int, int] = {}
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return done
-    for entry in entries:
-        if TABLE.fullmatch(entry.name):
-            shard, index = int(entry.name[:-4]), _last_line(entry.path).split(b",", 1)[0]
-            if index.isdigit() and int(index) // shard_size == shard:
-                done[shard] = int(index) + 1
+    for name, end in store.ends(MANIFESTS, TABLE):
+        shard, index = int(name[:-4]), _last_line(end).split(b",", 1)[0]
+        if index.isdigit() and int(index) // shard_size == shard:
+            done[shard] = int(index) + 1
     return done
 
 
@@ -79,20 +73,19 @@ def from_csv(content: bytes) -> list[Row]:
     return rows
 
 
-def read_shard(folder: Path, shard: int) -> list[Row]:
+def read_shard(store: Store, shard: int) -> list[Row]:
     """The rows of a committed shard.
 
     Raises:
         CommandError: 65 where its manifest is missing or damaged.
     """
-    path = folder / manifest_name(shard)
     try:
-        return from_csv(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        raise damaged(folder, path) from None
+        return from_csv(store.read(manifest_name(shard)) or b"")
+    except ValueError:
+        raise damaged(store, manifest_name(shard)) from None
 
 
-def assemble(folder: Path, shards: int) -> Iterator[bytes]:
+def assemble(store: Store, shards: int) -> Iterator[bytes]:
     """The run's manifest in parts: a header, then the rows of the first `shards` manifests in order.
 
     Raises:
@@ -101,34 +94,31 @@ def assemble(folder: Path, shards: int) -> Iterator[bytes]:
     yield HEADER_LINE
     index = 0
     for shard in range(shards):
-        path = folder / manifest_name(shard)
-        try:
-            rows = path.read_bytes().partition(b"\n")[2]
-        except FileNotFoundError:
-            raise damaged(folder, path) from None
+        rows = (store.read(manifest_name(shard)) or b"").partition(b"\n")[2]
+        if not rows:
+            raise damaged(store, manifest_name(shard))
         for line in rows.splitlines():
             if not line.startswith(b"%d," % index) or line.count(b",") != HEADER.count(","):
-                raise damaged(folder, path)
+                raise damaged(store, manifest_name(shard))
             index += 1
         yield rows
 
 
-def is_assembled(folder: Path, shards: int) -> bool:
+def is_assembled(store: Store, shards: int) -> bool:
     """Whether the run's manifest is there, and is what `assemble` gives."""
     try:
-        with open(folder / MANIFEST, "rb") as file:
-            return all(file.read(len(part)) == part for part in assemble(folder, shards)) and not file.read(1)
+        with store.open(MANIFEST) as file:
+            return all(file.read(len(part)) == part for part in assemble(store, shards)) and not file.read(1)
     except (OSError, CommandError):
         return False
 
 
-def damaged(folder: Path, path: Path) -> CommandError:
-    """The error that the manifest `path` of the run in `folder` cannot be used."""
-    return CommandError(ExitCode.BAD_DATA, f"{path} is damaged: `gan-batch verify {folder} --repair` makes it again")
+def damaged(store: Store, name: str) -> CommandError:
+    """The error that the manifest `name` of a run cannot be used."""
+    return CommandError(
+        ExitCode.BAD_DATA, f"{store}/{name} is damaged: `gan-batch verify {store} --repair` makes it again"
+    )
 
 
-def _last_line(path: str) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - 512))
-        end = file.read()
+def _last_line(end: bytes) -> bytes:
     return end[:-1].rsplit(b"\n", 1)[-1] if end.endswith(b"\n") else b""  # cut off: it counts for nothing

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from jobs.layout import measures_name
 from jobs.manifest import Row
 from jobs.sheet import read_image
-from jobs.store import LocalStore
+from jobs.store import Store
 
 SUSPECT = 0.02
 """Share of clipped pixels from which an image is looked at again: what is not finite becomes black or white."""
@@ -76,11 +76,11 @@ def lines(measures: Sequence[Measure]) -> bytes:
     return "".join(f"{m.index},{m.contrast},{m.clipped},{m.finite}\n" for m in measures).encode()
 
 
-def shard_lines(store: LocalStore, rows: Sequence[Row], finite: Callable[[int], NDArray[np.bool_]]) -> bytes:
+def shard_lines(store: Store, rows: Sequence[Row], finite: Callable[[int], NDArray[np.bool_]]) -> bytes:
     """The measures of a shard's images, as lines; where they are not there, the images are looked at again.
 
     Args:
-        store: the run's folder.
+        store: where the run is.
         rows: of the shard.
         finite: what `measure` asks, of an image by its index: bool `[1]`.
 
@@ -95,7 +95,7 @@ def shard_lines(store: LocalStore, rows: Sequence[Row], finite: Callable[[int], 
     whole = [line.split(b",")[0] for line in known] == [b"%d" % row.index for row in rows]
     if content.startswith(HEADER_LINE) and whole and is_table(b"".join(known)):
         return b"".join(known)
-    images = ((row.index, read_image(store.root, row.file_name)[None]) for row in rows)
+    images = ((row.index, read_image(store, row.file_name)[None]) for row in rows)
     return lines([found for index, image in images for found in measure(index, image, partial(finite, index))])
 
 

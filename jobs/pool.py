@@ -37,7 +37,7 @@ class Order:
 
     model: Path
     device: str
-    out: Path
+    out: str
     seed: int
 
 

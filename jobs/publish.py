@@ -84,7 +84,7 @@ def _state(path: Path) -> RunState | None:
     if path.is_symlink() or not path.is_dir():
         return None
     try:
-        return RunState.read(path)
+        return RunState.read(LocalStore(path))
     except CommandError:
         return None
 
@@ -93,7 +93,7 @@ def _remove(run: Path, check: Callable[[], None]) -> bool:
     store = LocalStore(run)
     try:
         store.lock()
-        state = RunState.read(run)
+        state = RunState.read(store)
         if state is None or state.state not in (COMPLETE, REMOVING):
             return False  # it changed before we had it
         RunState(REMOVING, state.count, state.fingerprint).write(store)

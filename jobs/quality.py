@@ -9,7 +9,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from jobs.manifest import Row
 from jobs.measure import table
 from jobs.sheet import read_image, spread
+from jobs.store import Store
 
 SAMPLE = 512
 _SIDE = 32
@@ -74,11 +74,11 @@ class Fault:
         return f"{self.count} of {self.of} images are {self.kind} (allowed {self.allowed:.1%})"
 
 
-def judge(root: Path, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int) -> list[Fault]:
+def judge(store: Store, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int) -> list[Fault]:
     """Judge a run.
 
     Args:
-        root: its folder.
+        store: where it is.
         shards: the rows of its shards and their measures as lines, in order.
         gate: the limits.
         count: images in all.
@@ -100,7 +100,7 @@ def judge(root: Path, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate,
         duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
         for row in rows:
             if row.index in sampled:
-                pictures[row.index] = _descriptor(read_image(root, row.file_name))
+                pictures[row.index] = _descriptor(read_image(store, row.file_name))
     allowed = dict.fromkeys(kinds, gate.max_faulty) | {"not finite": 0.0}
     faults = [Fault(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
     faults.append(duplicates.fault(gate.max_faulty))

@@ -16,13 +16,13 @@ from jobs.session import GeneratorSession
 from jobs.shard import Shard, make_images
 from jobs.sheet import run_sheet
 from jobs.state import COMPLETE, RunState, fingerprint
-from jobs.store import LocalStore
+from jobs.store import Store, open_store
 from jobs.verify import BAD_MANIFEST, NO_MANIFEST, STRAY, check_shard, committed_shards
 from models.console import CommandError, ExitCode, log
 from models.providers import BY_DEVICE
 
 
-def regen(out: Path, index: int, model: Path, device: str = "auto") -> tuple[bytes, bool | None]:
+def regen(out: Path | str, index: int, model: Path, device: str = "auto") -> tuple[bytes, bool | None]:
     """Make image `index` of a run again, whether the run has it or not.
 
     Args:
@@ -37,18 +37,19 @@ def regen(out: Path, index: int, model: Path, device: str = "auto") -> tuple[byt
     Raises:
         CommandError: 66 where there is no run, 78 where the model is another; see `GeneratorSession`.
     """
-    state = RunState.of(out)
+    store = open_store(out)
+    state = RunState.of(store)
     session = _session(state, model, device)
     ((row, _, content),) = _made(session, state, [index])
     try:
-        rows = manifest.read_shard(out, index // state.fingerprint["shard_size"])
+        rows = manifest.read_shard(store, index // state.fingerprint["shard_size"])
     except CommandError:
         rows = []
     known = next((other for other in rows if other.index == index), None)
     return content, None if known is None else known.sha256 == row.sha256
 
 
-def repair(out: Path, model: Path, check: Callable[[], None] = lambda: None) -> int:
+def repair(out: Path | str, model: Path, check: Callable[[], None] = lambda: None) -> int:
     """Make the broken images of a run again, each replaced whole, byte for byte what it was.
 
     An image that comes out otherwise here than its row and its file say stays as it is.
@@ -65,33 +66,33 @@ def repair(out: Path, model: Path, check: Callable[[], None] = lambda: None) -> 
         CommandError: 66 where there is no run, 75 where another process holds it, 78 where it was made with another
             model, device or version.
     """
-    store = LocalStore(out)
+    store = open_store(out)
     try:
-        RunState.of(out)  # before a lock is made in a folder that is none of ours
+        RunState.of(store)  # before a lock is made in a folder that is none of ours
         store.lock()
-        state = RunState.of(out)
+        state = RunState.of(store)
         session = _session(state, model, "auto")
         fp = state.fingerprint
-        state.refuse_other(out, fingerprint(session.facts, fp["seed"], fp["shard_size"]))
+        state.refuse_other(store, fingerprint(session.facts, fp["seed"], fp["shard_size"]))
         store.remove_temporaries()
         for folder in (layout.MANIFESTS, layout.MEASURES):
             store.make_folder(folder)
-        again = sum(_repair_shard(store, state, session, shard, check) for shard in committed_shards(out, state))
+        again = sum(_repair_shard(store, state, session, shard, check) for shard in committed_shards(store, state))
         if state.state == COMPLETE:
             shards = -(-state.count // fp["shard_size"])
-            if not manifest.is_assembled(out, shards):
-                store.replace(layout.MANIFEST, manifest.assemble(out, shards))
-            if not (out / layout.SHEET).is_file():
-                store.replace(layout.SHEET, run_sheet(out, state.count, fp["shard_size"]))
+            if not manifest.is_assembled(store, shards):
+                store.replace(layout.MANIFEST, manifest.assemble(store, shards))
+            if not store.exists(layout.SHEET):
+                store.replace(layout.SHEET, run_sheet(store, state.count, fp["shard_size"]))
         return again
     finally:
         store.close()
 
 
 def _repair_shard(
-    store: LocalStore, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
+    store: Store, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
 ) -> int:
-    faults = check_shard(store.root, shard, state.fingerprint, check)
+    faults = check_shard(store, shard, state.fingerprint, check)
     strays = [Path(fault.file_name).name for fault in faults if fault.fault == STRAY]
     store.remove(shard.folder, [name for name in strays if layout.OURS.fullmatch(name)])
     lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
@@ -99,7 +100,7 @@ def _repair_shard(
         old: dict[int, Row] = {}
         broken = list(range(shard.start, shard.stop))
     else:
-        old = {row.index: row for row in manifest.read_shard(store.root, shard.number)}
+        old = {row.index: row for row in manifest.read_shard(store, shard.number)}
         broken = sorted({fault.index for fault in faults if fault.index is not None})
     store.make_folder(shard.folder, shard.start, shard.stop)
     new = dict(old)

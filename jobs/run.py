@@ -18,12 +18,11 @@ from jobs import layout, manifest, quality
 from jobs.committer import Committer
 from jobs.measure import shard_lines
 from jobs.pool import Done, Order, WorkerPool
-from jobs.preflight import check_room
 from jobs.quality import Gate
 from jobs.shard import Shard, plan
 from jobs.sheet import contact_sheet, run_sheet
 from jobs.state import COMPLETE, REJECTED, RUNNING, RunState, SessionFacts
-from jobs.store import LocalStore
+from jobs.store import Store
 from jobs.verify import image_row, is_users, verify
 from models.console import CommandError, ExitCode, Progress, log
 
@@ -35,7 +34,7 @@ class Run:
     """A run whose folder this process holds.
 
     Args:
-        store: its folder.
+        store: where it is.
         order: what its workers work with.
         facts: of their sessions.
         state: what run.json says; None where the run begins.
@@ -54,7 +53,7 @@ class Run:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         order: Order,
         facts: SessionFacts,
         state: RunState | None,
@@ -65,14 +64,14 @@ class Run:
     ) -> None:
         self.store, self._order, self.facts, self.fingerprint, self._check = store, order, facts, fingerprint, check
         self._shard_size: int = fingerprint["shard_size"]
-        self._done = manifest.committed(store.root / layout.MANIFESTS, self._shard_size)
+        self._done = manifest.committed(store, self._shard_size)
         had = state.count if state else 0
         if count is None:  # a run that was cut off is finished, not added to: else a restart would add twice
             count = had + (append or 0) if state is None or state.state == COMPLETE else had
         ended = state is not None and state.state in (COMPLETE, REJECTED)
         self.count = max([count, had if ended else 0, *self._done.values()])  # a smaller count takes nothing away
         self.missing = self.count - sum(stop - number * self._shard_size for number, stop in self._done.items())
-        at_end = all((store.root / name).exists() for name in (layout.MANIFEST, layout.SHEET))
+        at_end = all(store.exists(name) for name in (layout.MANIFEST, layout.SHEET))
         self.is_complete = self.missing == 0 and at_end and state == RunState(COMPLETE, self.count, fingerprint)
         self.made, self.seconds, self._is_late = 0, 0.0, False
 
@@ -89,13 +88,13 @@ class Run:
         """
         pending = list(self._pending())
         written = sum(max(0, len(self.store.names(shard.folder)) - self._have(shard)) for shard in pending)
-        check_room(self.store.root, max(self.missing - written, 0), len(pending), self.facts.image_bytes)
+        self.store.check_room(max(self.missing - written, 0), len(pending), self.facts.image_bytes)
         self._write_state(RUNNING)
         for folder in (layout.MANIFESTS, layout.MEASURES):
             self.store.make_folder(folder)
         log.info(
             "%s: %d of %d images to make, seed %d, %s, %d workers, batches of %d",
-            self.store.root, self.missing, self.count, self.fingerprint["seed"], self.facts.provider, pool.size,
+            self.store, self.missing, self.count, self.fingerprint["seed"], self.facts.provider, pool.size,
             batch_size,
         )  # fmt: skip
         self._log(
@@ -121,7 +120,7 @@ class Run:
             if self._is_late:
                 raise CommandError(
                     ExitCode.STOPPED,
-                    f"{self.store.root}: the time is over with {self.count - self.missing + self.made} of {self.count} "
+                    f"{self.store}: the time is over with {self.count - self.missing + self.made} of {self.count} "
                     "images made; run the same command again to continue",
                 )
         except CommandError as error:
@@ -140,9 +139,9 @@ class Run:
         """
         self._tidy()
         shards = -(-self.count // self._shard_size)
-        self.store.replace(layout.MANIFEST, manifest.assemble(self.store.root, shards))
+        self.store.replace(layout.MANIFEST, manifest.assemble(self.store, shards))
         self._check()
-        self.store.replace(layout.SHEET, run_sheet(self.store.root, self.count, self._shard_size))
+        self.store.replace(layout.SHEET, run_sheet(self.store, self.count, self._shard_size))
         self._judge(gate, shards)
         if verified:
             self.verify()
@@ -156,14 +155,14 @@ class Run:
         Raises:
             CommandError: 76 with the number of faults and the first.
         """
-        found = verify(self.store.root, RunState(COMPLETE, self.count, self.fingerprint), self._check)
+        found = verify(str(self.store), RunState(COMPLETE, self.count, self.fingerprint), self._check)
         faults = [fault for fault in found if not is_users(fault)]
         if faults:
             self._log("verification failed", faults=len(faults), first=str(faults[0]))
             raise CommandError(
                 ExitCode.CHECK_FAILED,
-                f"{self.store.root} is not published: faults: {len(faults)}, the first: {faults[0]}; "
-                f"try `gan-batch verify {self.store.root} --repair`",
+                f"{self.store} is not published: faults: {len(faults)}, the first: {faults[0]}; "
+                f"try `gan-batch verify {self.store} --repair`",
             )
 
     def _slices(self, begun: dict[int, _Begun], batch_size: int, deadline: float) -> Iterator[Shard]:
@@ -199,14 +198,14 @@ class Run:
         if gate.mode == "off":
             return
         rows = (self._rows(number) for number in range(shards))
-        faults = quality.judge(self.store.root, ((some, self._measures(some)) for some in rows), gate, self.count)
+        faults = quality.judge(self.store, ((some, self._measures(some)) for some in rows), gate, self.count)
         self.store.replace(layout.QUALITY, quality.report(gate, faults))
         beyond = [fault for fault in faults if fault.too_many]
         if not beyond:
             return
         shown = [layout.image_name(i, i // self._shard_size) for fault in beyond for i in fault.indices]
-        self.store.replace(layout.OFFENDERS, contact_sheet(self.store.root, shown))
-        message = f"quality gate: {'; '.join(map(str, beyond))}; see {self.store.root / layout.OFFENDERS}"
+        self.store.replace(layout.OFFENDERS, contact_sheet(self.store, shown))
+        message = f"quality gate: {'; '.join(map(str, beyond))}; see {self.store}/{layout.OFFENDERS}"
         self._log("quality gate", mode=gate.mode, reason=message)
         if gate.mode == "warn":
             log.warning("%s", message)
@@ -236,9 +235,9 @@ class Run:
 
     def _rows(self, number: int) -> list[manifest.Row]:
         self._check()
-        rows = manifest.read_shard(self.store.root, number)
+        rows = manifest.read_shard(self.store, number)
         if not self._is_sound(rows):
-            raise manifest.damaged(self.store.root, self.store.root / layout.manifest_name(number))
+            raise manifest.damaged(self.store, layout.manifest_name(number))
         return rows
 
     def _tidy(self) -> None:

@@ -12,7 +12,7 @@ from jobs import png
 from jobs.layout import image_name, shard_folder
 from jobs.manifest import Row
 from jobs.measure import Measure, measure
-from jobs.store import LocalStore
+from jobs.store import Store
 from models.latents import latents
 
 if TYPE_CHECKING:  # ONNX Runtime is loaded by who has a session
@@ -64,7 +64,7 @@ def make_images(
 
 
 def write_images(
-    part: Shard, session: GeneratorSession, store: LocalStore, seed: int, batch_size: int
+    part: Shard, session: GeneratorSession, store: Store, seed: int, batch_size: int
 ) -> tuple[list[Row], list[Measure]]:
     """Make the images of a shard or of a part of one, and write them; they count once their manifest is committed."""
     rows, measures = [], []

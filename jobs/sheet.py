@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs import png
 from jobs.layout import image_name
+from jobs.store import Store
 from models.console import CommandError, ExitCode
 
 IMAGES, COLUMNS = 64, 8
 _GAP = 2
 
 
-def run_sheet(run: Path, count: int, shard_size: int) -> bytes:
+def run_sheet(store: Store, count: int, shard_size: int) -> bytes:
     """A PNG of 64 images of a run, evenly spread over it."""
-    return contact_sheet(run, [image_name(index, index // shard_size) for index in spread(count, IMAGES)])
+    return contact_sheet(store, [image_name(index, index // shard_size) for index in spread(count, IMAGES)])
 
 
 def spread(count: int, size: int) -> list[int]:
@@ -26,17 +27,17 @@ def spread(count: int, size: int) -> list[int]:
     return [place * count // shown for place in range(shown)]
 
 
-def contact_sheet(run: Path, names: list[str]) -> bytes:
-    """A PNG of the images `names` (relative to `run`) in 8 columns, at their own size and brightness.
+def contact_sheet(store: Store, names: list[str]) -> bytes:
+    """A PNG of the images `names` of a run in 8 columns, at their own size and brightness.
 
     Raises:
         CommandError: 76 where one is not there, damaged or of another size.
     """
-    images = [read_image(run, name) for name in names]
+    images = [read_image(store, name) for name in names]
     height, width, channels = images[0].shape
     for name, image in zip(names, images, strict=True):
         if image.shape != images[0].shape:
-            raise _unfit(run, name, "of another size")
+            raise _unfit(store, name, "of another size")
     rows = -(-len(images) // COLUMNS)
     sheet = np.full((rows * (height + _GAP) - _GAP, COLUMNS * (width + _GAP) - _GAP, channels), 255, np.uint8)
     for place, image in enumerate(images):
@@ -46,7 +47,7 @@ def contact_sheet(run: Path, names: list[str]) -> bytes:
     return content
 
 
-def read_image(run: Path, name: str) -> NDArray[np.uint8]:
+def read_image(store: Store, name: str) -> NDArray[np.uint8]:
     """An image of a run: uint8 `[H, W, C]`.
 
     Raises:
@@ -55,14 +56,14 @@ def read_image(run: Path, name: str) -> NDArray[np.uint8]:
     from PIL import Image  # here, since the workers never need it
 
     try:
-        with Image.open(run / name) as file:
+        with Image.open(io.BytesIO(store.read(name) or b"")) as file:
             image: NDArray[np.uint8] = np.asarray(file)
     except OSError:
-        raise _unfit(run, name, "missing or damaged") from None
+        raise _unfit(store, name, "missing or damaged") from None
     return image.reshape(*image.shape[:2], -1)
 
 
-def _unfit(run: Path, name: str, what: str) -> CommandError:
+def _unfit(store: Store, name: str, what: str) -> CommandError:
     return CommandError(
-        ExitCode.CHECK_FAILED, f"{run / name} is {what}: `gan-batch verify {run} --repair` makes it again"
+        ExitCode.CHECK_FAILED, f"{store}/{name} is {what}: `gan-batch verify {store} --repair` makes it again"
     )

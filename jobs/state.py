@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jobs import png
 from jobs.layout import STATE
-from jobs.store import LocalStore
+from jobs.store import Store
 from models.console import CommandError, ExitCode
 from models.latents import SCHEME
 
@@ -63,26 +62,27 @@ class RunState:
     fingerprint: dict[str, Any]
 
     @classmethod
-    def read(cls, out: Path) -> RunState | None:
-        """The state of the run in `out`; None where there is none.
+    def read(cls, store: Store) -> RunState | None:
+        """The state of the run in `store`; None where there is none.
 
         Raises:
             CommandError: 65 where it is damaged, 73 where it cannot be read.
         """
-        path = out / STATE
         try:
-            content = json.loads(path.read_bytes())
+            raw = store.read(STATE)
+            if raw is None:
+                return None
+            content = json.loads(raw)
             found = cls(content["state"], content["count"], content["fingerprint"])
             if found._is_sound():
                 return found
-        except (FileNotFoundError, NotADirectoryError):
-            return None
         except OSError as error:
-            raise CommandError(ExitCode.CANNOT_WRITE, f"cannot read {path}: {error.strerror}") from None
+            raise CommandError(ExitCode.CANNOT_WRITE, f"cannot read {store}/{STATE}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
         raise CommandError(
-            ExitCode.BAD_DATA, f"{path} is damaged, so it cannot be told what the folder holds: take another one"
+            ExitCode.BAD_DATA,
+            f"{store}/{STATE} is damaged, so it cannot be told what lies there: name another --out",
         )
 
     def _is_sound(self) -> bool:
@@ -91,23 +91,23 @@ class RunState:
         return all(type(size) is int and size > 0 for size in sizes) and all(type(name) is str for name in names)
 
     @classmethod
-    def of(cls, out: Path) -> RunState:
+    def of(cls, store: Store) -> RunState:
         """Like `read`, for who needs a run there.
 
         Raises:
             CommandError: 66 where there is none.
         """
-        found = cls.read(out)
+        found = cls.read(store)
         if found is None:
-            raise CommandError(ExitCode.NO_INPUT, f"{out} is no run of gan-batch: it has no {STATE}")
+            raise CommandError(ExitCode.NO_INPUT, f"{store} is no run of gan-batch: it has no {STATE}")
         return found
 
-    def write(self, store: LocalStore) -> None:
-        """Put it on disk, whole."""
+    def write(self, store: Store) -> None:
+        """Write it, whole."""
         content = {"state": self.state, "count": self.count, "fingerprint": self.fingerprint}
         store.replace(STATE, (json.dumps(content, indent=2) + "\n").encode())
 
-    def refuse_other(self, out: Path, fingerprint: Mapping[str, Any]) -> None:
+    def refuse_other(self, store: Store, fingerprint: Mapping[str, Any]) -> None:
         """Refuse to mix two runs.
 
         Raises:
@@ -117,7 +117,7 @@ class RunState:
         pairs = {name: (self.fingerprint.get(name), fingerprint.get(name)) for name in names}
         named = ", ".join(f"{name} was {was} and is {now}" for name, (was, now) in pairs.items() if was != now)
         if named:
-            raise CommandError(ExitCode.OTHER_RUN, f"{out} belongs to another run: {named}; name another --out")
+            raise CommandError(ExitCode.OTHER_RUN, f"{store} belongs to another run: {named}; name another --out")
 
 
 def fingerprint(facts: SessionFacts, seed: int, shard_size: int) -> dict[str, Any]:

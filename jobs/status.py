@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import layout, manifest
+from jobs import manifest
 from jobs.state import RunState
-from models.files import is_locked
+from jobs.store import open_store
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,19 @@ class Status:
     model_sha256: str
 
 
-def status(out: Path) -> Status:
+def status(out: Path | str) -> Status:
     """Ask about the run in `out`; takes no lock and reads no image.
 
     Raises:
         CommandError: 66 where there is no run, 65 where its run.json is damaged.
     """
-    state = RunState.of(out)
+    store = open_store(out)
+    state = RunState.of(store)
     size = state.fingerprint["shard_size"]
-    done = manifest.committed(out / layout.MANIFESTS, size)
+    done = manifest.committed(store, size)
     return Status(
         state=state.state,
-        at_work=is_locked(out),
+        at_work=store.is_locked(),
         count=state.count,
         committed=sum(stop - number * size for number, stop in done.items()),
         seed=state.fingerprint["seed"],

@@ -1,20 +1,126 @@
-"""Where shards land: a folder, with what a crash must not break done here and nowhere else."""
+"""Where shards land: what every place must do, and a folder; what a crash must not break is done here."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from jobs.layout import IMAGE, MANIFESTS, MEASURES, TEMPORARY
+from jobs.preflight import check_room
 from models.console import CommandError, ExitCode
-from models.files import lock_folder, sync_filesystem, sync_folder, temporary_name, write_atomically, write_file
+from models.files import (
+    is_locked,
+    lock_folder,
+    sync_filesystem,
+    sync_folder,
+    temporary_name,
+    write_atomically,
+    write_file,
+)
+
+TABLE_END_BYTES = 512
+"""More than the last line of a table of ours has."""
+
+
+class Store(Protocol):
+    """Where a run is. Names are relative to it and `/`-separated; `str` of it is for people, and for `open_store`.
+
+    What fails raises OSError, with the file's name.
+    """
+
+    def close(self) -> None:
+        """Give back the lock, but for who holds it with `hold`."""
+
+    def hold(self) -> Callable[[], None]:
+        """Hold the lock apart from `close`; returns a function that lets go."""
+
+    def prepare(self) -> None:
+        """Make the place itself, before anything is written to it."""
+
+    def lock(self) -> None:
+        """Take the place for this process.
+
+        Raises:
+            CommandError: 75 where another process holds it.
+        """
+
+    def is_locked(self) -> bool:
+        """Whether a process holds it; asking takes nothing."""
+
+    def names(self, folder: str = ".") -> list[str]:
+        """What lies directly in `folder`, sorted; nothing where it does not exist."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None where there is no such file."""
+
+    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """A file to be read in parts.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+
+    def ends(self, folder: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+        """The last `TABLE_END_BYTES` bytes of each file in `folder` whose name matches, from one listing."""
+
+    def check_room(self, images: int, shards: int, image_bytes: int) -> None:
+        """Compare what a run needs with what is free, where that is known.
+
+        Args:
+            images: to be written.
+            shards: that they belong to.
+            image_bytes: of one, as measured.
+
+        Raises:
+            CommandError: 74 where it cannot fit.
+        """
+
+    def make_folder(self, folder: str, start: int = 0, stop: int = 0) -> None:
+        """Make a folder; where it is there, remove images from it that are not `start` to `stop - 1`.
+
+        Only files named as our images are are removed: what else lies there is the user's.
+        """
+
+    def remove(self, folder: str, names: Iterable[str]) -> None:
+        """Remove files from a folder, and the folder where nothing is left in it."""
+
+    def remove_temporaries(self) -> None:
+        """Remove what a kill left at the top and among the manifests and measures."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file under its name, now or by the next `settle`; it counts only once a `commit` names it."""
+
+    def settle(self) -> None:
+        """Wait until all that `write` was given is written."""
+
+    def append(self, name: str, content: bytes) -> None:
+        """Add to the end of a file."""
+
+    def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """Let `name` have this content, all of it or none, and for good."""
+
+    def flush(self, *folders: str) -> None:
+        """Make everything written so far last, and the names in these folders."""
+
+    def commit(self, files: Mapping[str, bytes]) -> None:
+        """Make everything written so far last, then let `files` appear whole, one after the other."""
+
+
+def open_store(out: Path | str) -> Store:
+    """The store that `out` names: a folder."""
+    return LocalStore(Path(out))
 
 
 class LocalStore:
-    """A run's folder. Names are relative to it and `/`-separated.
+    """A run's folder.
 
     Args:
         root: the folder.
@@ -24,43 +130,55 @@ class LocalStore:
         self.root = root
         self._lock_fd = -1
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     def close(self) -> None:
-        """Give back the lock, but for who holds it with `hold`."""
         _close(self._lock_fd)
         self._lock_fd = -1
 
     def hold(self) -> Callable[[], None]:
-        """Hold the lock apart from `close`; returns a function that lets go."""
         return partial(_close, os.dup(self._lock_fd) if self._lock_fd >= 0 else -1)
 
-    def lock(self) -> None:
-        """Take the folder for this process. The kernel lets go of it when the process ends, however it ends.
+    def prepare(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
 
-        Raises:
-            CommandError: 75 where another process holds it.
-        """
+    def lock(self) -> None:
+        # The kernel lets go of it when the process ends, however it ends.
         if self._lock_fd < 0:
             self._lock_fd = lock_folder(self.root, "gan-batch")
 
+    def is_locked(self) -> bool:
+        return is_locked(self.root)
+
     def names(self, folder: str = ".") -> list[str]:
-        """What lies directly in `folder`; nothing where it does not exist."""
         try:
             return sorted(os.listdir(self.root / folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file."""
         try:
             return (self.root / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def make_folder(self, folder: str, start: int = 0, stop: int = 0) -> None:
-        """Make a folder; where it is there, remove images from it that are not `start` to `stop - 1`.
+    def exists(self, name: str) -> bool:
+        return (self.root / name).is_file()
 
-        Only files named as our images are are removed: what else lies there is the user's.
-        """
+    def open(self, name: str) -> BinaryIO:
+        return open(self.root / name, "rb")
+
+    def ends(self, folder: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+        for name in filter(pattern.fullmatch, self.names(folder)):
+            with contextlib.suppress(FileNotFoundError), open(f"{self.root}/{folder}/{name}", "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - TABLE_END_BYTES))
+                yield name, file.read()
+
+    def check_room(self, images: int, shards: int, image_bytes: int) -> None:
+        check_room(self.root, images, shards, image_bytes)
+
+    def make_folder(self, folder: str, start: int = 0, stop: int = 0) -> None:
         path = self.root / folder
         if path.is_symlink():
             raise CommandError(ExitCode.CANNOT_WRITE, f"{path} is a link: remove it and run again")
@@ -69,16 +187,14 @@ class LocalStore:
         self._unlink(path, [name for name in images if not start <= int(name[:-4]) < stop])
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
-        """Remove files from a folder, and the folder where nothing is left in it; nothing behind a link."""
         path = self.root / folder
-        if path.is_symlink():
+        if path.is_symlink():  # nothing behind a link is ours
             return
         self._unlink(path, names)
         with contextlib.suppress(OSError):  # what else lies there is the user's
             path.rmdir()
 
     def remove_temporaries(self) -> None:
-        """Remove what a kill left at the top and among the manifests and measures."""
         for folder in (".", MANIFESTS, MEASURES):
             self._unlink(self.root / folder, filter(TEMPORARY.fullmatch, self.names(folder)))
 
@@ -88,29 +204,25 @@ class LocalStore:
                 (folder / name).unlink()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file under its name; it counts only once a `commit` names it."""
         write_file(f"{self.root}/{name}", [content])  # a Path for each image would cost time
 
+    def settle(self) -> None:
+        pass  # it is written
+
     def append(self, name: str, content: bytes) -> None:
-        """Add to the end of a file."""
         write_file(self.root / name, [content], append=True)
 
     def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
-        """Let `name` have this content, all of it or none, and on disk."""
         parts = [content] if isinstance(content, bytes) else content
         write_atomically(self.root / name, lambda temporary: write_file(temporary, parts))
 
     def flush(self, *folders: str) -> None:
-        """Put everything written so far on disk, and the names in these folders."""
         sync_filesystem(self.root, self._lock_fd)
         for folder in folders:
             sync_folder(self.root / folder)
 
     def commit(self, files: Mapping[str, bytes]) -> None:
-        """Flush everything written so far, then let `files` appear whole, one after the other.
-
-        One flush and one sync of each folder for all of them, so that several shards cost no more than one.
-        """
+        # One flush and one sync of each folder for all of them, so that several shards cost no more than one.
         paths = {self.root / name: content for name, content in files.items()}
         try:
             for path, content in paths.items():

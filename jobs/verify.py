@@ -17,6 +17,7 @@ from jobs import layout, manifest
 from jobs.manifest import Row
 from jobs.shard import Shard, plan
 from jobs.state import COMPLETE, RunState
+from jobs.store import Store, open_store
 
 NO_MANIFEST, BAD_MANIFEST, STRAY = "no manifest", "bad manifest", "stray"
 
@@ -42,7 +43,7 @@ class Fault:
         return f"{self.fault}, {self.file_name}: {self.detail}"
 
 
-def verify(out: Path, state: RunState | None = None, check: Callable[[], None] = lambda: None) -> Iterator[Fault]:
+def verify(out: Path | str, state: RunState | None = None, check: Callable[[], None] = lambda: None) -> Iterator[Fault]:
     """Compare a run with its manifests, image by image.
 
     Of a run that is not complete, what is committed is looked at.
@@ -55,37 +56,39 @@ def verify(out: Path, state: RunState | None = None, check: Callable[[], None] =
     Raises:
         CommandError: 66 where there is no run, 65 where its run.json is damaged.
     """
-    state = state or RunState.of(out)
-    shards = committed_shards(out, state)
-    yield from _strays(out, state)
+    store = open_store(out)
+    state = state or RunState.of(store)
+    shards = committed_shards(store, state)
+    yield from _strays(store, state)
     if state.state != COMPLETE:
         made = sum(shard.stop - shard.start for shard in shards)
         yield Fault("not complete", layout.STATE, f"the run is {state.state}, {made} of {state.count} images committed")
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for faults in pool.map(lambda shard: check_shard(out, shard, state.fingerprint, check), shards):
+        for faults in pool.map(lambda shard: check_shard(store, shard, state.fingerprint, check), shards):
             yield from faults
     if state.state == COMPLETE:
-        yield from _top_files(out, len(shards))
+        yield from _top_files(store, len(shards))
 
 
-def committed_shards(out: Path, state: RunState) -> list[Shard]:
+def committed_shards(store: Store, state: RunState) -> list[Shard]:
     """The shards that a run must have: all of a complete one, those that are committed of another."""
     size = state.fingerprint["shard_size"]
     if state.state == COMPLETE:
         return list(plan(state.count, size))
-    done = manifest.committed(out / layout.MANIFESTS, size)
+    done = manifest.committed(store, size)
     return [Shard(number, number * size, stop) for number, stop in sorted(done.items())]
 
 
 def check_shard(
-    out: Path, shard: Shard, fingerprint: Mapping[str, Any], check: Callable[[], None] = lambda: None
+    store: Store, shard: Shard, fingerprint: Mapping[str, Any], check: Callable[[], None] = lambda: None
 ) -> list[Fault]:
     """What is wrong with one shard; `check` is called for each image, and what it raises ends the work."""
     name = layout.manifest_name(shard.number)
     try:
-        rows = manifest.from_csv((out / name).read_bytes())
-    except FileNotFoundError:
-        return [Fault(NO_MANIFEST, name, f"images {shard.start} to {shard.stop - 1} count for nothing without it")]
+        content = store.read(name)
+        if content is None:
+            return [Fault(NO_MANIFEST, name, f"images {shard.start} to {shard.stop - 1} count for nothing without it")]
+        rows = manifest.from_csv(content)
     except (OSError, ValueError) as error:
         return [Fault(BAD_MANIFEST, name, str(error))]
     if [row.index for row in rows] != list(range(shard.start, shard.stop)):
@@ -93,10 +96,9 @@ def check_shard(
     faults = []
     for row in rows:
         check()
-        faults += _check_image(out, row, image_row(row.index, fingerprint, row.sha256, row.bytes))
+        faults += _check_image(store, row, image_row(row.index, fingerprint, row.sha256, row.bytes))
     known = {layout.image_name(row.index, shard.number).partition("/")[2] for row in rows}
-    folder = out / shard.folder
-    strays = sorted(set(os.listdir(folder)) - known) if folder.is_dir() else []
+    strays = sorted(set(store.names(shard.folder)) - known)
     return faults + [Fault(STRAY, f"{shard.folder}/{stray}", "no row names it") for stray in strays]
 
 
@@ -113,14 +115,16 @@ def image_row(index: int, fingerprint: Mapping[str, Any], sha256: str, size: int
     return Row(index, name, fingerprint["seed"], sha256, width, height, mode, size)
 
 
-def _check_image(out: Path, row: Row, right: Row) -> list[Fault]:
+def _check_image(store: Store, row: Row, right: Row) -> list[Fault]:
     name, index = right.file_name, row.index
     wrong = [field for field, value in vars(row).items() if value != vars(right)[field]]
     faults = [Fault("bad row", name, f"{field} is {getattr(row, field)}", index) for field in wrong]
     try:
-        content = (out / name).read_bytes()
+        content = store.read(name)
     except OSError as error:
         return [*faults, Fault("missing", name, str(error.strerror), index)]
+    if content is None:
+        return [*faults, Fault("missing", name, "it is not there", index)]
     if len(content) != row.bytes:
         return [*faults, Fault("size", name, f"{len(content)} bytes, its row says {row.bytes}", index)]
     if hashlib.sha256(content).hexdigest() != row.sha256:
@@ -135,7 +139,7 @@ def _check_image(out: Path, row: Row, right: Row) -> list[Fault]:
     return faults
 
 
-def _strays(out: Path, state: RunState) -> Iterator[Fault]:
+def _strays(store: Store, state: RunState) -> Iterator[Fault]:
     shards = list(plan(state.count, state.fingerprint["shard_size"]))
     tables = {f"{shard.folder}.csv" for shard in shards}
     places = {
@@ -144,15 +148,14 @@ def _strays(out: Path, state: RunState) -> Iterator[Fault]:
         layout.MEASURES: tables,
     }
     for folder, known in places.items():
-        path = out / folder
-        for name in sorted(set(os.listdir(path)) - known if path.is_dir() else ()):
+        for name in sorted(set(store.names(folder)) - known):
             at_work = state.state != COMPLETE and layout.TEMPORARY.fullmatch(name)
             if not at_work:
                 yield Fault(STRAY, name if folder == "." else f"{folder}/{name}", "gan-batch did not leave it")
 
 
-def _top_files(out: Path, shards: int) -> Iterator[Fault]:
-    if not (out / layout.SHEET).is_file():
+def _top_files(store: Store, shards: int) -> Iterator[Fault]:
+    if not store.exists(layout.SHEET):
         yield Fault("missing", layout.SHEET, "the contact sheet")
-    if not manifest.is_assembled(out, shards):
+    if not manifest.is_assembled(store, shards):
         yield Fault(BAD_MANIFEST, layout.MANIFEST, "it is not the manifests of the shards, one after the other")

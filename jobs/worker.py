@@ -16,7 +16,7 @@ from jobs import manifest, measure
 from jobs.pool import Done, Failed, Order
 from jobs.session import GeneratorSession
 from jobs.shard import write_images
-from jobs.store import LocalStore
+from jobs.store import open_store
 from models.console import CommandError, ExitCode, writing_error
 
 _PR_SET_PDEATHSIG = 1
@@ -43,7 +43,7 @@ def _work(connection: Connection) -> None:
     order: Order = connection.recv()
     session = GeneratorSession(order.model, order.device)
     connection.send(session.facts)
-    store = LocalStore(order.out)
+    store = open_store(order.out)
     while True:
         part, batch_size = connection.recv()
         rows, measures = write_images(part, session, store, order.seed, batch_size)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from jobs import manifest
 from jobs.manifest import Row
+from jobs.store import LocalStore
 
 BROKEN = "00000/00000007.png"
 """The image that is damaged where it is one image."""
@@ -115,12 +116,12 @@ def give_a_row_another_hash(out: Path) -> None:
 
 
 def give_a_row_the_hash_of_another_image(out: Path) -> None:
-    rows = manifest.read_shard(out, 0)
+    rows = manifest.read_shard(LocalStore(out), 0)
     change_row(out, sha256=rows[INDEX + 1].sha256, bytes=rows[INDEX].bytes)
 
 
 def write_a_hash_in_capitals(out: Path) -> None:
-    change_row(out, sha256=manifest.read_shard(out, 0)[INDEX].sha256.upper())
+    change_row(out, sha256=manifest.read_shard(LocalStore(out), 0)[INDEX].sha256.upper())
 
 
 def give_a_row_another_file_name(out: Path) -> None:

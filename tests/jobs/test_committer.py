@@ -101,7 +101,7 @@ def test_shards_that_finish_while_a_commit_is_slow_are_committed_together(slow: 
         slow.go_on.set()
     assert slow.groups == [names(0), names(1, 2, 3)]
     assert committed == [0, 1, 2, 3]
-    assert manifest.committed(slow.root / MANIFESTS, 1) == {0: 1, 1: 2, 2: 3, 3: 4}
+    assert manifest.committed(slow, 1) == {0: 1, 1: 2, 2: 3, 3: 4}
 
 
 def test_shards_of_one_group_cost_one_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_leaving_waits_until_everything_is_committed(slow: SlowStore) -> None:
     threading.Timer(1.5, slow.go_on.set).start()  # longer than the patience with what is given up
     with Committer(slow, nothing, nothing) as committer:
         commit(committer, 0, 1, 2)
-    assert sorted(manifest.committed(slow.root / MANIFESTS, 1)) == [0, 1, 2]
+    assert sorted(manifest.committed(slow, 1)) == [0, 1, 2]
 
 
 def test_shard_is_told_of_only_after_it_is_committed(slow: SlowStore) -> None:
@@ -148,7 +148,7 @@ def test_committed_files_are_whole_tables(slow: SlowStore) -> None:
     slow.go_on.set()
     with Committer(slow, nothing, nothing) as committer:
         commit(committer, 0)
-    assert [found.index for found in manifest.read_shard(slow.root, 0)] == [0]
+    assert [found.index for found in manifest.read_shard(slow, 0)] == [0]
     header, measured = (slow.root / MEASURES / "00000.csv").read_bytes().splitlines(keepends=True)
     assert header == b"index,contrast,clipped,finite\n"
     assert measured == MEASURED
@@ -198,7 +198,7 @@ def test_leaving_by_an_exception_commits_what_is_finished_where_the_disk_is_quic
 
     assert seconds_until_raised(KeyError, "left", leave) < 1.5
     assert slow.groups == [names(0), names(1, 2)]
-    assert sorted(manifest.committed(slow.root / MANIFESTS, 1)) == [0, 1, 2]
+    assert sorted(manifest.committed(slow, 1)) == [0, 1, 2]
 
 
 def test_leaving_by_an_exception_does_not_wait_for_a_disk_that_hangs_and_drops_what_waits(slow: SlowStore) -> None:

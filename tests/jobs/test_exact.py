@@ -10,6 +10,7 @@ import pytest
 
 from jobs import manifest
 from jobs.session import GeneratorSession
+from jobs.store import LocalStore
 from jobs.verify import verify
 from models.latents import BLOCK_SIZE, latent_block, latents
 from tests.conftest import run
@@ -71,7 +72,7 @@ def test_set_is_the_same_after_a_kill_and_a_resume_with_other_batches_and_worker
     killed.kill()
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
-    assert 0 < len(manifest.committed(out / "_manifests", 7)) < 9, "it was over before it was killed"
+    assert 0 < len(manifest.committed(LocalStore(out), 7)) < 9, "it was over before it was killed"
     made(model, out, "--batch-size", "16", "--workers", "3")
     assert hashes(out) == hashes(at_once)
     assert measures(out) == measures(at_once)

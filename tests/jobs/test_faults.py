@@ -21,6 +21,7 @@ import pytest
 
 from jobs import manifest
 from jobs.layout import MANIFESTS, STATE
+from jobs.store import LocalStore
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import assert_whole_shards, batch, differing, stamps, succeeds, temporaries
 from tests.jobs.faults import Disturbance, Operation, disturbed
@@ -110,10 +111,10 @@ class Attempt:
 def owned(out: Path) -> dict[str, tuple[int, int]]:
     """The `stamps` of all images that committed manifests name, and of the manifests of whole shards."""
     names = set()
-    for number, stop in manifest.committed(out / MANIFESTS, SHARD).items():
+    for number, stop in manifest.committed(LocalStore(out), SHARD).items():
         if stop == (number + 1) * SHARD:
             names.add(f"{MANIFESTS}/{number:05d}.csv")
-        names |= {row.file_name for row in manifest.read_shard(out, number)}
+        names |= {row.file_name for row in manifest.read_shard(LocalStore(out), number)}
     found = stamps(out)
     return {name: found[name] for name in names}
 
@@ -242,7 +243,7 @@ def ordered(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def test_images_of_a_shard_are_flushed_before_its_manifest_appears(ordered: tuple[Path, list[Operation]]) -> None:
     out, trace = ordered
     for number in range(9):
-        rows = manifest.read_shard(out, number)
+        rows = manifest.read_shard(LocalStore(out), number)
         written = max(last_place(trace, "ended", "close", row.file_name) for row in rows)
         table = place(trace, "ended", "close", f"{MANIFESTS}/.{number:05d}.csv.tmp")
         flush_begins = place(trace, "begins", "syncfs", ".lock", after=max(written, table))

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from jobs import manifest, run_batch
+from jobs.store import LocalStore
 from models.console import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -139,7 +140,7 @@ def test_after_max_seconds_it_ends_with_3_and_the_same_command_goes_on_to_the_en
     command = batch(model, out, 60, "--shard-size", "20", "--max-seconds", seconds)
     for made in (20, 40):  # a shard in any case, or it would never end
         fails_in_one_line(run(*command), 3, f"{made} of 60 images", "again")
-        assert manifest.committed(out / "_manifests", 20) == {number: number * 20 + 20 for number in range(made // 20)}
+        assert manifest.committed(LocalStore(out), 20) == {number: number * 20 + 20 for number in range(made // 20)}
     succeeds(run(*command))
     succeeds(run(*batch(model, tmp_path / "undisturbed", 60, "--shard-size", "20")))
     assert differing(out, tmp_path / "undisturbed") == []
@@ -306,7 +307,7 @@ def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_co
     succeeds(run(*batch(model, out, 10, "--shard-size", "10")))
     (out / "00002" / "00000027.png").mkdir(parents=True)
     fails_in_one_line(run(*command), 73, "00002/00000027.png")
-    assert manifest.committed(out / "_manifests", 10).keys() <= {0, 1}
+    assert manifest.committed(LocalStore(out), 10).keys() <= {0, 1}
     assert_whole_shards(out)
     (out / "00002" / "00000027.png").rmdir()
     succeeds(run(*command))

@@ -16,6 +16,7 @@ import pytest
 
 from jobs import manifest
 from jobs.layout import MANIFESTS
+from jobs.store import LocalStore
 from models.files import lock_folder
 from tests.conftest import clean_environment, fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -79,7 +80,7 @@ def kill_and_finish(command: list[str], out: Path, share: float, delay: float, w
     process.wait()
     seconds = seconds_until_no_worker(process.pid) if wait else 0.0
     before = committed_stamps(out) if out.exists() else {}
-    committed = len(manifest.committed(out / MANIFESTS, LONG_SHARD))
+    committed = len(manifest.committed(LocalStore(out), LONG_SHARD))
     assert_whole_shards(out)
     succeeds(run(*command))
     after = stamps(out)
@@ -200,7 +201,7 @@ def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
     fails_in_one_line(result, code, number.name, "again")
     assert "Traceback" not in result.stderr
     assert seconds < 2
-    done = manifest.committed(out / MANIFESTS, LONG_SHARD)
+    done = manifest.committed(LocalStore(out), LONG_SHARD)
     assert 3 in done
     assert len(done) < LONG_COUNT // LONG_SHARD
     assert all(stop == (shard + 1) * LONG_SHARD for shard, stop in done.items())

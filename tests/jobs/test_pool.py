@@ -15,6 +15,7 @@ from jobs import manifest
 from jobs.layout import MANIFESTS
 from jobs.pool import TRIES, Order, WorkerPool
 from jobs.shard import Shard
+from jobs.store import LocalStore
 from models.console import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -99,7 +100,7 @@ def test_shard_that_kills_every_worker_stops_the_run_and_is_named(
     result, _ = disturbed(command, out, poison)
     fails_in_one_line(result, 1, f"died {TRIES} times at shard 00012", "SIGKILL", "again")
     assert result.stderr.count("a worker died at shard 00012") == TRIES - 1
-    done = manifest.committed(out / MANIFESTS, LONG_SHARD)
+    done = manifest.committed(LocalStore(out), LONG_SHARD)
     assert set(range(12)) <= set(done)
     assert 12 not in done
     assert_whole_shards(out)

@@ -111,9 +111,9 @@ def images(out: Path) -> dict[str, tuple[int, int]]:
 
 def verdict(out: Path, gate: Gate) -> dict[str, tuple[int, int]]:
     """What `judge` says of a run whose measures are whole: by kind, how many of how many."""
-    store, shards = LocalStore(out), [manifest.read_shard(out, number) for number in range(COUNT // SHARD)]
+    store, shards = LocalStore(out), [manifest.read_shard(LocalStore(out), number) for number in range(COUNT // SHARD)]
     measured = [(rows, shard_lines(store, rows, lambda index: pytest.fail("measured again"))) for rows in shards]
-    return {fault.kind: (fault.count, fault.of) for fault in judge(out, measured, gate, COUNT)}
+    return {fault.kind: (fault.count, fault.of) for fault in judge(store, measured, gate, COUNT)}
 
 
 def verdict_without(model: Path, out: Path, damage: Callable[[Path], object], tmp_path: Path) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_written_images_count_for_nothing_before_their_commit(store: LocalStore,
     store.make_folder("00000")
     write_images(Shard(0, 0, 3), GeneratorSession(model, "cpu"), store, SEED, 2)
     assert len(store.names("00000")) == 3
-    assert manifest.committed(store.root / "_manifests", 10) == {}
+    assert manifest.committed(store, 10) == {}
 
 
 def test_strays_in_a_shard_that_is_made_are_removed_and_what_is_not_ours_stays(model: Path, tmp_path: Path) -> None:

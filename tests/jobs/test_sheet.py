@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.sheet import contact_sheet, read_image, spread
+from jobs.store import LocalStore
 from models.console import CommandError, ExitCode
 from tests.conftest import run
 from tests.jobs.conftest import batch, decoded, succeeds
@@ -29,19 +30,19 @@ def inner_values(sheet: bytes) -> NDArray[np.uint8]:
 
 
 def test_images_are_placed_in_order_from_left_to_right_and_top_to_bottom(tmp_path: Path) -> None:
-    values = inner_values(contact_sheet(tmp_path, write_images(tmp_path, 24)))
+    values = inner_values(contact_sheet(LocalStore(tmp_path), write_images(tmp_path, 24)))
     np.testing.assert_array_equal(values, np.arange(1, 25).reshape(3, 8))
 
 
 def test_last_row_may_be_short(tmp_path: Path) -> None:
-    values = inner_values(contact_sheet(tmp_path, write_images(tmp_path, 11)))
+    values = inner_values(contact_sheet(LocalStore(tmp_path), write_images(tmp_path, 11)))
     np.testing.assert_array_equal(values.ravel()[:11], np.arange(1, 12))
     assert (values.ravel()[11:] == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_brightness_and_mode_stay(tmp_path: Path, mode: str) -> None:
-    sheet = Image.open(io.BytesIO(contact_sheet(tmp_path, write_images(tmp_path, 3, mode))))
+    sheet = Image.open(io.BytesIO(contact_sheet(LocalStore(tmp_path), write_images(tmp_path, 3, mode))))
     assert sheet.mode == mode
     assert np.asarray(sheet)[:6, :10].max() == 1
 
@@ -78,5 +79,5 @@ def test_image_that_is_missing_or_damaged_is_named_with_what_to_do(damage: str, 
     if damage in damaged:
         (tmp_path / name).write_bytes(damaged[damage])
     with pytest.raises(CommandError, match=rf"{name} .*gan-batch verify {tmp_path} --repair") as error:
-        read_image(tmp_path, name)
+        read_image(LocalStore(tmp_path), name)
     assert error.value.exit_code is ExitCode.CHECK_FAILED

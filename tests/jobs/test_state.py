@@ -50,7 +50,7 @@ def changed(**values: object) -> bytes:
 def test_state_survives_the_disk(state: str, tmp_path: Path) -> None:
     written = RunState(state, 130, OURS)
     written.write(LocalStore(tmp_path))
-    assert RunState.read(tmp_path) == written
+    assert RunState.read(LocalStore(tmp_path)) == written
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
@@ -65,13 +65,13 @@ def test_equal_runs_have_equal_files(tmp_path: Path) -> None:
 def test_there_is_no_state_where_there_is_no_run(place: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    assert RunState.read(tmp_path / place) is None
-    assert str(tmp_path / place) in refused(lambda: RunState.of(tmp_path / place), ExitCode.NO_INPUT)
+    assert RunState.read(LocalStore(tmp_path / place)) is None
+    assert str(tmp_path / place) in refused(lambda: RunState.of(LocalStore(tmp_path / place)), ExitCode.NO_INPUT)
 
 
 def test_folder_in_the_place_of_run_json_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "run.json").mkdir()
-    assert str(tmp_path / "run.json") in refused(lambda: RunState.read(tmp_path), ExitCode.CANNOT_WRITE)
+    assert str(tmp_path / "run.json") in refused(lambda: RunState.read(LocalStore(tmp_path)), ExitCode.CANNOT_WRITE)
 
 
 # What is not believed
@@ -113,7 +113,7 @@ def test_damaged_run_json_is_refused_and_stays_as_it_is(damage: str, tmp_path: P
     path = tmp_path / "run.json"
     path.write_bytes(DAMAGED[damage])
     for read in (RunState.read, RunState.of):
-        assert str(path) in refused(partial(read, tmp_path), ExitCode.BAD_DATA)
+        assert str(path) in refused(partial(read, LocalStore(tmp_path)), ExitCode.BAD_DATA)
     assert path.read_bytes() == DAMAGED[damage]
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from jobs import manifest
 from jobs.status import status
+from jobs.store import LocalStore
 from jobs.verify import verify
 from models.console import CommandError, ExitCode
 from tests.conftest import clean_environment, fails_in_one_line, run
@@ -257,7 +258,7 @@ def test_what_is_no_run_is_missing_input(what: str, copy: Path, tmp_path: Path) 
 
 
 def test_verify_looks_at_each_row_of_every_shard(finished: Path) -> None:
-    rows = [row for shard in (0, 1) for row in manifest.read_shard(finished, shard)]
+    rows = [row for shard in (0, 1) for row in manifest.read_shard(LocalStore(finished), shard)]
     assert [row.index for row in rows] == list(range(130))
     assert list(verify(finished)) == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.state import COMPLETE, RunState
+from jobs.store import LocalStore
 from models.console import ExitCode
 from tests.conftest import ROOT, SCRIPTS
 
@@ -57,7 +58,7 @@ def test_nightly_line_runs_twice_on_one_date_and_once_on_the_next(tmp_path: Path
         ).read_text()
     first, second = sorted(path for path in (tmp_path / "synthetic").iterdir() if not path.is_symlink())
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", first.name)
-    states = [RunState.of(run) for run in (first, second)]
+    states = [RunState.of(LocalStore(run)) for run in (first, second)]
     assert [(state.state, state.count) for state in states] == [(COMPLETE, COUNT)] * 2
     assert [state.fingerprint["seed"] for state in states] == [
         int(run.name.replace("-", "")) for run in (first, second)
@@ -76,7 +77,7 @@ def test_hourly_line_adds_to_one_folder(tmp_path: Path) -> None:
     (tmp_path / "synthetic").mkdir()
     for _ in range(2):
         assert cron(blocks("cron")[1], tmp_path, "UTC0").returncode == 0
-    assert RunState.of(tmp_path / "growing").count == 2 * COUNT
+    assert RunState.of(LocalStore(tmp_path / "growing")).count == 2 * COUNT
 
 
 @pytest.fixture
