@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,12 +20,14 @@ from gan.config import TrainConfig
 from gan.dataset import ImageSet
 from gan.distributed import Processes
 from gan.dry_run import plan
+from gan.features import FeatureNetwork
 from gan.monitor import KID, read_stats
+from gan.networks import Generator
 from gan.trainer import Trainer
 from gan.training import MAX_RESTARTS, Course, train
 from gan.validation import Validation
 from models.console import CommandError, ExitCode
-from tests.conftest import TINY, run
+from tests.conftest import TINY, fails_in_one_line, run, write_photos
 from tests.gan.conftest import same, tiny
 
 Train = Callable[..., CompletedProcess[str]]
@@ -89,10 +93,88 @@ def test_a_run_resumed_with_other_photos_to_measure_on_chooses_anew(
     assert same(checkpoint.load(tmp_path / "generator_model.pth"), dict(state(tmp_path, 12)["g"]))
 
 
+class _Killed(BaseException):
+    """As if the process ended here."""
+
+
+@contextlib.contextmanager
+def killed_after(files: int) -> Iterator[None]:
+    """Ends a run that has left so many networks, options and snapshots before it leaves the next."""
+    left, replace = 0, os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        nonlocal left
+        if target.suffix in {".pth", ".pt", ".json"}:
+            if left == files:
+                raise _Killed
+            left += 1
+        replace(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.files.os.replace", watched)
+        yield
+
+
+@pytest.mark.parametrize("count", range(5))
+@pytest.mark.parametrize("values", [(5, 3, 4), None], ids=["best", "newest"])
+def test_a_run_killed_between_two_of_its_files_and_resumed_ends_as_one_that_nobody_killed(
+    plates: ImageSet, tmp_path: Path, values: tuple[float, ...] | None, count: int
+) -> None:
+    def held_out(first: int) -> Validation | None:
+        return Scripted(*values[first:]) if values else None
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(plates, whole, tiny(epochs=3), course=OFTEN, validation=held_out(0))
+    with killed_after(4 + count), pytest.raises(_Killed):  # four are of the first sample grid
+        train(plates, cut, tiny(epochs=3), course=OFTEN, validation=held_out(0))
+    done = checkpoint.newest_snapshot(cut)[1]["step"] // 3
+    train(plates, cut, tiny(epochs=3), course=OFTEN, validation=held_out(done), resume=True)
+    for name in ("generator_model.pth", "discriminator_model.pth", "network-snapshot-000009.pt"):
+        assert same(checkpoint.load(cut / name), checkpoint.load(whole / name)), name
+    assert (cut / "training_options.json").read_text() == (whole / "training_options.json").read_text()
+
+
+def test_a_run_whose_best_generator_is_gone_chooses_anew(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(5, 3))
+    (tmp_path / "generator_model.pth").unlink()
+    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=Scripted(7, 8), resume=True)
+    assert same(checkpoint.load(tmp_path / "generator_model.pth"), dict(state(tmp_path, 9)["g"]))
+    assert json.loads((tmp_path / "training_options.json").read_text())["kid_x1000"] == 7
+
+
+@pytest.mark.parametrize("what", ["gone", "another"])
+def test_a_finished_run_whose_best_generator_is_gone_says_so(
+    gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("gan.validation.FAKES", 20)
+    monkeypatch.setattr("gan.features.load_features", lambda name, device: FeatureNetwork(name, _pools))
+    held_out, out = write_photos(tmp_path / "held_out", 12, seed=9), tmp_path / "out"
+    command = (photos, "--out", out, "--epochs", "2", "--validation", held_out, *TINY)
+    assert gan_train(*command).returncode == 0
+    assert gan_train(*command, "--resume").returncode == 0
+    model = out / "generator_model.pth"
+    model.unlink()
+    if what == "another":
+        checkpoint.save_weights(model, Generator(8, 1, 2))
+    result = gan_train(*command, "--resume")
+    fails_in_one_line(result, 66, f"{model} is {what}", "network-snapshot-000006.pt", "--overwrite")
+    assert "is ready" not in result.stderr
+
+
+def _pools(images: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.adaptive_avg_pool2d(images[:, :1], 4).flatten(1)
+
+
 def test_patience_ends_a_run_that_gets_no_better(plates: ImageSet, tmp_path: Path) -> None:
     course = Course(sample_epochs=1, validation_kimg=0.001, patience_kimg=0.048)
     train(plates, tmp_path, tiny(epochs=9), course=course, validation=Scripted(5, 3, 4, 4, 4))
     assert read_stats(tmp_path / "stats.jsonl")[-1]["step"] == 12
+
+
+def test_patience_waits_for_a_measure(plates: ImageSet, tmp_path: Path) -> None:
+    course = Course(stats_every=1, sample_epochs=1, validation_kimg=0.06, patience_kimg=0.03)
+    train(plates, tmp_path, tiny(epochs=7), course=course, validation=Scripted(5, 4, 3))
+    assert [row["step"] for row in read_stats(tmp_path / "stats.jsonl") if KID in row] == [9, 15, 21]
 
 
 def test_kid_is_measured_at_the_first_grid_behind_each_multiple(plates: ImageSet, tmp_path: Path) -> None:
@@ -104,8 +186,6 @@ def test_kid_is_measured_at_the_first_grid_behind_each_multiple(plates: ImageSet
 def test_held_out_photos_decide_in_the_command(
     gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.conftest import write_photos
-
     monkeypatch.setattr("gan.validation.FAKES", 20)
     held_out = write_photos(tmp_path / "held_out", 12, seed=9)
     out = tmp_path / "out"
@@ -127,8 +207,6 @@ def test_photos_to_train_on_among_those_to_measure_on_are_2(gan_train: Train, ph
 
 
 def test_a_photo_in_both_parts_is_65(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    from tests.conftest import write_photos
-
     held_out = write_photos(tmp_path / "held_out", 12, seed=9)
     shutil.copy(photos / "scratch_007.png", held_out / "another_name.png")
     result = gan_train(photos, "--out", tmp_path / "out", "--validation", held_out, *TINY)
@@ -166,6 +244,17 @@ def test_a_collapsed_run_that_is_to_stop_ends_with_70_and_a_whole_snapshot(
         train(plates, tmp_path, tiny(epochs=3), course=Course(sample_epochs=1, on_collapse="stop"))
     assert error.value.exit_code is ExitCode.DIVERGED
     assert checkpoint.newest_snapshot(tmp_path)[1]["step"] == 3
+
+
+def test_a_run_that_stops_before_its_first_sample_grid_shows_how_it_collapsed(
+    plates: ImageSet, tmp_path: Path, collapses: list[int]
+) -> None:
+    collapses.append(1)
+    with pytest.raises(CommandError, match="all is lost"):
+        train(plates, tmp_path, tiny(), course=Course(stats_every=1, on_collapse="stop"))
+    assert [path.name for path in tmp_path.glob("samples/fakes*")] == ["fakes000001.png"]
+    pytest.importorskip("matplotlib.figure", reason="in the extra monitor")
+    assert (tmp_path / "losses.png").exists()
 
 
 def test_a_collapsed_run_that_is_to_begin_anew_has_other_weights(
@@ -287,7 +376,7 @@ def test_crops_of_large_photos_differ_from_epoch_to_epoch_and_are_their_pixels()
 def test_a_dry_run_prints_options_and_time_and_writes_nothing(gan_train: Train, photos: Path, tmp_path: Path) -> None:
     result = gan_train(photos, "--out", tmp_path / "out", "--dry-run", "--recipe", "small-data", *TINY)
     assert result.returncode == 0, result.stderr
-    assert "--r1-gamma             10.0" in result.stdout
+    assert "--r1-gamma             3.0" in result.stdout
     assert "90.0 kimg" in result.stdout
     assert not (tmp_path / "out").exists()
 
