@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -127,17 +128,13 @@ def cli(
     config = resolve(recipe, values)
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
-    if out.resolve().is_relative_to(data.resolve()):
-        raise click.UsageError(f"--out {out} lies in the folder of photos: its samples would be taken for photos")
-    if validation is not None and _overlap(validation.resolve(), data.resolve()):
-        raise click.UsageError(
-            f"--validation {validation} and {data} lie in each other: the photos to measure on must not be trained on"
-        )
+    _refuse_places(data, out, validation)
     if patience_kimg and validation is None:
         raise click.UsageError("--patience-kimg needs photos to measure on: add --validation")
     import torch
 
     from gan import distributed
+    from gan.checkpoint import newest_snapshot
     from gan.trainer import fast_bfloat16
     from gan.training import Course, train
 
@@ -159,16 +156,20 @@ def cli(
             "the plain recipe is known to collapse on few images and there are %d: --recipe small-data is for few",
             len(images.names),
         )
-    if dry_run:
-        return _print_plan(images, config, device) if processes.is_first else None
-    held_out = None
+    photos = None
     if validation is not None and processes.is_first:
+        photos = _load(validation, config, skip_bad_files)
+        _refuse_shared(images, photos, validation)
+    if dry_run and resume and processes.is_first:
+        newest_snapshot(out)
+    if dry_run:
+        return _print_plan(images, config, device, photos is not None) if processes.is_first else None
+    held_out = None
+    if photos is not None:
         from gan.features import load_features
         from gan.validation import Validation
 
-        photos = _load(validation, config, skip_bad_files)
-        _refuse_shared(images, photos, validation)
-        held_out = Validation(photos.images, load_features(features), config.seed)
+        held_out = Validation(photos.images, load_features(features, device), config.seed)
     with distributed.joined(processes):
         model = train(
             images, out, config, device=device, resume=resume, overwrite=overwrite,
@@ -176,6 +177,21 @@ def cli(
             validation=held_out, processes=processes,
         )  # fmt: skip
     log.info("%s is ready; look at %s, then: gan-export onnx %s", model, out / "samples", model)
+
+
+def _refuse_places(data: Path, out: Path, validation: Path | None) -> None:
+    """Refuse folders in each other.
+
+    Raises:
+        click.UsageError: names them.
+    """
+    folders = [folder.resolve() for folder in (data, validation) if folder is not None]
+    if any(one.is_relative_to(other) for one, other in itertools.permutations(folders, 2)):
+        raise click.UsageError(
+            f"--validation {validation} and {data} lie in each other: the photos to measure on must not be trained on"
+        )
+    if any(out.resolve().is_relative_to(folder) for folder in folders):
+        raise click.UsageError(f"--out {out} lies in a folder of photos: its samples would be taken for photos")
 
 
 def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
@@ -187,12 +203,10 @@ def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
         )
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
-
-
 def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
-    """One photo in both parts, under whatever name, would make the KID flatter."""
+    """One photo in both parts, under whatever name, would make the KID flatter; near-copies do, and are warned of."""
+    from gan.duplicates import near_copies
+
     trained_on = {image.numpy().tobytes() for image in images.images}
     shared = [name for name, image in zip(held_out.names, held_out.images, strict=True)
               if image.numpy().tobytes() in trained_on]  # fmt: skip
@@ -202,9 +216,15 @@ def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
             f"{folder}: {len(shared)} of its photos are trained on as well, such as {shared[0]}: gan-eval data makes "
             "a split",
         )
+    if copies := near_copies(held_out, images):
+        log.warning(
+            "%s: %s: if they show the same, the KID flatters; gan-eval data --split keeps near-duplicates together, "
+            "but not mirrored ones",
+            folder, copies,
+        )  # fmt: skip
 
 
-def _print_plan(images: ImageSet, config: TrainConfig, device: str) -> None:
+def _print_plan(images: ImageSet, config: TrainConfig, device: str, compares: bool) -> None:
     from gan.dry_run import plan
 
     try:
@@ -212,13 +232,13 @@ def _print_plan(images: ImageSet, config: TrainConfig, device: str) -> None:
     except (ValueError, RuntimeError, MemoryError) as error:
         raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {error}") from None
     for name, value in run.options.items():
-        click.echo(f"{'--' + name.replace('_', '-'):<22} {'' if value is None else value}")
+        if name != ("epochs" if config.total_kimg else "total_kimg"):  # one replaces the other
+            click.echo(f"{'--' + name.replace('_', '-'):<22} {'' if value is None else value}")
     click.echo(f"{run.images} photos, {run.steps} steps, {run.kimg:.1f} kimg on {device}")
     click.echo(f"{run.g_parameters:,} parameters in the generator, {run.d_parameters:,} in the discriminator")
     took = console.duration(run.total_s)
-    click.echo(
-        f"{1 / run.step_s:.2f} steps/s here: about {took}, with sample grids and snapshots on top; nothing written"
-    )
+    on_top = "sample grids, snapshots and comparisons by KID" if compares else "sample grids and snapshots"
+    click.echo(f"{1 / run.step_s:.2f} steps/s here: about {took}, with {on_top} on top; nothing written")
 
 
 def resolve(recipe: str, values: dict[str, Any]) -> TrainConfig:

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from models.console import CommandError, ExitCode
 
@@ -67,6 +68,20 @@ class Processes:
 ALONE = Processes()
 
 
+def averaged(network: nn.Module, device: torch.device, processes: Processes) -> nn.Module:
+    """`network` with its gradients averaged over all processes in the backward pass; itself where one is alone.
+
+    Raises:
+        CommandError: 70 another process has ended.
+    """
+    if processes.count == 1:
+        return network
+    try:  # they compare their parameters
+        return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
+    except RuntimeError as error:
+        raise _lost(processes, error) from None
+
+
 def started() -> Processes:
     """Who this process is, from the variables that `torchrun` sets; alone where they are not set."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
@@ -92,9 +107,14 @@ def joined(processes: Processes) -> Iterator[None]:
     except RuntimeError as error:
         if processes.is_first:
             raise
-        reason = (str(error).splitlines() or [""])[0][:150]
-        raise CommandError(
-            ExitCode.DIVERGED, f"process {processes.rank} stopped, perhaps for what process 0 says: {reason}"
-        ) from None
+        raise _lost(processes, error) from None
     finally:
         dist.destroy_process_group()
+
+
+def _lost(processes: Processes, error: RuntimeError) -> CommandError:
+    """What to end with where another process has ended: its own line says why."""
+    reason = (str(error).splitlines() or [""])[0][:150]
+    return CommandError(
+        ExitCode.DIVERGED, f"process {processes.rank} stopped, perhaps for what another one says: {reason}"
+    )

@@ -38,6 +38,7 @@ def cli() -> None:
 @click.option(
     "--fit", type=click.Choice(CHOICES["fit"]), default="crop", help="How a photo becomes a square: as trained."
 )
+@click.option("--skip-bad-files", is_flag=True, help="Compare without the photos that cannot be used.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option(
     "--out",
@@ -57,6 +58,7 @@ def quality_command(
     channels: str | None,
     image_size: int | None,
     fit: str,
+    skip_bad_files: bool,
     as_json: bool,
     out: Path,
     device: str,
@@ -77,7 +79,8 @@ def quality_command(
         raise CommandError(ExitCode.NO_DEVICE, "--device cuda: PyTorch finds no usable GPU; use --device auto or cpu")
     quality = evaluate(
         real, fake, train=train, count=count, seed=seed, features=features,
-        channels=int(channels) if channels else None, image_size=image_size, fit=fit, device=device, out=out,
+        channels=int(channels) if channels else None, image_size=image_size, fit=fit, skip_bad_files=skip_bad_files,
+        device=device, out=out,
     )  # fmt: skip
     click.echo(to_json(quality) if as_json else table(quality))
     log.info("pictures: %s", out / REPORT)

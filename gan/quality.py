@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from gan.dataset import MIN_IMAGES, ImageSet, find_images, load_images
+from gan.duplicates import near_copies
 from gan.fakes import read_fakes
 from gan.features import DEFAULT, FeatureNetwork, load_features
 from gan.metrics import (
@@ -134,6 +135,7 @@ def evaluate(
     channels: int | None = None,
     image_size: int | None = None,
     fit: str = "crop",
+    skip_bad_files: bool = False,
     device: str = "cpu",
     out: Path | None = None,
 ) -> Quality:
@@ -150,6 +152,7 @@ def evaluate(
         channels: 1 or 3; None: those of the fakes.
         image_size: all images are brought to it; None: that of the generator, or 128.
         fit: how a photo becomes a square, as in training (`gan.dataset.FITS`).
+        skip_bad_files: compare without the photos that cannot be used, instead of stopping.
         device: `cpu` or `cuda`.
         out: folder for `report.html`; None: none is written.
 
@@ -165,13 +168,13 @@ def evaluate(
     network = load_features(features, device)
     fakes, notes = read_fakes(fake, count, seed, channels, image_size, device)
     channels, size = fakes.images.shape[1], fakes.images.shape[2]
-    photos = load_images(real, channels, size, fit=fit)
-    trained = None if train is None else load_images(train, channels, size, fit=fit)
+    photos = load_images(real, channels, size, skip_bad_files, fit=fit)
+    trained = None if train is None else load_images(train, channels, size, skip_bad_files, fit=fit)
+    if copied := len(fakes.names) - len(_without_known(fakes, photos).names):
+        notes += (f"{copied} of {len(fakes.names)} images of FAKE are photos of REAL, pixel by pixel",)
     if trained is not None:
-        kept = _without_known(photos, trained)
-        if len(kept.names) < len(photos.names):
-            notes += (f"{len(photos.names) - len(kept.names)} photos of REAL are in --train, too, and were left out",)
-        photos = kept
+        photos, of_photos = _held_out(photos, trained)
+        notes += of_photos
     least = 2 * MIN_IMAGES if trained is None else MIN_IMAGES
     if len(photos.names) < least:
         also = "without --train, as its halves are compared" if trained is None else "that are not in --train, too"
@@ -325,8 +328,19 @@ def _refuse_overlap(real: Path, fake: Path, train: Path | None) -> None:
             )
 
 
-def _without_known(photos: ImageSet, trained: ImageSet) -> ImageSet:
-    """`photos` without those whose pixels are those of a training image: they were not held out."""
-    known = {image.numpy().tobytes() for image in trained.images}
-    rows = [row for row, image in enumerate(photos.images) if image.numpy().tobytes() not in known]
-    return ImageSet(photos.images[rows], [photos.names[row] for row in rows])
+def _held_out(photos: ImageSet, trained: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
+    """The photos of REAL that are not in --train, and what the reader should know of them."""
+    kept = _without_known(photos, trained)
+    notes: tuple[str, ...] = ()
+    if len(kept.names) < len(photos.names):
+        notes += (f"{len(photos.names) - len(kept.names)} photos of REAL are in --train, too, and were left out",)
+    if kept.names and (copies := near_copies(kept, trained)):
+        notes += (f"{copies}: near-copies flatter the floor, and a generator that learned them by heart",)
+    return kept, notes
+
+
+def _without_known(images: ImageSet, known: ImageSet) -> ImageSet:
+    """`images` without those whose pixels are those of a known one."""
+    pixels = {image.numpy().tobytes() for image in known.images}
+    rows = [row for row, image in enumerate(images.images) if image.numpy().tobytes() not in pixels]
+    return ImageSet(images.images[rows], [images.names[row] for row in rows])

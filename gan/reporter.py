@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gan import monitor
 from gan.collapse import CollapseWatch
@@ -65,12 +66,17 @@ class Reporter(contextlib.ExitStack):
             row["diversity"] = round(self._watch.share(fakes), 4)
             if with_kid and self._validation is not None:
                 kid_x1000 = row[monitor.KID] = round(self._validation.kid_x1000(trainer.generator), 3)
-            picture = monitor.beside(self._reals, fakes)
-            monitor.save_picture(picture, self._out / "samples" / f"fakes{trainer.step:06d}.png")
-            self._stats.show(picture, trainer.step)
         self._stats.write(row)
-        if with_samples:
-            monitor.plot_losses(self._stats.rows, self._out / "losses.png")
+        complaint = self._watch.look(row)
+        if with_samples or complaint:  # the run may end with a complaint: what it is about can be seen
+            self._draw(trainer.step, fakes if with_samples else monitor.sample(trainer.generator, self._z))
         words = ", ".join(f"{name} {value:.3f}" for name, value in row.items() if name not in ("step", "kimg"))
         log.info("step %d, %.1f kimg: %s", trainer.step, trainer.kimg, words)
-        return Verdict(self._watch.look(row), kid_x1000)
+        return Verdict(complaint, kid_x1000)
+
+    def _draw(self, step: int, fakes: Tensor) -> None:
+        """Leave a sample grid of this step, and the curves up to it."""
+        picture = monitor.beside(self._reals, fakes)
+        monitor.save_picture(picture, self._out / "samples" / f"fakes{step:06d}.png")
+        self._stats.show(picture, step)
+        monitor.plot_losses(self._stats.rows, self._out / "losses.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from gan.dataset import printable
 from gan.photos import Photo, photos_in
 from models.console import CommandError, ExitCode, writing_error
 from models.files import sync_filesystem, sync_folder, temporary_name
@@ -24,6 +26,8 @@ GAP = 10
 SHARE = 0.25
 ENOUGH = 60
 """Photos kept back below which a comparison with them says little."""
+_NO_NAME = {errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR}
+"""What a disk says of a zip's `a.png` and `a.png/b.png`, or of a name of 300 letters."""
 
 
 def default_share(count: int) -> float:
@@ -168,7 +172,8 @@ def write_split(data: Path, out: Path, train: Collection[str], validation: Colle
     place changes both. `out` appears whole or not at all; what a kill leaves behind has another, hidden name.
 
     Raises:
-        CommandError: 2 `out` lies in `data`, 73 it is not empty or cannot be written, 74 disk full.
+        CommandError: 2 `out` lies in `data`, 65 names in a zip that cannot all be files, 73 `out` is not empty or
+            cannot be written, 74 disk full.
     """
     check_place(data, out)
     side_of = {**dict.fromkeys(train, "train"), **dict.fromkeys(validation, "validation")}
@@ -217,12 +222,25 @@ def _joined(pieces: list[list[str]], groups: list[list[str]]) -> list[list[str]]
 
 
 def _place(photo: Photo, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     if photo.archive is not None:
-        target.write_bytes(photo.read())
-        return
+        return _unpack(photo, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
     source = photo.path.resolve()  # of a link the photo itself: a hard link to a relative link would lead nowhere
     try:
         os.link(source, target)
     except OSError:  # another disk, a file system without links, a photo of another user
         shutil.copyfile(source, target)
+
+
+def _unpack(photo: Photo, target: Path) -> None:
+    content = photo.read()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except OSError as error:
+        if error.errno not in _NO_NAME:
+            raise
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"{printable(str(photo.path))} cannot be a file beside the others: {error.strerror}: rename it in the zip",
+        ) from None

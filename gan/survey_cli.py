@@ -39,7 +39,7 @@ def data_command(
         raise click.UsageError("--validation-share is above 0 and below 1")
     if sheet is not None and sheet.resolve().is_relative_to(data.resolve()):
         raise click.UsageError(f"--sheet {sheet} lies in {data}: it would be taken for a photo")
-    from gan.dataset import find_images
+    from gan.dataset import MIN_IMAGES, find_images
     from gan.split import check_place, default_share, split, write_split
     from gan.survey import survey, to_json
     from gan.survey_text import page, write_sheet
@@ -59,5 +59,11 @@ def data_command(
         except ValueError as error:
             raise CommandError(ExitCode.BAD_DATA, f"{data} cannot be divided: {error}") from None
         write_split(data, out, train, validation)
+        for side, part in (("train", train), ("validation", validation)):
+            if len(part) < MIN_IMAGES:
+                log.warning(
+                    "%s has %d photos, and gan-train needs %d there: take more photos or another --validation-share",
+                    out / side, len(part), MIN_IMAGES,
+                )  # fmt: skip
         log.info("%d photos in %s, %d in %s", len(train), out / "train", len(validation), out / "validation")
     click.echo(to_json(found) if as_json else page(found))

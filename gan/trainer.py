@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from gan import checkpoint, ema, objectives
 from gan.augment import augment, flip
 from gan.bands import SIGMAS, Standardizer
 from gan.config import TrainConfig
-from gan.distributed import ALONE, Processes
+from gan.distributed import ALONE, Processes, averaged
 from gan.networks import Discriminator, Generator, initialise
 from gan.pixels import to_float
 from models.console import CommandError, ExitCode
@@ -39,6 +38,7 @@ class Trainer:
 
     Raises:
         ValueError: a batch that cannot be shared out evenly, at least two images to each process.
+        CommandError: 70 another process has ended.
     """
 
     def __init__(
@@ -75,17 +75,13 @@ class Trainer:
             # PyTorch's stubs do not know that a module takes a memory format.
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.g_ema = copy.deepcopy(self.g).eval() if config.uses_ema else None
-        self.d_loss: nn.Module = objectives.DiscriminatorLoss(self.d, config)
-        self.g_shared: nn.Module = self.g
-        if processes.count > 1:  # averages the gradients of all processes in the backward pass
-            ids = [device.index] if device.type == "cuda" else None
-            self.d_loss = DistributedDataParallel(self.d_loss, device_ids=ids)
-            self.g_shared = DistributedDataParallel(self.g, device_ids=ids)
+        self.d_loss = averaged(objectives.DiscriminatorLoss(self.d, config), device, processes)
+        self.g_shared = averaged(self.g, device, processes)
         betas = (config.beta1, config.beta2)
         self.g_optimiser = torch.optim.Adam(self.g.parameters(), config.lr, betas)
         self.d_optimiser = torch.optim.Adam(self.d.parameters(), config.d_lr or config.lr, betas)
         self.step = 0
-        self.best: dict[str, Any] | None = None  # of the sample grids so far: kid_x1000, kimg, against (which photos)
+        self.best: dict[str, Any] | None = None  # of the sample grids so far: what `validated` notes
         images_in_all = config.total_kimg * 1000 or config.epochs * len(images)
         self.total_steps = math.ceil(round(images_in_all, 6) / self.images_per_step)  # 1.1 * 1000 is more than 1100
 
@@ -136,12 +132,17 @@ class Trainer:
         }
 
     def validated(self, kid_x1000: float | None, against: str = "") -> bool:
-        """Take note of a KID measured at this step `against` photos; whether it is the best, or none was measured."""
+        """Take note of a KID measured at this step `against` photos, and of which generator it is.
+
+        Returns:
+            Whether it is the best, or none was measured so far.
+        """
         if kid_x1000 is None or math.isnan(kid_x1000):
             return self.best is None
         if self.best is not None and not kid_x1000 < self.best["kid_x1000"]:
             return False
-        self.best = {"kid_x1000": kid_x1000, "kimg": self.kimg, "against": against}
+        sha256 = checkpoint.weights_sha256(self.generator.state_dict())
+        self.best = {"kid_x1000": kid_x1000, "kimg": self.kimg, "against": against, "weights_sha256": sha256}
         return True
 
     def is_finite(self) -> bool:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,11 @@ from models.console import CommandError, ExitCode, Stop, log, write_probe
 from models.files import lock_folder, write_atomically
 
 MAX_RESTARTS = 3
+LEFT = (
+    *("generator_model.pth", "discriminator_model.pth", "training_options.json", "stats.jsonl", "log.txt"),
+    *("losses.png", "samples/reals.png", "samples/fakes*.png", "events.out.tfevents.*"),
+)
+"""What a run leaves beside its snapshots."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,13 @@ def train(
         The path of `generator_model.pth`.
 
     Raises:
-        CommandError: 73/74 `out` cannot be written; 73 it holds another run; 78 resumed with other options
+        CommandError: 73/74 `out` cannot be written; 73 it holds another run, or files by the names that a run gives;
+            66 resumed without a snapshot, or a finished run whose best generator is gone; 78 resumed with other options
             or images; 70 diverged, or collapsed and told not to go on; 130/143 stopped by a signal, with a snapshot
             to resume from.
     """
     run = _Run(data, out, config, torch.device(device), course, validation, processes)
-    if resume:
+    if resume and processes.is_first:
         checkpoint.newest_snapshot(out)  # before a folder is made for nothing
     with contextlib.ExitStack() as stack:
         if processes.is_first:
@@ -150,21 +157,62 @@ class _Run:
         return trainer
 
     def resumed(self) -> Trainer:
-        """The run at its newest snapshot."""
-        path, state = checkpoint.newest_snapshot(self.out)
+        """The run at its newest snapshot, which process 0 reads for all: others may be on machines that have none."""
+        path, state = self.processes.first(checkpoint.newest_snapshot(self.out) if self.processes.is_first else None)
         try:
             trainer = self.begin(state["restarts"])
             trainer.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError):
             raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or of another version: delete it") from None
         log.info("resuming %s: step %d, %.1f kimg", path, trainer.step, trainer.kimg)
-        against = self.processes.first(self.validation.against if self.validation else "")
-        if trainer.best is not None and trainer.best["against"] != against:
-            log.warning("the KID so far was against other photos or in other features: the best is chosen anew")
-            trainer.best = None
+        if trainer.step < trainer.total_steps:
+            trainer.best = self.processes.first(self._best_so_far(trainer) if self.processes.is_first else None)
+        elif self.processes.is_first:
+            self._check_result(trainer)
         if trainer.total_steps != state["total_steps"] and (self.config.lr_decay or self.config.instance_noise):
             log.warning("the length changed: from here on learning rate and instance noise follow the new one")
         return trainer
+
+    def _best_so_far(self, trainer: Trainer) -> dict[str, Any] | None:
+        """What the snapshot says of the best generator, where that is still there and can be compared with."""
+        best = trainer.best
+        if best is not None and best["against"] != (self.validation.against if self.validation else ""):
+            log.warning("the KID so far was against other photos or in other features: the best is chosen anew")
+            return None
+        if best is not None and best.get("weights_sha256") != self._sha256_left():  # a kill left a later one, or a hand
+            log.warning("%s is not the best by KID so far: the best is chosen anew", self._model)
+            return None
+        return best
+
+    def _check_result(self, trainer: Trainer) -> None:
+        """See to it that a finished run's generator is there, of which a snapshot holds the newest, but not the best.
+
+        Raises:
+            CommandError: 66 the best by KID was kept, and is gone or another.
+        """
+        kept, left = trainer.best, self._sha256_left()
+        if kept is None:
+            if left != checkpoint.weights_sha256(trainer.generator.state_dict()):
+                log.warning("%s is written again from the snapshot", self._model)
+                self._save_generator(trainer)
+        elif left != kept.get("weights_sha256"):
+            what = "another" if self._model.exists() else "gone"
+            newest = checkpoint.snapshot_path(self.out, trainer.step)
+            raise CommandError(
+                ExitCode.NO_INPUT,
+                f"{self._model} is {what}: it was the best by KID of this finished run, and no snapshot holds it: put "
+                f"it back, take the newest in {newest}, or add --overwrite to begin anew",
+            )
+
+    @property
+    def _model(self) -> Path:
+        return self.out / "generator_model.pth"
+
+    def _sha256_left(self) -> str:
+        """Of the weights in `generator_model.pth`; nothing where none can be read."""
+        with contextlib.suppress(CommandError):
+            return checkpoint.weights_sha256(checkpoint.load_generator(self._model).state_dict())
+        return ""
 
     def train(self, trainer: Trainer) -> None:
         """Train to the end, or until it is enough.
@@ -217,7 +265,7 @@ class _Run:
         if verdict.complaint:
             log.warning("%s", verdict.complaint)
         patience, best = self.course.patience_kimg, trainer.best
-        if best is None or not patience or trainer.kimg - best["kimg"] < patience:
+        if best is None or not patience or verdict.kid_x1000 is None or trainer.kimg - best["kimg"] < patience:
             return False
         log.info("KID has not improved since %.1f kimg: enough", best["kimg"])
         return True
@@ -232,32 +280,37 @@ class _Run:
         return max(1, round(self.course.sample_epochs * len(self.data.images) / trainer.images_per_step))
 
     def _save(self, trainer: Trainer, generator: bool = False) -> None:
+        """Leave the networks and a snapshot, which comes last: who was killed before it comes to these files again."""
         _stop_if_diverged(trainer, self.out)
         state = trainer.state()
         if not self.processes.is_first:
             return
         out, path = self.out, checkpoint.snapshot_path(self.out, trainer.step)
-        checkpoint.save(path, state)
         checkpoint.save_weights(out / "discriminator_model.pth", trainer.d)
         if generator or trainer.best is None:
-            checkpoint.save_weights(out / "generator_model.pth", trainer.generator)
-            options = {
-                "options": trainer.config.to_dict(),
-                "data": {"images": len(self.data.names), "sha256": trainer.images_sha256},
-                "step": trainer.step,
-                "kimg": trainer.kimg,
-                "restarts": trainer.restarts,
-                "torch": torch.__version__,
-                "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
-            }
-            if trainer.best is not None:
-                options["kid_x1000"] = trainer.best["kid_x1000"]
-            text = json.dumps(options, indent=2) + "\n"
-            write_atomically(out / "training_options.json", lambda temporary: temporary.write_text(text))
+            self._save_generator(trainer)
+        checkpoint.save(path, state)
         snapshots = checkpoint.snapshots(out)
         made = snapshots.index(path) + 1  # later ones could not be read
         for old in snapshots[: max(0, made - max(1, self.course.keep_snapshots))]:
             old.unlink()
+
+    def _save_generator(self, trainer: Trainer) -> None:
+        """Leave the generator, and beside it how it was trained."""
+        checkpoint.save_weights(self._model, trainer.generator)
+        options = {
+            "options": trainer.config.to_dict(),
+            "data": {"images": len(self.data.names), "sha256": trainer.images_sha256},
+            "step": trainer.step,
+            "kimg": trainer.kimg,
+            "restarts": trainer.restarts,
+            "torch": torch.__version__,
+            "weights_sha256": checkpoint.weights_sha256(trainer.generator.state_dict()),
+        }
+        if trainer.best is not None:
+            options["kid_x1000"] = trainer.best["kid_x1000"]
+        text = json.dumps(options, indent=2) + "\n"
+        write_atomically(self.out / "training_options.json", lambda temporary: temporary.write_text(text))
 
 
 def _stop_if_diverged(trainer: Trainer, out: Path) -> None:
@@ -272,17 +325,18 @@ def _stop_if_diverged(trainer: Trainer, out: Path) -> None:
 
 
 def _make_room(out: Path, overwrite: bool) -> None:
-    names = ("generator_model.pth", "discriminator_model.pth")
-    old = [*checkpoint.snapshots(out), *(out / name for name in names if (out / name).exists())]
+    """Remove what an earlier run left, or somebody else by such a name: only where that was asked for."""
+    snapshots = checkpoint.snapshots(out)
+    old = [*snapshots, *(path for pattern in LEFT for path in sorted(out.glob(pattern)))]
     if old and not overwrite:
+        go_on = "add --resume to go on with it" if snapshots else "it has no snapshot to go on from"
         raise CommandError(
             ExitCode.CANNOT_WRITE,
-            f"{old[0]} is there from an earlier run: add --resume to go on with it, --overwrite to begin anew, "
-            "or name another --out",
+            f"{old[0]} is there from an earlier run: {go_on}, add --overwrite to remove it and begin anew, or name "
+            "another --out",
         )
-    others = [out / name for name in ("training_options.json", "stats.jsonl", "losses.png", "log.txt")]
-    for path in [*old, *others, *out.glob("samples/fakes*.png"), *out.glob("events.out.tfevents.*")]:
-        path.unlink(missing_ok=True)
+    for path in old:
+        path.unlink()
 
 
 @contextlib.contextmanager

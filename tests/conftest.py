@@ -27,6 +27,12 @@ def scratch(random: np.random.Generator, height: int = 128, width: int = 128) ->
     return plate.clip(0, 255).astype(np.uint8)
 
 
+def surface(seed: int) -> Image.Image:
+    """A gray surface of 128×128 that resembles no other; its grain survives a thumbnail and JPEG."""
+    coarse = np.random.default_rng(seed).normal(120, 25, (32, 32)).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(coarse).resize((128, 128), Image.Resampling.NEAREST)
+
+
 def write_photos(folder: Path, count: int, seed: int = 0) -> Path:
     """`count` PNG photos of scratches in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)

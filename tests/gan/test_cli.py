@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import ImageOps
 
 from gan.config import RECIPES
-from tests.conftest import TINY, fails_in_one_line, run, write_photos
+from models.console import CommandError, ExitCode
+from tests.conftest import TINY, fails_in_one_line, run, surface, write_photos
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 FEW = ("--epochs", "1", "--device", "cpu", *TINY)
@@ -148,6 +150,33 @@ def test_features_that_nobody_knows_are_66_before_a_step_is_made(
     assert not (tmp_path / "out").exists()
 
 
+def test_near_copies_of_photos_to_train_on_are_warned_of(gan_train: Train, tmp_path: Path) -> None:
+    for side, seed in (("train", 0), ("held_out", 100)):
+        (tmp_path / side).mkdir()
+        for number in range(10):
+            surface(seed + number).save(tmp_path / side / f"{side}{number}.png")
+    command = (tmp_path / "train", "--out", tmp_path / "out", "--validation", tmp_path / "held_out", "--dry-run", *FEW)
+    assert "WARNING" not in gan_train(*command).stderr
+    surface(3).save(tmp_path / "held_out" / "saved_again.jpg", quality=50)
+    ImageOps.mirror(surface(4)).save(tmp_path / "held_out" / "turned.png")
+    (line,) = gan_train(*command).stderr.splitlines()
+    assert "WARNING" in line
+    assert "2 of 12 held-out photos look like ones trained on, such as saved_again.jpg and train3.png" in line
+
+
+def test_features_are_calculated_where_the_networks_are(
+    gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str, device: str) -> None:
+        raise CommandError(ExitCode.NO_INPUT, f"{name} on {device}")
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("gan.features.load_features", load)
+    held_out = write_photos(tmp_path / "held_out", 10, seed=9)
+    command = (photos, "--out", tmp_path / "out", "--validation", held_out, "--precision", "float32", *TINY)
+    fails_in_one_line(gan_train(*command, "--device", "cuda"), 66, "efficientnet-lite0 on cuda")
+
+
 # Places
 
 
@@ -243,6 +272,13 @@ def test_the_installed_command_names_a_wrong_option() -> None:
 def test_out_below_the_photos_is_2_since_samples_would_be_taken_for_photos(gan_train: Train, photos: Path) -> None:
     fails_in_one_line(gan_train(photos, "--out", photos / "models", *FEW), 2, "--out", "folder of photos")
     assert not (photos / "models").exists()
+
+
+def test_out_below_the_held_out_photos_is_2(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    held_out = write_photos(tmp_path / "held_out", 10, seed=9)
+    result = gan_train(photos, "--validation", held_out, "--out", held_out / "models", *FEW)
+    fails_in_one_line(result, 2, "--out", "folder of photos")
+    assert not (held_out / "models").exists()
 
 
 @pytest.mark.parametrize(("able", "given", "precision"), [

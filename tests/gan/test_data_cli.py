@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,25 @@ def test_a_split_says_how_many_are_where(gan_eval_data: Data, photos: Path, tmp_
     train, validation = (len(list((tmp_path / "out" / side).iterdir())) for side in ("train", "validation"))
     assert train + validation == 24
     assert f"{train} photos in {tmp_path / 'out' / 'train'}, {validation} in" in result.stderr
+
+
+def test_a_part_that_is_too_small_for_training_is_warned_of(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    result = gan_eval_data(photos, "--split", tmp_path / "out")
+    count = len(list((tmp_path / "out" / "validation").iterdir()))
+    (line,) = [line for line in result.stderr.splitlines() if "WARNING" in line]
+    assert f"{tmp_path / 'out' / 'validation'} has {count} photos, and gan-train needs 10" in line
+    write_photos(tmp_path / "more", 48)
+    assert "WARNING" not in gan_eval_data(tmp_path / "more", "--split", tmp_path / "larger").stderr
+
+
+def test_a_name_in_a_zip_that_is_too_long_for_a_file_is_65(gan_eval_data: Data, photos: Path, tmp_path: Path) -> None:
+    name = "a" * 300 + ".png"
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(photos.iterdir()):
+            archive.write(path, path.name)
+        archive.write(path, name)
+    fails_in_one_line(gan_eval_data(tmp_path / "photos.zip", "--split", tmp_path / "out"), 65, name, "too long")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_same_split_comes_again_and_another_seed_gives_another(gan_eval_data: Data, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 from itertools import chain
@@ -12,9 +13,12 @@ import torch
 from torch import nn
 
 from gan import checkpoint
+from gan.dataset import ImageSet
 from gan.distributed import ALONE, Processes, joined, started
 from gan.monitor import read_stats
 from gan.trainer import Trainer
+from gan.training import train
+from models.console import CommandError, ExitCode
 from tests.conftest import TINY, clean_environment, run
 from tests.gan.conftest import same, tiny
 
@@ -52,7 +56,7 @@ def test_who_is_alone_joins_no_group() -> None:
 
 def shares(count: int, monkeypatch: pytest.MonkeyPatch, steps: int = 6) -> list[list[list[int]]]:
     """Which images each process shows in each step."""
-    monkeypatch.setattr("gan.trainer.DistributedDataParallel", lambda network, device_ids: network)
+    monkeypatch.setattr("gan.distributed.DistributedDataParallel", lambda network, device_ids: network)
     images = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 32, 32)
     config = tiny(image_size=32)
     trainers = [Trainer(images, config, CPU, processes=Processes(rank, count, rank)) for rank in range(count)]
@@ -70,12 +74,41 @@ def test_processes_show_together_the_batches_that_one_would_show_alone(
 
 
 def test_processes_begin_with_equal_weights_and_draw_other_latents(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.trainer.DistributedDataParallel", lambda network, device_ids: network)
+    monkeypatch.setattr("gan.distributed.DistributedDataParallel", lambda network, device_ids: network)
     images = torch.zeros((12, 1, 32, 32), dtype=torch.uint8)
     first, second = (Trainer(images, tiny(image_size=32), CPU, processes=Processes(rank, 2, rank)) for rank in (0, 1))
     networks: list[tuple[nn.Module, nn.Module]] = [(first.g, second.g), (first.d, second.d)]
     assert all(same(dict(ours.state_dict()), dict(theirs.state_dict())) for ours, theirs in networks)
     assert not torch.equal(torch.rand(8, generator=first.random), torch.rand(8, generator=second.random))
+
+
+def test_another_process_that_is_gone_at_the_beginning_is_not_taken_for_a_wrong_size(
+    plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(network: nn.Module, device_ids: None) -> nn.Module:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer")
+
+    monkeypatch.setattr("gan.distributed.DistributedDataParallel", lost)
+    with pytest.raises(CommandError, match=r"process 0 stopped, .* Connection closed by peer") as error:
+        train(plates, tmp_path, tiny(), processes=Processes(0, 2, 0))
+    assert error.value.exit_code is ExitCode.DIVERGED
+
+
+def test_only_the_first_process_needs_the_folder_to_resume_from(photos: Path, tmp_path: Path) -> None:
+    few = ["--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
+
+    def together(out: Path, *options: str) -> None:
+        """Two processes, the second with another folder, as if it were on another machine."""
+        command = shlex.join(["gan-train", str(photos), *few, *options])
+        script = f'[ "$RANK" = 0 ] || GAN_TRAIN_OUT+=-elsewhere; {command}'
+        result = run(*TORCHRUN, "bash", "-c", script, OMP_NUM_THREADS="1", GAN_TRAIN_OUT=str(out))
+        assert result.returncode == 0, result.stderr
+
+    together(tmp_path / "whole", "--epochs", "2")
+    together(tmp_path / "parts", "--epochs", "1")
+    together(tmp_path / "parts", "--epochs", "2", "--resume")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts", "whole"]
+    assert same(*(checkpoint.newest_snapshot(tmp_path / name)[1] for name in ("parts", "whole")))
 
 
 OPTIONS = (

@@ -13,7 +13,7 @@ from gan.config import RECIPES, TrainConfig
 from gan.dataset import ImageSet
 from gan.dry_run import WARM_UP, plan
 from gan.trainer import Trainer
-from tests.conftest import TINY, fails_in_one_line
+from tests.conftest import TINY, fails_in_one_line, write_photos
 from tests.gan.conftest import tiny
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,7 +26,8 @@ def test_every_option_is_printed_with_the_value_it_would_have(gan_train: Train, 
     result = gan_train(photos, *DRY, "--recipe", recipe, "--seed", "77")
     assert result.returncode == 0, result.stderr
     printed = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("--")}
-    assert printed == {"--" + field.name.replace("_", "-") for field in dataclasses.fields(TrainConfig)}
+    unused = "--epochs" if RECIPES[recipe].get("total_kimg") else "--total-kimg"
+    assert printed == {"--" + field.name.replace("_", "-") for field in dataclasses.fields(TrainConfig)} - {unused}
     assert ["--seed", "77"] in [line.split() for line in result.stdout.splitlines()]
 
 
@@ -46,6 +47,20 @@ def test_a_plan_with_too_few_photos_is_65_as_the_run_would_be(gan_train: Train, 
     for photo in sorted(photos.iterdir())[:3]:
         (tmp_path / photo.name).write_bytes(photo.read_bytes())
     fails_in_one_line(gan_train(tmp_path, "--out", tmp_path.parent / "out", *DRY), 65, "3 usable images")
+
+
+@pytest.mark.parametrize("options", [["--validation", "nowhere"], ["--resume", "--out", "nowhere"]], ids=" ".join)
+def test_a_plan_of_what_is_not_there_is_66_as_the_run_would_be(
+    gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fails_in_one_line(gan_train(photos, *DRY, *options), 66, "nowhere")
+
+
+def test_a_plan_says_that_comparisons_come_on_top(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    held_out = write_photos(tmp_path / "held_out", 10, seed=9)
+    assert "comparisons" not in gan_train(photos, *DRY).stdout
+    assert "comparisons by KID on top" in gan_train(photos, *DRY, "--validation", held_out).stdout
 
 
 def test_networks_too_large_to_make_are_2(gan_train: Train, photos: Path) -> None:

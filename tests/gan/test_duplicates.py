@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from gan import duplicates
-from gan.duplicates import SIDE, near_duplicates, thumbnail
-from tests.conftest import scratch
+from gan.dataset import ImageSet
+from gan.duplicates import SIDE, near_copies, near_duplicates, thumbnail
+from tests.conftest import scratch, surface
 
 Thumbnails = NDArray[np.float32]
 
@@ -97,3 +99,33 @@ def test_thousands_of_photos_take_no_time_worth_noting() -> None:
     images = structure(3000)
     images[1500:] = images[:1500]
     assert near_duplicates(images) == [[index, index + 1500] for index in range(1500)]
+
+
+def set_of(images: list[Image.Image], name: str) -> ImageSet:
+    """Images in memory, named by their number."""
+    pixels = torch.stack([torch.from_numpy(np.array(image)) for image in images])
+    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+    return ImageSet(pixels, [f"{name}{number}.png" for number in range(len(images))])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(
+    "turn",
+    [Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180, None],
+)
+def test_a_training_photo_is_found_among_those_held_out_darker_smaller_and_in_every_mirror(
+    turn: Image.Transpose | None, mode: str
+) -> None:
+    copy = surface(3).resize((64, 64)).point(lambda value: 0.7 * value)
+    copy = copy if turn is None else copy.transpose(turn)
+    held_out = [surface(seed).resize((64, 64)) for seed in range(100, 105)]
+    trained = set_of([surface(seed).convert(mode) for seed in range(6)], "t")
+    assert near_copies(set_of([image.convert(mode) for image in held_out], "h"), trained) == ""
+    found = near_copies(set_of([image.convert(mode) for image in [*held_out, copy]], "h"), trained)
+    assert found == "1 of 6 held-out photos look like ones trained on, such as h5.png and t3.png"
+
+
+def test_near_copies_are_counted_alike_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = set_of([surface(seed) for seed in range(7)], "p")
+    monkeypatch.setattr(duplicates, "_ROWS", 2)
+    assert near_copies(photos, photos).startswith("7 of 7 held-out photos")

@@ -144,6 +144,19 @@ def test_what_cannot_be_done_ends_in_one_line(
     fails_in_one_line(quality(*(argument.format(**places) for argument in arguments)), code, *words)
 
 
+def test_photos_that_cannot_be_used_stop_it_unless_they_are_to_be_skipped(
+    quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, tmp_path: Path
+) -> None:
+    real, train = write_photos(tmp_path / "real", 10, 1), write_photos(tmp_path / "train", 10, 2)
+    for folder in (real, train):
+        (folder / "empty.png").touch()
+    command = (real, folders / "fake", "--train", train)
+    fails_in_one_line(quality(*command), 65, "empty.png", "--skip-bad-files")
+    result = quality(*command, "--skip-bad-files")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("15 fakes, 10 real photos, 10 training images")
+
+
 def test_gpu_that_is_not_there_is_told_with_69(
     quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

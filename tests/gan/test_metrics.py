@@ -57,6 +57,13 @@ def test_kid_of_two_single_points_has_its_closed_form() -> None:
     assert kid(real, fake) == pytest.approx((4 + 1) ** 3 + (1 + 1) ** 3 - 2 * (-2 + 1) ** 3, rel=1e-12)
 
 
+def test_kid_is_that_of_torch_fidelity() -> None:
+    theirs = pytest.importorskip("torch_fidelity.metric_kid", reason="in the extra inception")
+    real, fake = normal(40, 64, 1).double(), normal(40, 64, 2).double() * 1.2 + 0.1
+    found = theirs.kid_features_to_metric(real, fake, kid_subsets=1, kid_subset_size=40, rng_seed=0, verbose=False)
+    assert kid(real, fake) == pytest.approx(found[theirs.KEY_METRIC_KID_MEAN], rel=1e-9)
+
+
 def test_kid_of_a_set_against_itself_lies_below_0_by_what_the_diagonal_holds() -> None:
     x = normal(20, 6, 3).double()
     kernel = (x @ x.T / 6 + 1) ** 3

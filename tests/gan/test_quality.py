@@ -23,7 +23,7 @@ from gan.metrics import density_coverage
 from gan.quality import MIRRORS, Pair, Quality, Sets, ideal_coverage, measure
 from gan.report import page, table, to_json
 from models.console import CommandError, ExitCode
-from tests.conftest import scratch, write_photos
+from tests.conftest import scratch, surface, write_photos
 
 SMALL = FeatureNetwork("small", lambda images: adaptive_avg_pool2d(images[:, :1], 8).flatten(1))
 """64 means of places: in its eyes an image and its mirror image differ."""
@@ -241,10 +241,31 @@ class TestFolders:
             (train / f"again_{path.name}").write_bytes(path.read_bytes())
         found = evaluate(real, fake, train=train, image_size=32)
         assert (found.n_real, found.n_train) == (15, 17)
-        assert found.notes[-1] == "5 photos of REAL are in --train, too, and were left out"
+        assert "5 photos of REAL are in --train, too, and were left out" in found.notes
         for path in sorted(real.iterdir())[5:11]:
             (train / f"again_{path.name}").write_bytes(path.read_bytes())
         self.refused(ExitCode.BAD_DATA, "9 photos .* 10 are needed that are not in --train", real, fake, train)
+
+    def test_photos_that_look_like_training_photos_are_told_of(
+        self, folders: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        real, fake = folders
+        train = write_photos(tmp_path / "train", 12, 4)
+        for seed in range(12):
+            surface(seed).save(train / f"scratch_{seed:03d}.png")
+        for seed in range(100, 120):
+            surface(seed).save(real / f"scratch_{seed - 100:03d}.png")
+        assert evaluate(real, fake, train=train).notes == ()
+        surface(7).save(real / "saved_again.jpg", quality=50)
+        (note,) = evaluate(real, fake, train=train).notes
+        assert note.startswith("1 of 21 held-out photos look like ones trained on")
+        assert "such as saved_again.jpg and scratch_007.png" in note
+
+    def test_photos_in_the_place_of_fakes_are_told_of(self, folders: tuple[Path, Path]) -> None:
+        real, fake = folders
+        for path in sorted(real.iterdir())[:4]:
+            (fake / f"again_{path.name}").write_bytes(path.read_bytes())
+        assert evaluate(real, fake).notes == ("4 of 14 images of FAKE are photos of REAL, pixel by pixel",)
 
     def test_halves_need_twice_as_many_photos(self, folders: tuple[Path, Path]) -> None:
         real, fake = folders

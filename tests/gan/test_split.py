@@ -233,6 +233,16 @@ def test_photos_of_a_zip_are_written_as_files_below_the_folder_whatever_their_na
     }
 
 
+@pytest.mark.parametrize("name", ["a.png/b.png", "a.png/b/c.png"])
+def test_a_name_in_a_zip_that_is_also_a_folder_is_65(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for member in ("a.png", name, "c.png"):
+            archive.writestr(member, b"a photo")
+    with pytest.raises(CommandError, match=f"{name} cannot be a file") as refused:
+        write_split(tmp_path / "data.zip", tmp_path / "out", ["a.png", name], ["c.png"])
+    assert (refused.value.exit_code, (tmp_path / "out").exists()) == (ExitCode.BAD_DATA, False)
+
+
 def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     write_split(write_photos(tmp_path / "data", 2), tmp_path / "out", FIRST, SECOND)

@@ -188,6 +188,20 @@ def test_resuming_a_finished_run_leaves_its_generator_as_it_is(plates: ImageSet,
     assert same(weights(tmp_path), before)
 
 
+@pytest.mark.parametrize("what", ["gone", "another"])
+def test_resuming_a_finished_run_writes_a_generator_again_that_is_gone(
+    plates: ImageSet, tmp_path: Path, what: str
+) -> None:
+    model = train(plates, tmp_path, tiny())
+    before, options = weights(tmp_path), (tmp_path / "training_options.json").read_bytes()
+    model.unlink()
+    if what == "another":
+        checkpoint.save_weights(model, Generator(8, 1, 2))
+    train(plates, tmp_path, tiny(), resume=True)
+    assert same(weights(tmp_path), before)
+    assert (tmp_path / "training_options.json").read_bytes() == options
+
+
 def test_resuming_adds_to_the_log(plates: ImageSet, tmp_path: Path) -> None:
     train(plates, tmp_path, tiny(epochs=1))
     train(plates, tmp_path, tiny(epochs=2), resume=True)
@@ -239,10 +253,18 @@ def test_an_earlier_run_that_was_refused_is_untouched(plates: ImageSet, tmp_path
     assert tree(tmp_path, ()) == before
 
 
-@pytest.mark.parametrize("name", ["generator_model.pth", "discriminator_model.pth", "network-snapshot-000005.pt"])
+@pytest.mark.parametrize("name", [
+    "generator_model.pth", "discriminator_model.pth", "network-snapshot-000005.pt", "training_options.json",
+    "stats.jsonl", "log.txt", "losses.png", "samples/reals.png", "samples/fakes000010.png", "events.out.tfevents.1.me",
+])  # fmt: skip
 def test_a_single_file_of_an_earlier_run_is_enough_to_refuse(plates: ImageSet, tmp_path: Path, name: str) -> None:
+    (tmp_path / "samples").mkdir()
     (tmp_path / name).write_bytes(b"precious")
-    assert name in str(refused(plates, tmp_path, tiny()))
+    error = refused(plates, tmp_path, tiny())
+    assert (error.exit_code, (tmp_path / name).read_bytes()) == (ExitCode.CANNOT_WRITE, b"precious")
+    assert all(word in str(error) for word in (name, "--overwrite"))
+    assert ("--resume" in str(error)) is name.startswith("network-snapshot")
+    train(plates, tmp_path, tiny(), overwrite=True)
 
 
 def test_overwrite_leaves_what_a_run_in_an_empty_folder_leaves(plates: ImageSet, tmp_path: Path) -> None:
