@@ -31,7 +31,7 @@ test: $(INSTALLED) $(OLDEST) $(if $(shell command -v npm 2>/dev/null),$(WEB))
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long" -n auto --dist worksteal
 
 test-long: $(INSTALLED)
 	$(BIN)/pytest -m long
@@ -40,6 +40,7 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/png.py
 	$(BIN)/python benchmarks/variants.py
+	$(BIN)/python benchmarks/scale.py --shards 1000,10000
 	$(BIN)/python benchmarks/train.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
