@@ -1,0 +1,148 @@
+"""The way to an object store: a client with patience, and what its errors mean for a person."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from models.console import CommandError, ExitCode, log
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutResult, UpdateVersion
+    from obstore.store import ClientConfig, RetryConfig, S3CredentialProvider
+
+Client = S3Store | GCSStore | AzureStore
+REQUEST_SECONDS, PATIENCE_SECONDS = 30, 120
+"""A request may take the first; it is tried again, ever more rarely, for the second. Together the longest wait."""
+_CONNECT_SECONDS, _TRIES, _LONGEST_PAUSE_SECONDS = 5, 20, 10
+_TRUE = ("1", "true", "yes", "on")
+_STATUS, _CODE = re.compile(r"status code: (\d{3})"), re.compile(r"<Code>(\w+)</Code>")
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
+_NO_CREDENTIALS = re.compile(r"/latest/(api/token|meta-data)|/computeMetadata/|/metadata/identity")
+"""What obstore asks last: the machine itself, which knows only in a cloud."""
+_KEYS = re.compile("AWS_(ACCESS_KEY_ID|WEB_IDENTITY_TOKEN_FILE|SKIP_SIGNATURE|CONTAINER_CREDENTIALS_.*)")
+
+
+def connect(url: str, seconds: float | None = None) -> Client:
+    """A client for what lies below `url`; nothing is asked yet.
+
+    Credentials are obstore's business: it reads the environment. With AWS_PROFILE set, boto3 reads that profile.
+
+    Args:
+        url: of `jobs.store.place`.
+        seconds: that one request may take, and for which it is tried again; by default the constants above.
+
+    Raises:
+        CommandError: 2 where the environment lacks what the store needs, or the profile is none.
+    """
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    options: ClientConfig = {
+        "timeout": timedelta(seconds=seconds or REQUEST_SECONDS),
+        "connect_timeout": timedelta(seconds=min(seconds or REQUEST_SECONDS, _CONNECT_SECONDS)),
+        "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in _TRUE,
+    }
+    retry: RetryConfig = {
+        "max_retries": _TRIES,
+        "retry_timeout": timedelta(seconds=seconds or PATIENCE_SECONDS),
+        "backoff": {"max_backoff": timedelta(seconds=_LONGEST_PAUSE_SECONDS)},
+    }
+    prefix = path or None
+    try:
+        if scheme == "gs":
+            return GCSStore(bucket, prefix=prefix, client_options=options, retry_config=retry)
+        if scheme == "az":
+            return AzureStore(bucket, prefix=prefix, client_options=options, retry_config=retry)
+        return S3Store(
+            bucket, prefix=prefix, client_options=options, retry_config=retry, credential_provider=_profile()
+        )
+    except (BaseError, ValueError) as error:
+        raise CommandError(ExitCode.USAGE, f"{url}: {str(error).splitlines()[0]}") from None
+
+
+@contextlib.contextmanager
+def told_of(where: str) -> Iterator[None]:
+    """Let what fails in the block say `where`, what is wrong and what to do, and nothing that the store sent along.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        AlreadyExistsError, PreconditionError: the condition of a write does not hold.
+        CommandError: 73 where the store refuses, 74 where it does not answer.
+    """
+    try:
+        yield
+    except (AlreadyExistsError, PreconditionError):
+        raise
+    except FileNotFoundError as error:
+        if _NO_BUCKET.search(str(error)):
+            raise _meaning(error, where) from None
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from None
+    except BaseError as error:
+        raise _meaning(error, where) from None
+
+
+def version_of(written: ObjectMeta | PutResult) -> UpdateVersion:
+    """What a later write can make its condition; obstore takes no None there."""
+    version: UpdateVersion = {}
+    if written["e_tag"] is not None:
+        version["e_tag"] = written["e_tag"]
+    if written["version"] is not None:
+        version["version"] = written["version"]
+    return version
+
+
+def says_not_implemented(error: Exception) -> bool:
+    """Whether it is about a kind of request that the store, or this client of it, does not know."""
+    return isinstance(error, NotImplementedError) or "status code: 501" in str(error)
+
+
+def _meaning(error: Exception, where: str) -> CommandError:
+    text = str(error)
+    status, code = _STATUS.search(text), _CODE.search(text)
+    said = " ".join(match[1] for match in (status, code) if match)
+    if _NO_CREDENTIALS.search(text):
+        return CommandError(
+            ExitCode.CANNOT_WRITE,
+            f"{where}: no credentials: set the variables that the store needs, such as AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        )
+    if _NO_BUCKET.search(text):
+        return CommandError(ExitCode.CANNOT_WRITE, f"{where}: there is no such bucket: make it, or name another")
+    if "redirect" in text or said.startswith("3"):
+        return CommandError(ExitCode.CANNOT_WRITE, f"{where}: the bucket is in another region: set AWS_REGION")
+    if said.startswith("4") and not said.startswith(("408", "429")):
+        return CommandError(
+            ExitCode.CANNOT_WRITE,
+            f"{where}: the store refuses it ({said}): these credentials must be valid, and may have to list, read, "
+            "write and delete there",
+        )
+    return CommandError(
+        ExitCode.IO_ERROR,
+        f"{where}: the store did not answer as it should ({said or 'no connection, or too slow'}), asked again and "
+        "again; run the same command again to continue",
+    )
+
+
+def _profile() -> S3CredentialProvider | None:
+    if "AWS_PROFILE" not in os.environ:
+        if not any(map(_KEYS.fullmatch, os.environ)):
+            log.info("no credentials in the environment: asking this machine, which may take two minutes")
+        return None
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ModuleNotFoundError:
+        raise CommandError(ExitCode.USAGE, "AWS_PROFILE is set, and boto3 reads it: pip install boto3") from None
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return Boto3CredentialProvider()
+    except (BotoCoreError, ValueError) as error:
+        raise CommandError(ExitCode.USAGE, f"AWS_PROFILE: {error}") from None

@@ -1,0 +1,43 @@
+"""Where a run is, as a user names it: a folder, or a URL."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from models.console import CommandError, ExitCode
+
+SCHEMES = ("s3", "gs", "az")
+"""Amazon S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage."""
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def place(out: Path | str) -> Path | str:
+    """A folder, also for `file://`, or the URL of an object store without a slash at its end.
+
+    An address that is refused is not repeated in the error: there may be a password in it.
+
+    Raises:
+        CommandError: 2 for a URL that none of ours can be written to.
+    """
+    scheme, is_url, rest = str(out).partition("://")
+    if isinstance(out, Path) or not is_url:
+        return Path(out)
+    parts = urlsplit(f"//{rest}")
+    if scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
+        return Path(unquote(parts.path))
+    if scheme not in SCHEMES:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"{scheme[:20]}:// is no place to write to: name a folder, file:///folder, or a bucket of s3://, gs:// or "
+            "az://",
+        )
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"{scheme}://: a user, password or key in an address is refused: credentials come from the environment",
+        )
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise CommandError(ExitCode.USAGE, f"{scheme}://: that names no bucket: {scheme}://bucket/prefix")
+    return f"{scheme}://{'/'.join([parts.netloc, *filter(None, parts.path.split('/'))])}"
