@@ -6,9 +6,12 @@ any one of them fail.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
+import re
+import secrets
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,9 +19,9 @@ from pathlib import Path
 from models.console import CommandError, ExitCode
 
 LOCK = ".lock"
+PART_LOCK = re.compile(rf"{re.escape(LOCK)}-\d+-of-(\d+)")
 _libc = ctypes.CDLL(None, use_errno=True)
 _PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC
-_WHOLE_FILE = struct.pack("hhqqixxxx", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock on 64-bit Linux
 
 
 def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False) -> None:
@@ -85,6 +88,32 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def create_atomically(path: Path, content: bytes) -> bool:
+    """Make the file `path` with this content, flushed to disk, unless it is there; it is never half a file.
+
+    Of several processes, also on several machines that share the file system, one makes it.
+
+    Returns:
+        Whether this call made it.
+
+    Raises:
+        OSError: with `path` as its file name.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        write_file(temporary, [content])
+        _on_descriptor(temporary, os.O_RDWR, os.fsync)
+        os.link(temporary, path)  # which, unlike a rename, replaces nothing
+        sync_folder(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _about(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 def temporary_name(path: Path) -> Path:
     """Where a file is written before it is renamed to `path`."""
     return path.with_name(f".{path.name}.tmp")
@@ -99,35 +128,87 @@ def lock_folder(folder: Path, program: str) -> int:
         A file descriptor: closing it gives the folder back.
 
     Raises:
-        CommandError: 75 where another process holds it.
+        CommandError: 75 where another process holds it, or a part of it.
     """
-    path = folder / LOCK
+    try:
+        return _lock(folder / LOCK, fcntl.F_WRLCK)
+    except BlockingIOError:
+        raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {folder}") from None
+
+
+def lock_part(folder: Path, program: str, part: str) -> tuple[int, int]:
+    """Take a part of a folder for this process; others may take the other parts meanwhile.
+
+    Args:
+        folder: which.
+        program: its name, for the error.
+        part: which of how many, such as `3-of-16`.
+
+    Returns:
+        Two file descriptors, as from `lock_folder`: of the folder, which nobody can take whole now, and of the part.
+
+    Raises:
+        CommandError: 75 where another process holds the whole folder, this part, or a part of another division.
+    """
+    with contextlib.ExitStack() as on_error:
+        try:
+            whole = _lock(folder / LOCK, fcntl.F_RDLCK)
+            on_error.callback(os.close, whole)
+            own = _lock(folder / f"{LOCK}-{part}", fcntl.F_WRLCK)
+            on_error.callback(os.close, own)
+        except BlockingIOError as error:
+            what = str(folder) if error.filename == f"{folder / LOCK}" else f"part {part} of {folder}"
+            raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {what}") from None
+        # Looked for with our own lock taken: of two divisions that begin at once, one at least sees the other.
+        for name in os.listdir(folder):
+            other = PART_LOCK.fullmatch(name)
+            if other and other[1] != part.rpartition("-")[2] and _is_locked(folder / name):
+                raise CommandError(ExitCode.LOCKED, f"another {program} writes a part of {other[1]} of {folder}")
+        on_error.pop_all()
+    return whole, own
+
+
+def _lock(path: Path, kind: int) -> int:
+    """Lock a file, which is made where it is not there; returns its descriptor.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: with `path` as its file name.
+    """
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o666)
         try:
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _whole_file(kind))
             if os.path.exists(path) and os.path.samestat(os.fstat(fd), os.stat(path)):
                 return fd
             os.close(fd)  # who held it before removed it with the folder's content: lock the one that is there now
         except OSError as error:
             os.close(fd)
             if isinstance(error, BlockingIOError | PermissionError):
-                raise CommandError(ExitCode.LOCKED, f"another {program} is writing to {folder}") from None
+                raise BlockingIOError(error.errno, error.strerror, os.fspath(path)) from None
             raise _about(path, error) from None
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds `folder`; asking takes nothing, so it cannot get in the way of one that starts."""
+    """Whether a process holds `folder` or a part of it; asking takes nothing, so it is in nobody's way."""
+    return _is_locked(folder / LOCK)
+
+
+def _is_locked(path: Path) -> bool:
     try:
-        fd = os.open(folder / LOCK, os.O_RDONLY | _PLAIN)
+        fd = os.open(path, os.O_RDONLY | _PLAIN)
     except OSError:
         return False  # nobody ever took it
     try:
-        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _WHOLE_FILE)
+        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
     finally:
         os.close(fd)
     kind: int = struct.unpack_from("h", answer)[0]
     return kind != fcntl.F_UNLCK
+
+
+def _whole_file(kind: int) -> bytes:
+    return struct.pack("hhqqixxxx", kind, os.SEEK_SET, 0, 0, 0)  # struct flock on 64-bit Linux
 
 
 def _syncfs(fd: int) -> None:

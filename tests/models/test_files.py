@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from models.console import CommandError, ExitCode
-from models.files import is_locked, lock_folder, sync_filesystem, sync_folder, write_atomically, write_file
+from models.files import (
+    create_atomically,
+    is_locked,
+    lock_folder,
+    lock_part,
+    sync_filesystem,
+    sync_folder,
+    write_atomically,
+    write_file,
+)
 from tests.conftest import ROOT
 
 HOLD = """
@@ -269,6 +278,125 @@ def test_lock_is_not_made_through_a_link(folder: Path, tmp_path: Path) -> None:
         lock_folder(folder, "gan-batch")
     assert error.value.errno == errno.ELOOP
     assert not (tmp_path / "victim").exists()
+
+
+# Parts of it
+
+
+HOLD_PART = """
+import sys
+from pathlib import Path
+from models.files import lock_part
+lock_part(Path(sys.argv[1]), "gan-batch", sys.argv[2])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def let_go(fds: tuple[int, int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def refused_part(folder: Path, part: str) -> str:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(CommandError) as error:
+        lock_part(folder, "gan-batch", part)
+    assert error.value.exit_code is ExitCode.LOCKED
+    assert os.listdir("/proc/self/fd") == before
+    return str(error.value)
+
+
+def test_parts_of_one_division_are_held_side_by_side(folder: Path) -> None:
+    held = [lock_part(folder, "gan-batch", f"{number}-of-3") for number in (1, 2, 3)]
+    for fds in held:
+        let_go(fds)
+    os.close(lock_folder(folder, "gan-batch"))
+
+
+def test_same_part_twice_is_refused_and_named(folder: Path) -> None:
+    held = lock_part(folder, "gan-batch", "2-of-3")
+    assert refused_part(folder, "2-of-3") == f"another gan-batch is writing to part 2-of-3 of {folder}"
+    let_go(held)
+    let_go(lock_part(folder, "gan-batch", "2-of-3"))
+
+
+def test_parts_of_two_divisions_are_not_held_at_once(folder: Path) -> None:
+    let_go(lock_part(folder, "gan-batch", "2-of-8"))  # it is over, and its file is still there
+    held = lock_part(folder, "gan-batch", "1-of-3")
+    assert refused_part(folder, "2-of-8") == f"another gan-batch writes a part of 3 of {folder}"
+    let_go(held)
+    let_go(lock_part(folder, "gan-batch", "2-of-8"))
+
+
+def test_whole_and_part_exclude_each_other(folder: Path) -> None:
+    whole = lock_folder(folder, "gan-batch")
+    assert refused_part(folder, "1-of-3") == f"another gan-batch is writing to {folder}"
+    os.close(whole)
+    held = lock_part(folder, "gan-batch", "1-of-3")
+    assert is_locked(folder)
+    with pytest.raises(CommandError) as error:
+        lock_folder(folder, "gan-batch")
+    assert error.value.exit_code is ExitCode.LOCKED
+    let_go(held)
+    assert not is_locked(folder)
+
+
+def test_part_of_a_killed_process_is_free(folder: Path) -> None:
+    command = [sys.executable, "-c", HOLD_PART, str(folder), "1-of-3"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    refused_part(folder, "1-of-3")
+    process.kill()
+    process.communicate()
+    assert not is_locked(folder)
+    let_go(lock_part(folder, "gan-batch", "1-of-3"))
+
+
+# One of many makes a file
+
+
+CREATE = """
+import sys
+from pathlib import Path
+from models.files import create_atomically
+sys.stdin.read(1)
+print(create_atomically(Path(sys.argv[1]), sys.argv[2].encode() * 100_000))
+"""
+
+
+def test_of_many_processes_one_makes_the_file_and_makes_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE, str(path), str(number)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("x")
+        process.stdin.flush()
+    said = [process.communicate()[0].strip() for process in processes]
+    assert sorted(said) == ["False"] * 5 + ["True"]
+    assert path.read_text() == str(said.index("True")) * 100_000
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_file_that_is_there_is_not_made_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    assert not create_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_file_that_cannot_be_made_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        create_atomically(tmp_path / "none" / "file", b"new")
+    assert error.value.filename == str(tmp_path / "none" / "file")
+    assert os.listdir(tmp_path) == []
 
 
 # Asking
