@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import models
+from jobs import options
+from jobs.place import place
 from models import console
 from models.console import CommandError, ExitCode, log
 
+if TYPE_CHECKING:
+    from jobs.part import Part
+
 EXPORTED = Path("models/generator.onnx")
-_MODEL = click.option(
-    "--model",
-    envvar="GAN_BATCH_MODEL",
-    type=click.Path(path_type=Path, readable=False),
-    help="File of gan-export.  [default: models/generator.onnx, else the bundled generator]",
-)
-_RUN = click.argument("out", type=click.Path(path_type=Path, readable=False))
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 
 
@@ -37,14 +36,21 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
 @click.option(
     "--out",
     default="synthetic/{date}",
-    help="Folder of the run; {date} and {time} become today's date and the time of the start.",
+    help="Folder of the run, or s3://, gs:// or az:// with bucket and prefix; {date} and {time} become today's date "
+    "and the time of the start.",
 )
-@_MODEL
+@options.model
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     help="Of the latents.  [default: that of the run in --out, else today's date, such as 20261122, "
     "with the time after it where --out has {time}]",
+)
+@click.option(
+    "--part",
+    type=options.PART,
+    help="Make only this part of the run, beside others: 3/16 is every 16th shard from the third on. "
+    "When all parts are there: gan-batch finish OUT.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images a batch.  [default: 50 on CPU, 250 on CUDA]")
 @click.option(
@@ -52,34 +58,18 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
     type=click.IntRange(1, 100_000),
     help="Images a folder.  [default: that of the run in --out, else 1000]",
 )
+@click.option(
+    "--format",
+    type=click.Choice(["png", "tar"]),
+    help="A shard as a folder of PNG files, or as one tar file of them.  [default: that of the run in --out, else png]",
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: one a core, on CUDA at most 6]")
 @click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the model runs.")
 @click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop with exit code 3 after about this long.")
-@click.option("--latest", type=click.Path(path_type=Path), help="Symbolic link to point at the verified run.")
-@click.option("--keep", type=click.IntRange(min=1), help="Complete runs to keep in the folder of --out; the oldest go.")
-@click.option("--metrics-file", type=click.Path(path_type=Path), help="For node-exporter's textfile collector (.prom).")
-@click.option(
-    "--quality-gate",
-    type=click.Choice(["fail", "warn", "off"]),
-    default="fail",
-    help="What a run means that is beyond the limits below.",
-)
-@click.option("--min-contrast", type=click.FloatRange(min=0), default=1.0, help="Gray values; less counts as blank.")
-@click.option(
-    "--max-clipped", type=click.FloatRange(0, 1), default=0.5, help="Share of an image at 0 or 255; more is saturated."
-)
-@click.option(
-    "--near-duplicate", type=click.FloatRange(0, 1), default=0.995, help="Correlation of two images that are alike."
-)
-@click.option(
-    "--max-faulty", type=click.FloatRange(0, 1), default=0.01, help="Share of images that may be of one faulty kind."
-)
-@click.option(
-    "--max-near-duplicates",
-    type=click.FloatRange(0, 1),
-    default=0.1,
-    help="Share of a sample of 512 images that may have a near duplicate in it.",
-)
+@options.engine_options
+@options.manifest
+@options.publishing
+@options.quality_gate
 @console.log_format_option
 @console.debug_option
 @click.pass_context
@@ -91,9 +81,9 @@ def cli(
     out: str,
     model: Path | None,
     seed: int | None,
+    part: Part | None,
     metrics_file: Path | None,
-    quality_gate: str,
-    **options: Any,
+    **others: Any,
 ) -> None:
     """Make COUNT images in sharded PNG folders, with a manifest.
 
@@ -105,27 +95,36 @@ def cli(
         if given:
             raise click.UsageError(f"--{given[0].replace('_', '-')} has no meaning before {context.invoked_subcommand}")
         return
-    for name, value in context.params.items():
-        if value != value:  # click's ranges let nan pass
-            raise click.UsageError(f"--{name.replace('_', '-')} is no number")
+    options.refuse_nan(context)
     if (count is None) == (append is None):
         raise click.UsageError("Need either --count or --append.")
+    if part:
+        _check_part(context, out)
     from jobs.local import run_batch
     from jobs.metrics import recorded
-    from jobs.quality import Gate
+    from jobs.store import open_store
+    from jobs.table import form_of, name_of
 
     if model is None:
         model = EXPORTED if EXPORTED.exists() else models.path()
         log.info("model: %s%s", model, "" if model == EXPORTED else f" (bundled: there is no {EXPORTED})")
     now = time.localtime()
-    folder = Path(out.replace("{date}", time.strftime("%Y-%m-%d", now)).replace("{time}", time.strftime("%H%M%S", now)))
+    date, clock = time.strftime("%Y-%m-%d", now), time.strftime("%H%M%S", now)
+    folder = place(out.replace("{date}", date).replace("{time}", clock))
     if seed is None and "{time}" in out:
         seed = int(time.strftime("%Y%m%d%H%M%S", now))
-    limits = {field.name: options.pop(field.name) for field in dataclasses.fields(Gate) if field.name != "mode"}
+    gate, engine = options.gate(others), options.engine(others)
     with recorded(metrics_file, folder) as record:
-        result = run_batch(model, folder, count, append=append, seed=seed, gate=Gate(quality_gate, **limits), **options)
+        result = run_batch(
+            model, folder, count, append=append, seed=seed, part=part, gate=gate, engine=engine, **others
+        )
         record(result)
-    if not result.made:
+    if part:
+        log.info(
+            "%s: part %s has its %d images, %d of them made now; when all parts are there: gan-batch finish %s",
+            folder, part, result.count, result.made, folder,
+        )  # fmt: skip
+    elif not result.made:
         log.info("%s is complete: %d images", folder, result.count)
     else:
         log.info(
@@ -133,13 +132,14 @@ def cli(
             folder, result.count, result.made, console.duration(result.seconds),
             result.made / result.seconds, result.provider,
         )  # fmt: skip
-        log.info("manifest: %s; to look at: %s", folder / "manifest.csv", folder / "contact_sheet.png")
+        name = name_of(form_of(open_store(folder)))
+        log.info("manifest: %s/%s; to look at: %s/contact_sheet.png", folder, name, folder)
 
 
 @cli.command()
-@_RUN
+@options.run
 @console.debug_option
-def status(out: Path) -> None:
+def status(out: Path | str) -> None:
     """Say how far the run in OUT is."""
     from jobs.status import status as ask
 
@@ -148,11 +148,40 @@ def status(out: Path) -> None:
 
 
 @cli.command()
-@_RUN
-@click.option("--repair", is_flag=True, help="Make the broken images again, byte for byte what they were.")
-@_MODEL
+@options.run
+@options.model
+@options.manifest
+@options.publishing
+@options.quality_gate
 @console.debug_option
-def verify(out: Path, repair: bool, model: Path | None) -> None:
+@click.pass_context
+def finish(
+    context: click.Context, /, out: Path | str, model: Path | None, metrics_file: Path | None, **others: Any
+) -> None:
+    """Write the manifest of the run in OUT, whose parts are all there, and judge it.
+
+    --model is needed only where files in _quality/ were lost.
+    """
+    from jobs.finishing import finish as complete
+    from jobs.metrics import recorded
+
+    options.refuse_nan(context)
+    gate = options.gate(others)
+    if model is None:
+        with contextlib.suppress(CommandError):  # seldom needed: who needs it says so
+            model = _model_of(out, None)
+    with recorded(metrics_file, out) as record:
+        result = complete(out, model, gate=gate, **others)
+        record(result)
+    log.info("%s is complete: %d images", out, result.count)
+
+
+@cli.command()
+@options.run
+@click.option("--repair", is_flag=True, help="Make the broken images again, byte for byte what they were.")
+@options.model
+@console.debug_option
+def verify(out: Path | str, repair: bool, model: Path | None) -> None:
     """Compare every image of the run in OUT with its manifest.
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
@@ -185,13 +214,13 @@ def verify(out: Path, repair: bool, model: Path | None) -> None:
 
 
 @cli.command()
-@_RUN
+@options.run
 @click.option("--index", type=click.IntRange(0, 10**12), required=True, help="Of the image.")
 @click.option("--to", type=click.Path(path_type=Path), help="File to write.  [default: such as 00073121.png]")
-@_MODEL
+@options.model
 @click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the model runs.")
 @console.debug_option
-def regen(out: Path, index: int, to: Path | None, model: Path | None, device: str) -> None:
+def regen(out: Path | str, index: int, to: Path | None, model: Path | None, device: str) -> None:
     """Make one image of the run in OUT again, whether the run has it (yet) or not."""
     from jobs.repair import regen as make
     from models.files import write_atomically
@@ -208,7 +237,7 @@ def regen(out: Path, index: int, to: Path | None, model: Path | None, device: st
     log.info("%s: image %d, %s", path, index, "equal to the run's" if same else "which the run does not have yet")
 
 
-def _model_of(out: Path, model: Path | None) -> Path:
+def _model_of(out: Path | str, model: Path | None) -> Path:
     """The model named, else the usual one that made the run in `out`."""
     import hashlib
 
@@ -222,6 +251,14 @@ def _model_of(out: Path, model: Path | None) -> Path:
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path
     raise CommandError(ExitCode.OTHER_RUN, f"{out} was made with a model of sha256 {sha256}: name it with --model")
+
+
+def _check_part(context: click.Context, out: str) -> None:
+    for name in ("append", "latest", "keep", "manifest"):
+        if context.params[name] is not None:
+            raise click.UsageError(f"--{name} is for a whole run, not for a --part of it.")
+    if "{date}" in out or "{time}" in out:
+        raise click.UsageError("--part needs an --out without {date} and {time}, that all parts have in common.")
 
 
 def _number(faults: list[Any]) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-from models.files import LOCK
+from models.files import LOCK, PART_LOCK
 
 STATE = "run.json"
 MANIFEST, SHEET = "manifest.csv", "contact_sheet.png"
+PARQUET = "manifest.parquet"
+"""A folder of files, which a run can have in the place of `MANIFEST`."""
 QUALITY, OFFENDERS = "quality.json", "quality_offenders.png"
 STATS, LOG = "stats.json", "log.jsonl"
 FILES = (MANIFEST, SHEET, QUALITY, OFFENDERS, STATS, LOG, STATE, LOCK)
-"""All files that lie directly in the folder."""
+"""All files that lie directly in the folder, but for those of parts."""
+PART_FILE = re.compile(rf"log-\d+-of-(\d+)\.jsonl|stats-\d+-of-(\d+)\.json|{PART_LOCK.pattern}")
+"""What parts leave directly in the folder; the group that matches is the number of parts."""
 MANIFESTS = "_manifests"
 """A manifest a shard: its commit."""
 MEASURES = "_quality"
@@ -19,7 +23,9 @@ MEASURES = "_quality"
 IMAGE = re.compile(r"\d{8,}\.png")
 TABLE = re.compile(r"\d{5,}\.csv")
 SHARD = re.compile(r"\d{5,}")
-TEMPORARY = re.compile(r"\.(\d{5,}\.csv|\d{8,}\.png|[a-z_]+\.[a-z]+)\.tmp")
+PARQUET_PART = re.compile(r"part-\d{5,}\.parquet")
+TAR = re.compile(r"\d{5,}\.tar")
+TEMPORARY = re.compile(r"\.(\d{5,}\.(csv|tar)|part-\d{5,}\.parquet|\d{8,}\.png|[a-z_]+\.[a-z]+(\.[0-9a-f]{16})?)\.tmp")
 """What a kill can leave behind."""
 OURS = re.compile(f"{IMAGE.pattern}|{TEMPORARY.pattern}")
 """What in a shard's folder is ours; the rest is the user's."""
@@ -30,9 +36,19 @@ def shard_folder(shard: int) -> str:
     return f"{shard:05d}"
 
 
-def image_name(index: int, shard: int) -> str:
+def tar_name(shard: int) -> str:
+    """The tar file of a shard, where a run has them in its folders' place."""
+    return f"{shard_folder(shard)}.tar"
+
+
+def image_name(index: int, shard: int, *, tarred: bool = False) -> str:
     """Where image `index` of shard number `shard` lies."""
-    return f"{shard_folder(shard)}/{index:08d}.png"
+    return f"{tar_name(shard) if tarred else shard_folder(shard)}/{index:08d}.png"
+
+
+def parquet_part(part: int) -> str:
+    """A file of the run's manifest, where that is a set of Parquet files."""
+    return f"{PARQUET}/part-{part:05d}.parquet"
 
 
 def manifest_name(shard: int) -> str:

@@ -5,20 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs import publish
-from jobs.pool import Order, WorkerPool
+from jobs.crew import Order, Pool
+from jobs.engine import LOCAL, Engine
+from jobs.part import Part
+from jobs.place import place
+from jobs.pool import WorkerPool
 from jobs.quality import Gate
 from jobs.run import Run
-from jobs.state import COMPLETE, RunState, fingerprint
+from jobs.state import COMPLETE, RUNNING, TAR, RunState, fingerprint, is_tarred
 from jobs.store import Store, open_store
+from jobs.table import CSV, PARQUET, form_of
 from models.console import CommandError, ExitCode, Stop, log, writing_error
 from models.files import LOCK
 from models.providers import BY_DEVICE, CPU, CUDA, may_have_gpu
+
+if TYPE_CHECKING:
+    from jobs.session import GeneratorSession
 
 DEFAULT_SHARD_SIZE = 1000
 BATCH_SIZE = {CPU: 50, CUDA: 250}
@@ -33,15 +42,15 @@ class RunResult:
     """What a call of `run_batch` did.
 
     Attributes:
-        out: the run's folder.
+        out: the run's folder, or the URL of an object store.
         seed: of its latents.
-        count: images in the folder.
+        count: images in the folder, or in the part of it that was asked for.
         made: images that this call made; 0 where everything was there.
         seconds: that it took to make them.
         provider: the execution provider.
     """
 
-    out: Path
+    out: Path | str
     seed: int
     count: int
     made: int
@@ -51,7 +60,7 @@ class RunResult:
 
 def run_batch(
     model: Path,
-    out: Path,
+    out: Path | str,
     count: int | None = None,
     *,
     append: int | None = None,
@@ -60,16 +69,20 @@ def run_batch(
     shard_size: int | None = None,
     workers: int | None = None,
     device: str = "auto",
+    part: Part | None = None,
     gate: Gate | None = None,
     latest: Path | None = None,
     keep: int | None = None,
     max_seconds: float | None = None,
+    engine: Engine = LOCAL,
+    format: str | None = None,
+    manifest: str | None = None,
 ) -> RunResult:
     """Make images 0 to `count - 1` of (model, seed) in `out`, or what is still missing of them.
 
     Args:
         model: an ONNX file of `gan-export`.
-        out: the run's folder; made where it is not there.
+        out: the run's folder, made where it is not there, or the URL of an object store, such as `s3://bucket/run`.
         count: images that the folder shall hold; more than before extends it.
         append: instead of `count`: images to add to a complete run. A run that was cut off is finished first, and
             nothing is added then.
@@ -78,21 +91,34 @@ def run_batch(
         shard_size: images a folder; by default that of the run in `out`, else 1000.
         workers: processes; by default as many as this process has cores, on CUDA at most 6.
         device: `auto`, `cuda` or `cpu`; `auto` keeps to what a run in `out` began with.
+        part: of the run, to be made beside others, also from other machines that share the file system. It does no more
+            than to commit its shards: `jobs.finish` does the rest when all parts are there. All must be given the same
+            `count`, and should be given a `seed`, since today's date is another one after midnight.
         gate: limits of the quality gate.
         latest: a symbolic link to point at `out` when all is done and verified.
         keep: complete runs beside `out`, itself among them, of which the oldest are removed above this number.
         max_seconds: from now; no new shard is begun after that.
+        engine: where the workers are.
+        format: of a shard: `png`, a folder of files, or `tar`, one file, as WebDataset reads it; by default that of the
+            run in `out`, else `png`.
+        manifest: of the run: `csv`, a file, or `parquet`, a set of files; by default that of the run in `out`, else
+            `csv`.
 
     Raises:
         CommandError: the exit code says what: 3 `max_seconds` are over; 65, 66, 69, 76 the model or the device (see
-            `GeneratorSession`); 73, 74 writing; 75 another process holds `out`; 76 the quality gate or verification;
-            78 `out` belongs to another run; 130, 143 a signal.
+            `GeneratorSession`); 73, 74 writing; 75 another process holds `out`, or that part; 76 the quality gate or
+            verification; 78 `out` belongs to another run; 130, 143 a signal.
     """
     if (count is None) == (append is None) or any(
         number is not None and number < 1 for number in (count, append, keep)
     ):
         raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}, {keep}")
+    if format not in (None, "png", TAR) or manifest not in (None, CSV, PARQUET):
+        raise ValueError(f"format is png or tar, manifest csv or parquet: {format}, {manifest}")
+    if part and (append or latest or keep):
+        raise ValueError("append, latest and keep are of the whole run, and have no meaning for a part")
     deadline = time.monotonic() + (float("inf") if max_seconds is None else max_seconds)
+    out = place(out)
     store = open_store(out)
     with Stop() as stop:
 
@@ -101,45 +127,77 @@ def run_batch(
                 raise stop.error("committed shards stay: run the same command again to continue")
 
         try:
-            if latest is not None:
-                publish.check_link(latest, out)
+            publish.check(out, latest, keep)
+            form_of(store, manifest)  # before the work, since its package may not be there
             if store.exists(LOCK):
-                store.lock()  # a second start ends here, before it starts anything
+                store.lock(part.name if part else None)  # a second start ends here, before it starts anything
             state = RunState.read(store)
             theirs = state.fingerprint if state else {}
             seed = theirs.get("seed", int(time.strftime("%Y%m%d"))) if seed is None else seed
-            order = Order(model, _device(device, theirs, store), str(store), seed)
-            most = _useful_workers(count, append, state, batch_size or BATCH_SIZE[CPU])
-            with WorkerPool(order, min(workers or _first_workers(order.device), most), check) as pool:
+            tarred = is_tarred(theirs) if format is None else format == TAR
+            order = Order(model, _device(device, theirs, store), str(store), seed, engine.shard_timeout, tarred)
+            size = shard_size or theirs.get("shard_size", DEFAULT_SHARD_SIZE)
+            piece = size if tarred or engine.name == "ray" else batch_size or BATCH_SIZE[CPU]
+            most = _useful_workers(count, append, state, piece)
+            if part and count:
+                most = min(most, -(-part.images(count, size) // piece) or 1)
+            with _pool(engine, order, workers, most, check) as pool:
                 facts = pool.ready()
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
-                _take(store)
-                state = RunState.read(store)  # again: now nobody else can change it
-                own = fingerprint(facts, seed, shard_size or theirs.get("shard_size", DEFAULT_SHARD_SIZE))
-                if state:
-                    state.refuse_other(store, own)
-                run = Run(store, order, facts, state, own, count, append, check)
+                _take(store, part)
+                own = fingerprint(facts, seed, size, tarred=tarred)
+                state = _state(store, own, count if part else None)
+                run = Run(store, state, own, count, append, partial(_session, order), check, part, manifest)
                 if run.missing:
                     if facts.provider == CPU:
                         pool.grow(min(workers or available_cores(), most))
                     run.make(pool, batch_size or BATCH_SIZE[facts.provider], deadline)
-            if not run.is_complete:
-                run.end(gate or Gate(), verified=latest is not None)
-            if latest is not None and not publish.points_to(latest, out):
-                if run.is_complete:
-                    run.verify()
-                publish.point(latest, out)
-            if keep:
-                publish.prune(out, keep, latest, check)
-            return RunResult(out, seed, run.count, run.made, run.seconds, facts.provider)
+            if part is None:
+                complete(run, out, gate or Gate(), latest, keep, check)
+            return RunResult(out, seed, run.share, run.made, run.seconds, facts.provider)
         except OSError as error:
             raise writing_error(error) from None
         finally:
             store.close()
 
 
-def _take(store: Store) -> None:
-    """Make the run's folder, refuse one that is another's, and lock it."""
+def complete(
+    run: Run, out: Path | str, gate: Gate, latest: Path | None, keep: int | None, check: Callable[[], None]
+) -> None:
+    """End a run that has all its shards, publish it, and remove older ones; see `run_batch` for the arguments.
+
+    Raises:
+        CommandError: 76 where the gate or the verification rejects it.
+    """
+    if not run.is_complete:
+        run.end(gate, verified=latest is not None)
+    if isinstance(out, str):
+        return  # where nothing can be published; who asked for it was told
+    if latest is not None and not publish.points_to(latest, out):
+        if run.is_complete:
+            run.verify()
+        publish.point(latest, out)
+    if keep:
+        publish.prune(out, keep, latest, check)
+
+
+def _pool(engine: Engine, order: Order, workers: int | None, most: int, check: Callable[[], None]) -> Pool:
+    """The workers: `workers` or the engine's default, and no more than `most`."""
+    if engine.name == "local":
+        return WorkerPool(order, min(workers or _first_workers(order.device), most), check)
+    from jobs.ray_engine import RayPool  # here, since only some have Ray
+
+    return RayPool(order, engine.ray_address, engine.gpus_per_worker, workers, most, available_cores(), check)
+
+
+def _session(order: Order) -> GeneratorSession:
+    from jobs.session import GeneratorSession  # here, since it loads ONNX Runtime, which only workers need else
+
+    return GeneratorSession(order.model, order.device)
+
+
+def _take(store: Store, part: Part | None) -> None:
+    """Make the run's folder, refuse one that is another's, and lock it or a part of it."""
     store.prepare()
     # Listed before run.json is looked for: a run that begins meanwhile writes that first.
     others = [name for name in store.names() if not name.startswith(".")]
@@ -147,7 +205,20 @@ def _take(store: Store) -> None:
         raise CommandError(
             ExitCode.CANNOT_WRITE, f"{store} is no run of gan-batch but holds {others[0]}: name another --out"
         )
-    store.lock()
+    store.lock(part.name if part else None)
+
+
+def _state(store: Store, own: dict[str, Any], count_of_parts: int | None) -> RunState | None:
+    """What run.json says, now that nobody else can change it; None where the run begins.
+
+    Where there are parts, the first one writes it: they begin at once, and each must know what the others make.
+    """
+    if count_of_parts is not None:
+        return RunState(RUNNING, count_of_parts, own).join(store)
+    state = RunState.read(store)
+    if state:
+        state.refuse_other(store, own)
+    return state
 
 
 def _device(device: str, theirs: Mapping[str, Any], store: Store) -> str:
@@ -166,12 +237,12 @@ def _first_workers(device: str) -> int:
     return available_cores()
 
 
-def _useful_workers(count: int | None, append: int | None, state: RunState | None, batch_size: int) -> int:
-    """How many could find something to do."""
+def _useful_workers(count: int | None, append: int | None, state: RunState | None, piece: int) -> int:
+    """How many could find something to do, in pieces of so many images."""
     had = state.count if state else 0
     if state and state.state == COMPLETE and not append and (count or 0) <= had:
         return 1
-    return -(-max(count or append or 0, had) // batch_size)
+    return -(-max(count or append or 0, had) // piece)
 
 
 def available_cores() -> int:

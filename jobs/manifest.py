@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from jobs.layout import MANIFEST, MANIFESTS, TABLE, manifest_name
+from jobs.part import Part
 from jobs.store import Store
 from models.console import CommandError, ExitCode
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: that would take twice as long, for each of millions
 class Row:
     """One image; the fields are the columns. `file_name` is relative to the run's folder and `/`-separated."""
 
@@ -40,15 +41,19 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     return HEADER_LINE + lines(rows)
 
 
-def committed(store: Store, shard_size: int) -> dict[int, int]:
-    """The shards of a run that are committed, each with the index after its last image.
+def committed(store: Store, shard_size: int, part: Part | None = None) -> dict[int, int]:
+    """The shards of a run, or of a part of it, that are committed, each with the index after its last image.
 
     A manifest whose last line names no image of its shard does not count.
 
     One listing, and the last line of each manifest: the cost grows with the shards, not with the images.
     """
     done: dict[int, int] = {}
-    for name, end in store.ends(MANIFESTS, TABLE):
+
+    def is_wanted(name: str) -> bool:
+        return TABLE.fullmatch(name) is not None and (part is None or part.has(int(name[:-4])))
+
+    for name, end in store.ends(MANIFESTS, is_wanted):
         shard, index = int(name[:-4]), _last_line(end).split(b",", 1)[0]
         if index.isdigit() and int(index) // shard_size == shard:
             done[shard] = int(index) + 1
@@ -92,14 +97,24 @@ def assemble(store: Store, shards: int) -> Iterator[bytes]:
         CommandError: 65 where a manifest is missing or damaged.
     """
     yield HEADER_LINE
+    yield from shard_rows(store, shards)
+
+
+def shard_rows(store: Store, shards: int) -> Iterator[bytes]:
+    """The rows of the first `shards` manifests as lines, a shard at a time.
+
+    Raises:
+        CommandError: 65 where a manifest is missing or damaged.
+    """
     index = 0
-    for shard in range(shards):
-        rows = (store.read(manifest_name(shard)) or b"").partition(b"\n")[2]
+    names = [manifest_name(shard) for shard in range(shards)]
+    for name, content in zip(names, store.map(store.read, names), strict=True):
+        rows = (content or b"").partition(b"\n")[2]
         if not rows:
-            raise damaged(store, manifest_name(shard))
+            raise damaged(store, name)
         for line in rows.splitlines():
             if not line.startswith(b"%d," % index) or line.count(b",") != HEADER.count(","):
-                raise damaged(store, manifest_name(shard))
+                raise damaged(store, name)
             index += 1
         yield rows
 
@@ -109,7 +124,9 @@ def is_assembled(store: Store, shards: int) -> bool:
     try:
         with store.open(MANIFEST) as file:
             return all(file.read(len(part)) == part for part in assemble(store, shards)) and not file.read(1)
-    except (OSError, CommandError):
+    except (OSError, CommandError) as error:
+        if isinstance(error, CommandError) and error.exit_code is not ExitCode.BAD_DATA:
+            raise  # a store that does not answer says nothing about the file
         return False
 
 

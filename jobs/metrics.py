@@ -15,7 +15,7 @@ _SUCCESS = "gan_batch_last_success_timestamp_seconds"
 
 
 @contextlib.contextmanager
-def recorded(path: Path | None, out: Path) -> Iterator[Callable[[RunResult], None]]:
+def recorded(path: Path | None, out: Path | str) -> Iterator[Callable[[RunResult], None]]:
     """Write a metrics file when the block ends, however it ends short of SIGKILL.
 
     The time of the last success is taken over from the file where this run is none. A run that finds its folder held
@@ -57,7 +57,7 @@ def recorded(path: Path | None, out: Path) -> Iterator[Callable[[RunResult], Non
                 log.warning("cannot write %s: %s", path, error.strerror)
 
 
-def _write(path: Path, out: Path, start: float, code: int, result: RunResult | None) -> None:
+def _write(path: Path, out: Path | str, start: float, code: int, result: RunResult | None) -> None:
     from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
     registry = CollectorRegistry()

@@ -14,49 +14,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
+from jobs.crew import POLL_SECONDS, QUEUED, Crew, Done, Order
 from jobs.shard import Shard
 from jobs.state import SessionFacts
-from models.console import CommandError, ExitCode, log
-
-TRIES = 3
-"""Workers that may die at one shard before the run gives up."""
-_QUEUED = 2
-"""Slices that a worker has been told of, so that it never waits for the next."""
-_POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a worker works with; the first message to it."""
-
-    model: Path
-    device: str
-    out: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Done:
-    """A slice that is written: its lines of the shard's manifest, and of the shard's measures."""
-
-    part: Shard
-    manifest: bytes
-    measures: bytes
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Why a worker ended: a line for the user with its exit code, and the traceback where it is a bug."""
-
-    exit_code: ExitCode
-    message: str
-    traceback: str = ""
 
 
 class _Worker:
@@ -78,7 +43,15 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.connection = Connection(ours.detach())
         self.parts: deque[Shard] = deque()
+        self.started, self.heard = False, time.monotonic()
         self.send(order)
+
+    def take(self, part: Shard, batch_size: int) -> None:
+        """Tell it of a slice."""
+        if not self.parts:
+            self.heard = time.monotonic()
+        self.parts.append(part)
+        self.send((part, batch_size))
 
     def send(self, message: object) -> None:
         with contextlib.suppress(OSError):  # it has died: the end of its connection will tell
@@ -92,7 +65,7 @@ class _Worker:
 
 
 class WorkerPool:
-    """Worker processes of one run. They end with the block, and with this process however it ends.
+    """Worker processes of one run on this machine; see `jobs.crew.Pool`.
 
     Args:
         order: what they work with.
@@ -101,10 +74,9 @@ class WorkerPool:
     """
 
     def __init__(self, order: Order, count: int, check: Callable[[], None]) -> None:
-        self._order, self._check = order, check
-        self._deaths: Counter[int | None] = Counter()
+        self._order, self._check, self._crew = order, check, Crew(order)
+        self.whole_shards = order.tarred
         self._workers = [_Worker(order) for _ in range(count)]
-        self._facts: SessionFacts | None = None
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -123,26 +95,14 @@ class WorkerPool:
         self._workers += [_Worker(self._order) for _ in range(count - len(self._workers))]
 
     def ready(self) -> SessionFacts:
-        """Wait for the first worker's session.
-
-        Raises:
-            CommandError: what the session raised (see `GeneratorSession`).
-        """
-        while self._facts is None:
+        """Wait for the first worker's session; see `Pool`."""
+        while self._crew.facts is None:
             for _ in self._messages(deque()):
                 pass
-        return self._facts
+        return self._crew.facts
 
     def run(self, parts: Iterable[Shard], batch_size: int) -> Iterator[Done]:
-        """Have slices made; yields them as they are done, which may be in another order.
-
-        Args:
-            parts: slices of at most `batch_size` images; taken from as workers come free.
-            batch_size: images a batch.
-
-        Raises:
-            CommandError: what a worker raised; 1 where workers died `TRIES` times at one shard.
-        """
+        """Have slices made; see `Pool`."""
         waiting = iter(parts)
         again: deque[Shard] = deque()
         while True:
@@ -152,65 +112,45 @@ class WorkerPool:
             yield from self._messages(again)
 
     def _hand_out(self, parts: Iterator[Shard], batch_size: int) -> None:
-        for queued in range(_QUEUED):  # one for each before a second for any
+        for queued in range(QUEUED):  # one for each before a second for any
             for worker in self._workers:
                 if len(worker.parts) == queued and (part := next(parts, None)):
-                    worker.parts.append(part)
-                    worker.send((part, batch_size))
+                    worker.take(part, batch_size)
 
     def _messages(self, again: deque[Shard]) -> Iterator[Done]:
         self._check()
-        heard = wait([worker.connection for worker in self._workers], _POLL_SECONDS)
+        heard = wait([worker.connection for worker in self._workers], POLL_SECONDS)
         for number, worker in enumerate(self._workers):
+            at = worker.parts[0] if worker.parts else None
             if worker.connection not in heard:
+                waited = time.monotonic() - worker.heard
+                if (at or not worker.started) and waited > self._order.patience(at):
+                    self._replace(number, again, f"it hung: not a word in {waited:.0f} s")
                 continue
+            worker.heard = time.monotonic()
             try:
                 message = worker.connection.recv()
             except (EOFError, OSError):
-                again.extendleft(reversed(worker.parts))
-                self._workers[number] = self._replace(worker)
+                self._replace(number, again)
                 continue
             if isinstance(message, Done):
                 worker.parts.popleft()
                 yield message
             elif isinstance(message, SessionFacts):
-                self._agree(message)
+                worker.started = True
+                self._crew.agree(message)
             else:
-                self._fail(message)
+                raise message.error()
 
-    def _replace(self, dead: _Worker) -> _Worker:
-        at = dead.parts[0].number if dead.parts else None
+    def _replace(self, number: int, again: deque[Shard], cause: str = "") -> None:
+        """Put a new worker in the place of one that died, or that hangs; its slices are to be made again."""
+        dead = self._workers[number]
+        again.extendleft(reversed(dead.parts))
         code = dead.end()
-        cause = f"signal {-code}, {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        where = "while it started" if at is None else f"at shard {at:05d}"
-        self._deaths[at] += 1
-        if self._deaths[at] >= TRIES:
-            raise CommandError(
-                ExitCode.BUG,
-                f"workers died {TRIES} times {where} ({cause}); where memory is short, "
-                "give fewer --workers or a smaller --batch-size, and run the same command again",
-            )
-        log.warning("a worker died %s (%s); what it had in hand is done again", where, cause)
-        return _Worker(self._order)
-
-    def _agree(self, facts: SessionFacts) -> None:
-        self._deaths.pop(None, None)
-        if self._facts is None:
-            self._facts = facts
-        elif facts.provider != self._facts.provider:
-            raise CommandError(
-                ExitCode.NO_DEVICE,
-                f"one worker got {self._facts.provider}, another {facts.provider} ({facts.reason}): fewer --workers",
-            )
-        elif facts != self._facts:
-            raise CommandError(ExitCode.OTHER_RUN, f"{self._order.model} changed while the run was at work")
-
-    def _fail(self, failed: Failed) -> None:
-        if failed.exit_code is ExitCode.BUG:
-            bug = RuntimeError(f"in a worker: {failed.message}")
-            bug.add_note(failed.traceback)
-            raise bug
-        raise CommandError(failed.exit_code, failed.message)
+        if not cause:
+            cause = f"signal {-code}, {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        self._crew.died(dead.parts[0] if dead.parts else None, cause)
+        self._workers[number] = _Worker(self._order)
 
 
 def _popped(parts: deque[Shard]) -> Iterator[Shard]:

@@ -7,11 +7,28 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.layout import FILES, MANIFESTS, MEASURES, OURS, SHARD, STATE, TABLE
+from jobs.layout import FILES, MANIFESTS, MEASURES, OURS, PARQUET, PARQUET_PART, PART_FILE, SHARD, STATE, TABLE, TAR
 from jobs.state import COMPLETE, REMOVING, RunState
 from jobs.store import LocalStore
 from models.console import CommandError, ExitCode, log
 from models.files import sync_folder
+
+
+def check(out: Path | str, link: Path | None, keep: int | None) -> None:
+    """Refuse what could not be done, before the work.
+
+    Raises:
+        CommandError: 2 where `out` is in an object store, 73 where the link could not be made.
+    """
+    if isinstance(out, Path):
+        if link is not None:
+            check_link(link, out)
+    elif link is not None or keep is not None:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"{out}: an object store has no links and no folders beside each other, so --latest and --keep have no "
+            "meaning there",
+        )
 
 
 def check_link(link: Path, out: Path) -> None:
@@ -103,7 +120,9 @@ def _remove(run: Path, check: Callable[[], None]) -> bool:
         for folder in filter(SHARD.fullmatch, store.names()):
             check()
             store.remove(folder, filter(OURS.fullmatch, store.names(folder)))
-        store.remove(".", FILES)
+        store.remove(PARQUET, filter(PARQUET_PART.fullmatch, store.names(PARQUET)))
+        store.remove(".", filter(TAR.fullmatch, store.names()))
+        store.remove(".", [*filter(PART_FILE.fullmatch, store.names()), *FILES])
     except CommandError as error:
         if error.exit_code is ExitCode.LOCKED:
             return False

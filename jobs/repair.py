@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from jobs import layout, manifest
+from jobs import layout, manifest, table, tars
 from jobs.local import BATCH_SIZE
 from jobs.manifest import Row
-from jobs.measure import HEADER_LINE, Measure, shard_lines
+from jobs.measure import HEADER_LINE, Measure, lines, shard_lines
 from jobs.session import GeneratorSession
 from jobs.shard import Shard, make_images
 from jobs.sheet import run_sheet
-from jobs.state import COMPLETE, RunState, fingerprint
+from jobs.state import COMPLETE, RunState, fingerprint, is_tarred
 from jobs.store import Store, open_store
-from jobs.verify import BAD_MANIFEST, NO_MANIFEST, STRAY, check_shard, committed_shards
+from jobs.verify import BAD_MANIFEST, NO_MANIFEST, STRAY, check_shard, committed_shards, image_row
 from models.console import CommandError, ExitCode, log
 from models.providers import BY_DEVICE
 
@@ -39,7 +39,7 @@ def regen(out: Path | str, index: int, model: Path, device: str = "auto") -> tup
     """
     store = open_store(out)
     state = RunState.of(store)
-    session = _session(state, model, device)
+    session = session_of(state, model, device)
     ((row, _, content),) = _made(session, state, [index])
     try:
         rows = manifest.read_shard(store, index // state.fingerprint["shard_size"])
@@ -71,19 +71,20 @@ def repair(out: Path | str, model: Path, check: Callable[[], None] = lambda: Non
         RunState.of(store)  # before a lock is made in a folder that is none of ours
         store.lock()
         state = RunState.of(store)
-        session = _session(state, model, "auto")
+        session = session_of(state, model, "auto")
         fp = state.fingerprint
-        state.refuse_other(store, fingerprint(session.facts, fp["seed"], fp["shard_size"]))
+        state.refuse_other(store, fingerprint(session.facts, fp["seed"], fp["shard_size"], tarred=is_tarred(fp)))
         store.remove_temporaries()
         for folder in (layout.MANIFESTS, layout.MEASURES):
             store.make_folder(folder)
-        again = sum(_repair_shard(store, state, session, shard, check) for shard in committed_shards(store, state))
+        repaired = _repair_tar if is_tarred(fp) else _repair_shard
+        again = sum(repaired(store, state, session, shard, check) for shard in committed_shards(store, state))
         if state.state == COMPLETE:
             shards = -(-state.count // fp["shard_size"])
-            if not manifest.is_assembled(store, shards):
-                store.replace(layout.MANIFEST, manifest.assemble(store, shards))
+            if not table.is_right(store, shards):
+                table.write(store, shards, table.form_of(store))
             if not store.exists(layout.SHEET):
-                store.replace(layout.SHEET, run_sheet(store, state.count, fp["shard_size"]))
+                store.replace(layout.SHEET, run_sheet(store, state.count, fp["shard_size"], tarred=is_tarred(fp)))
         return again
     finally:
         store.close()
@@ -123,8 +124,45 @@ def _repair_shard(
     return len(broken)
 
 
-def _session(state: RunState, model: Path, device: str) -> GeneratorSession:
-    """A session with the run's model, on its device where that is there."""
+def _repair_tar(
+    store: Store, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
+) -> int:
+    """Like `_repair_shard`: a tar file with any fault is made anew, whole."""
+    faults = check_shard(store, shard, state.fingerprint, check)
+    if not faults:
+        return 0
+    lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
+    old = {} if lost else {row.index: row for row in manifest.read_shard(store, shard.number)}
+    _, there = tars.read_shard(store, shard.number)
+    rows, measures, files = [], [], []
+    for made, found, content in _made(session, state, list(range(shard.start, shard.stop))):
+        check()
+        row, known = made, old.get(made.index, made)
+        if known.sha256 != made.sha256:
+            content = there.get(made.file_name, b"")
+            if hashlib.sha256(content).hexdigest() != known.sha256:
+                log.warning("%s does not come out here as its row says: its tar file stays as it is", made.file_name)
+                return shard.stop - shard.start
+            row = image_row(made.index, state.fingerprint, known.sha256, len(content))
+        rows.append(row)
+        measures.append(found)
+        files.append((row.file_name.partition("/")[2], content))
+    store.replace(layout.tar_name(shard.number), tars.pack(files))
+    store.commit(
+        {
+            layout.measures_name(shard.number): HEADER_LINE + lines(measures),
+            layout.manifest_name(shard.number): manifest.to_csv(rows),
+        }
+    )
+    return shard.stop - shard.start
+
+
+def session_of(state: RunState, model: Path, device: str) -> GeneratorSession:
+    """A session with the run's model, on its device where that is there.
+
+    Raises:
+        CommandError: 78 where the model is another; see `GeneratorSession`.
+    """
     theirs = state.fingerprint
     devices = {provider: name for name, provider in BY_DEVICE.items()}
     session = GeneratorSession(model, devices.get(theirs["provider"], device) if device == "auto" else device)
@@ -143,4 +181,4 @@ def _made(session: GeneratorSession, state: RunState, indices: list[int]) -> Ite
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]
         part = Shard(run[0] // fp["shard_size"], run[0], run[-1] + 1)
-        yield from make_images(part, session, fp["seed"], BATCH_SIZE[session.provider])
+        yield from make_images(part, session, fp["seed"], BATCH_SIZE[session.provider], tarred=is_tarred(fp))

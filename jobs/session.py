@@ -39,14 +39,7 @@ class GeneratorSession:
     """
 
     def __init__(self, path: Path, device: str = "auto") -> None:
-        try:
-            if path.exists() and not path.is_file():
-                raise CommandError(ExitCode.NO_INPUT, f"the model {path.absolute()} is no file")
-            content = path.read_bytes()
-        except OSError as error:
-            raise CommandError(
-                ExitCode.NO_INPUT, f"cannot read the model {path.absolute()}: {error.strerror}"
-            ) from None
+        content = read_model(path)
         self.path = path
         self.model_sha256 = hashlib.sha256(content).hexdigest()
         self._session, self.reason = _open(path, content, device)
@@ -130,6 +123,20 @@ class GeneratorSession:
                 ExitCode.CHECK_FAILED,
                 f"{self.path} does not give its golden images on {self.provider}: {fault}; export the model again",
             )
+
+
+def read_model(path: Path) -> bytes:
+    """An ONNX file's content.
+
+    Raises:
+        CommandError: 66 where it cannot be read.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise CommandError(ExitCode.NO_INPUT, f"the model {path.absolute()} is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(ExitCode.NO_INPUT, f"cannot read the model {path.absolute()}: {error.strerror}") from None
 
 
 class BoundRun:

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs import png
-from jobs.layout import image_name, shard_folder
+from jobs.layout import image_name, shard_folder, tar_name
 from jobs.manifest import Row
 from jobs.measure import Measure, measure
 from jobs.store import Store
+from jobs.tars import pack
 from models.latents import latents
 
 if TYPE_CHECKING:  # ONNX Runtime is loaded by who has a session
@@ -40,7 +41,7 @@ def plan(count: int, shard_size: int) -> Iterator[Shard]:
 
 
 def make_images(
-    part: Shard, session: GeneratorSession, seed: int, batch_size: int
+    part: Shard, session: GeneratorSession, seed: int, batch_size: int, *, tarred: bool = False
 ) -> Iterator[tuple[Row, Measure, bytes]]:
     """The images of a shard or of a part of one, in order: a row, what the quality gate wants to know, the file.
 
@@ -49,6 +50,7 @@ def make_images(
         session: the generator.
         seed: of the latents.
         batch_size: images a batch; the last one may be smaller.
+        tarred: whether the shard is a tar file.
     """
     for start in range(part.start, part.stop, batch_size):
         stop = min(start + batch_size, part.stop)
@@ -59,17 +61,29 @@ def make_images(
         measures = measure(start, pixels, partial(session.finite, z))
         for index, found, content in zip(range(start, stop), measures, png.encode(pixels), strict=True):
             digest = hashlib.sha256(content).hexdigest()
-            name = image_name(index, part.number)
+            name = image_name(index, part.number, tarred=tarred)
             yield Row(index, name, seed, digest, width, height, mode, len(content)), found, content
 
 
 def write_images(
-    part: Shard, session: GeneratorSession, store: Store, seed: int, batch_size: int
+    part: Shard, session: GeneratorSession, store: Store, seed: int, batch_size: int, *, tarred: bool = False
 ) -> tuple[list[Row], list[Measure]]:
-    """Make the images of a shard or of a part of one, and write them; they count once their manifest is committed."""
+    """Make the images of a shard or of a part of one, and write them; they count once their manifest is committed.
+
+    A tar file is of a whole shard, and is all in memory before it is written.
+    """
     rows, measures = [], []
-    for row, found, content in make_images(part, session, seed, batch_size):
-        store.write(row.file_name, content)
+    files: list[tuple[str, bytes]] = []
+    for row, found, content in make_images(part, session, seed, batch_size, tarred=tarred):
+        if tarred:
+            files.append((row.file_name.partition("/")[2], content))
+        else:
+            store.write(row.file_name, content)
         rows.append(row)
         measures.append(found)
+    if tarred:
+        name = tar_name(part.number)
+        # One that is there may hold fewer images that are committed: it is replaced whole.
+        (store.replace if store.exists(name) else store.write)(name, pack(files))
+    store.settle()
     return rows, measures

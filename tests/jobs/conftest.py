@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from PIL import Image
 
 from jobs import manifest
 from tests.conftest import ROOT, clean_environment, run
+
+if TYPE_CHECKING:
+    from tests.jobs.object_server import ObjectServer
 
 SEED = 5
 LONG_COUNT, LONG_SHARD = 600, 25
@@ -66,6 +70,26 @@ def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "run"
     succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     return out
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[ObjectServer]:
+    """A server that speaks S3, with one bucket; tests take `server`."""
+    from tests.jobs.object_server import ObjectServer  # here, since it takes a second
+
+    made = ObjectServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """`object_server`, where this test and what it starts goes with s3:// addresses."""
+    for name, value in object_server.environment.items():
+        monkeypatch.setenv(name, value)
+    object_server.asked.clear()
+    yield object_server
+    object_server.fault = None
 
 
 @pytest.fixture

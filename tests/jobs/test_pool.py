@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from jobs import manifest
+from jobs.crew import TRIES, Order
 from jobs.layout import MANIFESTS
-from jobs.pool import TRIES, Order, WorkerPool
+from jobs.pool import WorkerPool
 from jobs.shard import Shard
 from jobs.store import LocalStore
 from models.console import CommandError, ExitCode
@@ -127,6 +128,29 @@ def test_error_in_a_worker_has_the_workers_traceback_with_debug(command: list[st
     assert result.stderr.splitlines()[-1].startswith("gan-batch: error: bug")
 
 
+def test_worker_that_hangs_is_killed_and_its_work_done_again(command: list[str], out: Path, undisturbed: Path) -> None:
+    result, _ = disturbed([*command, "--shard-timeout", "2"], out, Disturbance("hang", at=1, name="00000310.png"))
+    succeeds(result)
+    (said,) = [line for line in result.stderr.splitlines() if "a worker died" in line]
+    assert "at shard 00012" in said
+    assert "it hung" in said
+    assert differing(out, undisturbed) == []
+    assert temporaries(out) == []
+
+
+def test_shard_at_which_every_worker_hangs_stops_the_run(command: list[str], out: Path) -> None:
+    hang = Disturbance("hang", at=9, name="00000310.png")
+    result, _ = disturbed([*command, "--shard-timeout", "1"], out, hang)
+    fails_in_one_line(result, 1, f"died {TRIES} times at shard 00012", "it hung", "again")
+    assert_whole_shards(out)
+
+
+def test_patience_grows_with_the_images_unless_it_is_said(order: Order) -> None:
+    assert order.patience(None) == 600
+    assert order.patience(Shard(0, 0, 50)) == 650
+    assert Order(order.model, "cpu", order.out, SEED, timeout=9).patience(Shard(0, 0, 50)) == 9
+
+
 def test_workers_that_die_while_they_start_stop_the_run(command: list[str], out: Path) -> None:
     result, _ = disturbed(command, out, Disturbance("die at start"))
     fails_in_one_line(result, 1, f"died {TRIES} times while it started", "SIGKILL")
@@ -223,7 +247,8 @@ def test_worker_does_not_outlive_a_parent_that_died_before_it_began(order: Order
     program = f"""
 import os, signal, sys
 from pathlib import Path
-from jobs.pool import Order, WorkerPool
+from jobs.crew import Order
+from jobs.pool import WorkerPool
 pool = WorkerPool(Order(Path({str(order.model)!r}), "cpu", Path({str(order.out)!r}), 1), 2, lambda: None)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -94,6 +94,33 @@ def test_replace_that_fails_midway_leaves_the_old_file_alone(store: LocalStore) 
     assert store.names() == ["run.json"]
 
 
+def test_create_makes_a_file_once(store: LocalStore) -> None:
+    assert store.create("run.json", b"first")
+    assert not store.create("run.json", b"second")
+    assert store.read("run.json") == b"first"
+    assert store.names() == ["run.json"]
+
+
+def test_remains_of_a_create_that_was_killed_and_locks_of_parts_are_removed(store: LocalStore) -> None:
+    for name in (".run.json.0123456789abcdef.tmp", ".lock-1-of-3"):
+        (store.root / name).write_bytes(b"")
+    store.lock()
+    store.remove_temporaries()
+    assert store.names() == [".lock"]
+
+
+def test_held_part_outlives_close(store: LocalStore) -> None:
+    store.lock("1-of-3")
+    let_go = store.hold()
+    store.close()
+    other = LocalStore(store.root)
+    with pytest.raises(CommandError):
+        other.lock("1-of-3")
+    let_go()
+    other.lock("1-of-3")
+    other.close()
+
+
 def test_remains_of_a_failed_replace_do_not_get_into_the_next(store: LocalStore) -> None:
     (store.root / ".run.json.tmp").write_bytes(b"long remains of a killed process")
     store.replace("run.json", b"new")

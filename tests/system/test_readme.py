@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, SCRIPTS, TINY, clean_environment, write_photos
+from tests.jobs.object_server import ObjectServer
 
 FEW = " ".join(("--epochs 2", *TINY))
 SMALLER = {
@@ -27,9 +28,17 @@ SMALLER = {
     "--count 10000": "--count 100 --quality-gate off",
     "--count 100000": "--count 100",  # every night, by the bundled generator
     "--count 100000 --out synthetic/2026-11-22": "--count 100 --quality-gate off --out synthetic/named",
+    "--count 100000 --out s3://factory/defects/{date}": "--count 100 --quality-gate off --out s3://bucket/defects",
+    "s3://factory/defects/2026-11-22": "s3://bucket/defects",
+    "pip install '.[objects]'": "pip install --dry-run --no-deps obstore",
+    "pip install '.[ray]'": "pip install --dry-run --no-deps ray",
+    "pip install '.[parquet]'": "pip install --dry-run --no-deps pyarrow",
     "--count 2000": "--count 20 --quality-gate off",
+    "gan-batch finish": "gan-batch finish --quality-gate off",
     "--append 1000": "--append 10 --quality-gate off",
     "--resume": "--resume --epochs 3",
+    # The training that went on made another generator than the one exported.
+    "gan-export info": "gan-export onnx --overwrite; gan-export info",
     "pip install -r requirements-batch.txt": f"pip install --dry-run --no-deps -r {ROOT}/requirements-batch.txt",
     "pip install --no-deps .": "pip install --no-deps --no-build-isolation --target lean checkout",
     "pip install 'onnxruntime-gpu[cuda,cudnn]'": "pip install --dry-run --no-deps 'onnxruntime-gpu[cuda,cudnn]'",
@@ -60,7 +69,8 @@ def blocks(language: str) -> list[str]:
 def inline_commands() -> list[str]:
     """Commands in running text: whole code spans that begin with one of our commands and have an argument."""
     spans = re.findall(r"`([^`\n]+)`", README)
-    return [span for span in spans if re.match(r"(gan-(train|eval|export|batch)|make|pip) \S", span)]
+    commands = [span for span in spans if re.match(r"(gan-(train|eval|export|batch)|make|pip) \S", span)]
+    return list(dict.fromkeys(commands))
 
 
 @pytest.fixture
@@ -96,13 +106,14 @@ def run_shell(command: str, folder: Path, environment: dict[str, str] | None = N
 def test_every_shell_block_runs_in_order(desk: Path) -> None:
     if shutil.which("make") is None or not (ROOT / ".venv" / "installed").exists():
         pytest.skip("`make demo` would install everything: run `make test`")
+    environment = clean_environment(**ObjectServer().environment)  # for the commands to s3://
     seen = blocks("sh")
     assert len(seen) >= 6
     for block in seen:
         for other in ("/bad", "torchrun"):  # a second model in the same folder: refused, so it gets its own
             if other in block:
                 block = f"{block.rstrip()} --out models-of-{other[1:]}\n"
-        run_shell(smaller(block), desk)
+        run_shell(smaller(block), desk, environment)
     assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
 
 
@@ -142,7 +153,7 @@ def test_every_option_and_file_that_readme_names_exists() -> None:
         subprocess.run([SCRIPTS / command, *sub, "--help"], capture_output=True, text=True).stdout
         for command, *sub in (
             ("gan-train",), ("gan-eval", "data"), ("gan-eval", "quality"), ("gan-export", "onnx"),
-            ("gan-batch",), ("gan-batch", "verify"), ("gan-batch", "regen"),
+            ("gan-batch",), ("gan-batch", "verify"), ("gan-batch", "regen"), ("gan-batch", "finish"),
         )
     )  # fmt: skip
     for option in set(re.findall(r"`(--[a-z0-9-]+)", README)) - {"--no-deps"}:

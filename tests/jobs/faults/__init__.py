@@ -39,7 +39,8 @@ class Disturbance:
     Attributes:
         mode: `trace` nothing; `once` operation `at` fails; `from` it and all later ones; `short` it writes one byte;
             `kill` its process is killed by it; `kill main` the run's main process is, whoever does it; `poison` and
-            `raise` a worker dies, or raises ValueError, at `name`; `die at start` workers do; `slow flush` syncfs
+            `raise` a worker dies, or raises ValueError, at `name`; `hang` the first `at` workers there stand still;
+            `full` a worker's disk is full there; `die at start` workers do; `slow flush` syncfs
             takes `at` seconds longer.
         at: which operation, from 1.
         error: the error's name.

@@ -21,8 +21,9 @@ ERROR = getattr(errno, os.environ.get("FAULTS_ERROR", "ENOSPC"))
 COUNTED = os.environ.get("FAULTS_COUNTED", "").split()
 """Operations that are counted; empty: all."""
 NAME = os.environ.get("FAULTS_NAME", "")
-IS_WORKER = "jobs.worker" in sys.orig_argv
-MAIN = int(sys.orig_argv[-1]) if IS_WORKER else os.getpid()
+IS_LOCAL_WORKER = "jobs.worker" in sys.orig_argv
+IS_WORKER = IS_LOCAL_WORKER or any(word.endswith("default_worker.py") for word in sys.orig_argv)  # the latter is Ray's
+MAIN = int(sys.orig_argv[-1]) if IS_LOCAL_WORKER else os.getpid()
 
 _open, _write, _close, _fsync = os.open, os.write, os.close, os.fsync
 
@@ -68,6 +69,13 @@ def kill(pid: int) -> None:
         time.sleep(60)
 
 
+def hangs_so_far() -> int:
+    """How many workers hung before this one, which is entered."""
+    hung = [name for name in os.listdir(NOTES) if name.startswith("hung")]
+    _close(_open(f"{NOTES}/hung{len(hung)}", os.O_CREAT | os.O_CLOEXEC))
+    return len(hung)
+
+
 def disturb(operation: str, path: str, number: int, real: Callable[..., Any], args: tuple[Any, ...]) -> bool:
     """Do to operation `number` what the mode says; returns whether it is to be done after all."""
     hit = number == AT
@@ -86,6 +94,10 @@ def disturb(operation: str, path: str, number: int, real: Callable[..., Any], ar
         kill(os.getpid())
     elif MODE == "raise" and IS_WORKER and operation == "open" and path.endswith(NAME):
         raise ValueError("thrown by a test")
+    elif MODE == "hang" and IS_WORKER and operation == "open" and path.endswith(NAME) and hangs_so_far() < AT:
+        time.sleep(600)
+    elif MODE == "full" and IS_WORKER and operation == "write" and path.endswith(NAME):
+        raise OSError(ERROR, os.strerror(ERROR))
     elif MODE == "slow flush" and operation == "syncfs":
         time.sleep(AT)
     return True

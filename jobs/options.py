@@ -1,0 +1,148 @@
+"""Options that commands of `gan-batch` share; each is read from the same variable of the environment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from jobs.part import Part
+from jobs.place import place
+
+if TYPE_CHECKING:
+    from jobs.engine import Engine
+    from jobs.quality import Gate
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+
+def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
+    return click.option(name, envvar=f"GAN_BATCH_{name[2:].replace('-', '_').upper()}", **settings)
+
+
+model = _option(
+    "--model",
+    type=click.Path(path_type=Path, readable=False),
+    help="File of gan-export.  [default: models/generator.onnx, else the bundled generator]",
+)
+run = click.argument("out", type=place)
+_PUBLISHING = (
+    _option("--latest", type=click.Path(path_type=Path), help="Symbolic link to point at the verified run."),
+    _option("--keep", type=click.IntRange(min=1), help="Complete runs to keep in the folder of --out; the oldest go."),
+    _option("--metrics-file", type=click.Path(path_type=Path), help="For node-exporter's textfile collector (.prom)."),
+)
+manifest = _option(
+    "--manifest",
+    type=click.Choice(["csv", "parquet"]),
+    help="One file manifest.csv, or a set of files in manifest.parquet/.  [default: that of the run, else csv]",
+)
+_ENGINE = (
+    _option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        help="Where the workers are: on this machine, or on a Ray cluster.",
+    ),
+    _option(
+        "--ray-address",
+        help="Of a running cluster: auto, HOST:PORT or ray://HOST:PORT.  [default: start one here, for this run]",
+    ),
+    _option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0, 64),
+        help="With Ray; 0.25 lets four share one.  [default: 1 where there are GPUs and --device permits, else 0]",
+    ),
+    _option(
+        "--shard-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Seconds that a worker may be silent at a shard, or at a batch without Ray, before it is killed and its "
+        "work done again.  [default: 600, and 1 more for each image]",
+    ),
+)
+_SHARE = click.FloatRange(0, 1)
+_QUALITY_GATE = (
+    _option(
+        "--quality-gate",
+        type=click.Choice(["fail", "warn", "off"]),
+        default="fail",
+        help="What a run means that is beyond the limits below.",
+    ),
+    _option("--min-contrast", type=click.FloatRange(min=0), default=1.0, help="Gray values; less counts as blank."),
+    _option("--max-clipped", type=_SHARE, default=0.5, help="Share of an image at 0 or 255; more is saturated."),
+    _option("--near-duplicate", type=_SHARE, default=0.995, help="Correlation of two images that are alike."),
+    _option("--max-faulty", type=_SHARE, default=0.01, help="Share of images that may be of one faulty kind."),
+    _option(
+        "--max-near-duplicates",
+        type=_SHARE,
+        default=0.1,
+        help="Share of a sample of 512 images that may have a near duplicate in it.",
+    ),
+)
+
+
+def publishing(command: _Command) -> _Command:
+    """Add the options for what others see of a complete run."""
+    return _with(command, _PUBLISHING)
+
+
+def quality_gate(command: _Command) -> _Command:
+    """Add the options of the quality gate; `gate` takes them."""
+    return _with(command, _QUALITY_GATE)
+
+
+def engine_options(command: _Command) -> _Command:
+    """Add the options of the engine; `engine` takes them."""
+    return _with(command, _ENGINE)
+
+
+def engine(given: dict[str, Any]) -> Engine:
+    """The engine that options ask for, which are taken out of `given`.
+
+    Raises:
+        click.UsageError: an option of Ray's is given without it.
+    """
+    from jobs.engine import Engine
+
+    for name in ("ray_address", "gpus_per_worker"):
+        if given["engine"] == "local" and given[name] is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} has a meaning with --engine ray only.")
+    settings = {field.name: given.pop(field.name) for field in dataclasses.fields(Engine) if field.name != "name"}
+    return Engine(given.pop("engine"), **settings)
+
+
+def gate(given: dict[str, Any]) -> Gate:
+    """The quality gate that options ask for, which are taken out of `given`."""
+    from jobs.quality import Gate
+
+    limits = {field.name: given.pop(field.name) for field in dataclasses.fields(Gate) if field.name != "mode"}
+    return Gate(given.pop("quality_gate"), **limits)
+
+
+def refuse_nan(context: click.Context) -> None:
+    """Refuse a number that is none: click's ranges let it pass."""
+    for name, value in context.params.items():
+        if value != value:
+            raise click.UsageError(f"--{name.replace('_', '-')} is no number")
+
+
+def _with(command: _Command, settings: Sequence[Callable[[_Command], _Command]]) -> _Command:
+    for setting in reversed(settings):  # the last one applied is the first in the help
+        command = setting(command)
+    return command
+
+
+class _PartType(click.ParamType[Part]):
+    name = "K/N"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Part:
+        try:
+            return value if isinstance(value, Part) else Part.parse(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
+
+
+PART = _PartType()
