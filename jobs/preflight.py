@@ -11,8 +11,8 @@ _ROW_BYTES = 300
 """Of an image in the manifests and the measures, rounded up."""
 _FILES_A_SHARD = 3
 """Its folder, its manifest, its measures."""
-_SPARE = 0.05
-"""Of the file system; a run that leaves less is warned of."""
+_MUCH = 0.5
+"""Of the free room; a run that takes more is warned of, as others may write there too."""
 
 
 def check_room(folder: Path, images: int, shards: int, image_bytes: int) -> None:
@@ -36,7 +36,7 @@ def check_room(folder: Path, images: int, shards: int, image_bytes: int) -> None
         raise _too_small(folder, images, f"about {_size(needed)}", f"{_size(free)} free")
     if system.f_files and files > system.f_favail:  # some file systems make inodes as they need them and report 0
         raise _too_small(folder, images, f"{files} inodes", f"{system.f_favail} left")
-    if free - needed < _SPARE * system.f_blocks * block:
+    if needed > _MUCH * free:
         log.warning("%s: the run takes about %s of %s free", folder, _size(needed), _size(free))
 
 

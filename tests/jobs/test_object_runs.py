@@ -283,7 +283,7 @@ def test_store_that_stays_down_is_told_of(url: str, server: ObjectServer, model:
     server.fault = lambda environ, respond: error(respond, "503 Slow Down", "SlowDown")
     program = f"from jobs import object_client; object_client.PATIENCE_SECONDS = 1; {QUICK}"
     result = run(sys.executable, "-c", program, *command(model, url, 30)[3:])
-    fails_in_one_line(result, 74, url, "(503)", "run the same command again")
+    fails_in_one_line(result, 74, url, "(503", "run the same command again")
 
 
 def test_bucket_that_is_not_there_is_told_of(server: ObjectServer, model: Path) -> None:

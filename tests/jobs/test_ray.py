@@ -117,18 +117,21 @@ def test_time_budget_then_the_local_engine_goes_on(
 
 
 def test_node_that_is_lost_in_the_middle_changes_nothing(
-    command: list[str], nodes: RayNodes, out: Path, undisturbed: Path
+    model: Path, nodes: RayNodes, out: Path, tmp_path: Path
 ) -> None:
+    count = 10 * LONG_COUNT  # so that the run is not over before it is met
+    command = [*batch(model, out, count, *LONG_RUN), "--engine", "ray", "--ray-address", nodes.address]
     process = start(command, **nodes.environment)
     nodes.wait_until_busy()
-    process.send_signal(signal.SIGSTOP)  # so that the run is not over before it is met
+    process.send_signal(signal.SIGSTOP)
     nodes.lose()
     process.send_signal(signal.SIGCONT)
     stdout, stderr = process.communicate()
     nodes.add()
     assert (process.returncode, stdout) == (0, ""), stderr
-    assert "a worker died" in stderr
-    assert differing(out, undisturbed) == []
+    assert "a worker died at shard" in stderr
+    succeeds(run(*batch(model, tmp_path / "local", count, *LONG_RUN)))
+    assert differing(out, tmp_path / "local") == []
     assert temporaries(out) == []
 
 
@@ -185,14 +188,15 @@ def test_device_that_is_not_there_is_told_with_the_node(model: Path, out: Path, 
 
 
 def test_node_without_this_package_is_told_of(command: list[str], nodes: RayNodes, tmp_path: Path) -> None:
-    (tmp_path / "fake" / "jobs").mkdir(parents=True)
-    (tmp_path / "fake" / "jobs" / "__init__.py").write_text("raise ModuleNotFoundError('no jobs here')\n")
-    config = json.dumps({"runtime_env": {"env_vars": {"PYTHONPATH": str(tmp_path / "fake")}}})
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['jobs'] = None\n")
+    config = json.dumps({"runtime_env": {"env_vars": {"PYTHONPATH": str(tmp_path)}}})
     result = run(*command, **nodes.environment, RAY_JOB_CONFIG_JSON_ENV_VAR=config)
-    fails_in_one_line(result, 69, "cannot load this package", "no jobs here")
+    fails_in_one_line(result, 69, "cannot load this package", "jobs")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_signal_leaves_committed_shards_and_the_cluster(
     number: signal.Signals, code: int, command: list[str], nodes: RayNodes, out: Path, undisturbed: Path
 ) -> None:
