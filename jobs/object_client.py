@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from models.console import CommandError, ExitCode, log
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutResult, UpdateVersion
+    from obstore import ObjectMeta, PutResult, ReadableFile, UpdateVersion
     from obstore.store import ClientConfig, RetryConfig, S3CredentialProvider
 
 Client = S3Store | GCSStore | AzureStore
@@ -99,6 +101,18 @@ def version_of(written: ObjectMeta | PutResult) -> UpdateVersion:
     return version
 
 
+def open_object(client: Client, name: str, where: str, buffer_bytes: int) -> io.BufferedReader:
+    """An object to read, which is asked for in pieces of `buffer_bytes`; `where` is its name in errors.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CommandError: see `told_of`; from the reading, too.
+    """
+    with told_of(where):
+        file = obstore.open_reader(client, name, buffer_size=buffer_bytes)
+    return io.BufferedReader(_Reading(file, where), buffer_bytes)
+
+
 def says_not_implemented(error: Exception) -> bool:
     """Whether it is about a kind of request that the store, or this client of it, does not know."""
     return isinstance(error, NotImplementedError) or "status code: 501" in str(error)
@@ -146,3 +160,28 @@ def _profile() -> S3CredentialProvider | None:
         return Boto3CredentialProvider()
     except (BotoCoreError, ValueError) as error:
         raise CommandError(ExitCode.USAGE, f"AWS_PROFILE: {error}") from None
+
+
+class _Reading(io.RawIOBase):
+    """An object as a file of Python."""
+
+    def __init__(self, file: ReadableFile, where: str) -> None:
+        self._file, self._where = file, where
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        with told_of(self._where):
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = memoryview(content)
+        return len(content)

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import json
-import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from jobs.layout import IMAGE, STATE
 from jobs.lease import Lease
-from jobs.object_client import connect, told_of, version_of
+from jobs.object_client import connect, open_object, told_of, version_of
+from jobs.object_logs import ObjectLogs
 from jobs.store import TABLE_END_BYTES, Item, Result
 from jobs.threads import DaemonPool
 from models.console import CommandError, ExitCode, log
 from models.files import LOCK, PART_LOCK
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode, ReadableFile
+    from obstore import ObjectMeta, PutMode
 
 _POOL = DaemonPool(32)
 _MOST_UNDER_WAY = 64
 """Images that `write` has taken and that are not there yet."""
 _PART_BYTES, _PARTS_AT_ONCE = 8 << 20, 4
 """Of an upload or download in parts: 32 MiB in memory, and files of up to 80 GB in S3's 10,000 parts."""
-_LOG_SECONDS, _LOG_GROWTH = 10.0, 8
-"""A log is written again at most so often, and when it has grown by an eighth: all of it together nine times."""
 _CLOSE_SECONDS = 5.0
 
 
@@ -55,8 +48,7 @@ class ObjectStore:
         self._under_way: deque[Future[None]] = deque()
         self._lease: Lease | None = None
         self._state: PutMode | None = None  # how run.json may be written; None where it was not looked at
-        self._logs: dict[str, _Log] = {}
-        self._logs_lock = threading.Lock()  # the committer logs, too
+        self._logs = ObjectLogs(self.read, self._put)
 
     def __str__(self) -> str:
         return self._url
@@ -65,7 +57,7 @@ class ObjectStore:
         if self._lease is None:
             return
         if self._lease.is_good:
-            last = _POOL.submit(self._save_logs, 0)  # apart: a store that does not answer must not hold up the end
+            last = _POOL.submit(self._logs.save)  # apart: a store that does not answer must not hold up the end
             try:
                 last.result(_CLOSE_SECONDS)
             except (CommandError, TimeoutError) as error:
@@ -126,11 +118,8 @@ class ObjectStore:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        where = self._where(name)
-        with told_of(where):
-            file = obstore.open_reader(self._client, name, buffer_size=_PART_BYTES)
-        with io.BufferedReader(_Reading(file, where), _PART_BYTES) as reader:
-            yield reader
+        with open_object(self._client, name, self._where(name), _PART_BYTES) as file:
+            yield file
 
     def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         return _POOL.map(call, items)
@@ -168,10 +157,7 @@ class ObjectStore:
 
     def append(self, name: str, content: bytes) -> None:
         """Add to the end of a file, by the next `flush` or `close`: an object can only be written as a whole."""
-        with self._logs_lock:
-            if name not in self._logs:
-                self._logs[name] = _Log(bytearray(self.read(name) or b""), time.monotonic())
-            self._logs[name].content += content
+        self._logs.append(name, content)
 
     def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
         self._check()
@@ -201,7 +187,7 @@ class ObjectStore:
     def flush(self, *folders: str) -> None:
         self.settle()
         self._check()
-        self._save_logs(0)
+        self._logs.save()
 
     def commit(self, files: Mapping[str, bytes]) -> None:
         self.settle()
@@ -209,7 +195,7 @@ class ObjectStore:
             self._check()
             for _ in _POOL.map(lambda item: self._put(*item), group):
                 pass
-        self._save_logs(_LOG_SECONDS)
+        self._logs.save_those_due()
 
     def _where(self, name: str) -> str:
         return self._url if name == "." else f"{self._url}/{name}"
@@ -261,59 +247,6 @@ class ObjectStore:
                 ExitCode.LOCKED if same else ExitCode.OTHER_RUN,
                 f"another gan-batch has just begun {'this' if same else 'another'} run in {self._url}",
             ) from None
-
-    def _save_logs(self, seconds: float) -> None:
-        """Write the logs that have grown, and for more than 0 seconds only those for which it is time."""
-        with self._logs_lock:
-            now = time.monotonic()
-            for name, each in self._logs.items():
-                grown = len(each.content) - each.saved
-                if grown and (not seconds or (now - each.time > seconds and grown * _LOG_GROWTH > each.saved)):
-                    self._put(name, bytes(each.content))
-                    each.saved, each.time = len(each.content), now
-
-
-@dataclass
-class _Log:
-    """A file that is added to.
-
-    Attributes:
-        content: of it.
-        time: when it was written last, by `time.monotonic`.
-        saved: bytes of it that are there.
-    """
-
-    content: bytearray
-    time: float
-    saved: int = 0
-
-    def __post_init__(self) -> None:
-        self.saved = len(self.content)
-
-
-class _Reading(io.RawIOBase):
-    """An object as a file of Python."""
-
-    def __init__(self, file: ReadableFile, where: str) -> None:
-        self._file, self._where = file, where
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        with told_of(self._where):
-            content = self._file.read(len(buffer))
-        buffer[: len(content)] = memoryview(content)
-        return len(content)
 
 
 def _from_another_thread(parts: Iterator[bytes]) -> Iterator[bytes]:

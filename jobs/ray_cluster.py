@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from jobs.extras import extra
 from models.console import CommandError, ExitCode, log
 
 _OBJECT_STORE_BYTES = 100_000_000
@@ -43,12 +44,8 @@ def cluster(address: str | None, cores: int, object_bytes: int) -> Iterator[Any]
         _protect()
     else:
         _probe(address)
-    try:
+    with extra("ray", "ray", "--engine ray needs"):
         ray: Any = importlib.import_module("ray")
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise CommandError(ExitCode.USAGE, "--engine ray needs the extra `ray`: pip install '.[ray]'") from None
     if address is None and not ray.util.get_node_ip_address().startswith("127."):
         raise CommandError(ExitCode.NO_DEVICE, "Ray was imported before, so that it would listen on all interfaces")
     with contextlib.ExitStack() as after:

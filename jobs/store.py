@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
+from jobs.extras import extra
 from jobs.layout import IMAGE, MANIFESTS, MEASURES, PARQUET, TEMPORARY
 from jobs.place import place
 from jobs.preflight import check_room
@@ -141,14 +142,8 @@ def open_store(out: Path | str) -> Store:
     where = place(out)
     if isinstance(where, Path):
         return LocalStore(where)
-    try:
-        from jobs.object_store import ObjectStore  # here, since only some have the package
-    except ModuleNotFoundError as error:
-        if error.name != "obstore":
-            raise
-        raise CommandError(
-            ExitCode.USAGE, f"{where}: object stores need the extra `objects`: pip install '.[objects]'"
-        ) from None
+    with extra("objects", "obstore", f"{where}: object stores need"):
+        from jobs.object_store import ObjectStore
     return ObjectStore(where)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from jobs import layout, manifest
+from jobs.extras import extra
 from jobs.store import Store
 from models.console import CommandError, ExitCode
 
@@ -65,12 +66,6 @@ def is_right(store: Store, shards: int) -> bool:
 
 
 def _parquet() -> ModuleType:
-    try:
-        from jobs import parquet  # here, since only some have the package
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "pyarrow":
-            raise
-        raise CommandError(
-            ExitCode.USAGE, "a manifest in Parquet needs the extra `parquet`: pip install '.[parquet]'"
-        ) from None
+    with extra("parquet", "pyarrow", "a manifest in Parquet needs"):
+        from jobs import parquet
     return parquet
