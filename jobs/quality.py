@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jobs.manifest import Row
 from jobs.measure import table
-from jobs.sheet import read_image, spread
+from jobs.sheet import read_images, spread
 from jobs.store import Store
 
 SAMPLE = 512
@@ -89,7 +89,7 @@ def judge(store: Store, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gat
     kinds = {kind: _Found() for kind in ("not finite", "constant", "blank", "saturated")}
     duplicates = _Duplicates()
     sampled = set(spread(count, SAMPLE))
-    pictures: dict[int, NDArray[np.float32]] = {}
+    names: dict[int, str] = {}
     for rows, measures in shards:
         index, contrast, clipped, finite = table(measures).T
         blank, constant = contrast < gate.min_contrast, contrast == 0
@@ -98,13 +98,12 @@ def judge(store: Store, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gat
         kinds["blank"].add(index[blank & ~constant])
         kinds["saturated"].add(index[(clipped > gate.max_clipped) & ~constant])
         duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
-        for row in rows:
-            if row.index in sampled:
-                pictures[row.index] = _descriptor(read_image(store, row.file_name))
+        names |= {row.index: row.file_name for row in rows if row.index in sampled}
     allowed = dict.fromkeys(kinds, gate.max_faulty) | {"not finite": 0.0}
     faults = [Fault(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
     faults.append(duplicates.fault(gate.max_faulty))
-    faults.append(_near_duplicates(pictures, gate))
+    pictures = map(_descriptor, read_images(store, names.values()))
+    faults.append(_near_duplicates(dict(zip(names, pictures, strict=True)), gate))
     return faults
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ def contact_sheet(store: Store, names: list[str]) -> bytes:
     Raises:
         CommandError: 76 where one is not there, damaged or of another size.
     """
-    images = [read_image(store, name) for name in names]
+    images = list(read_images(store, names))
     height, width, channels = images[0].shape
     for name, image in zip(names, images, strict=True):
         if image.shape != images[0].shape:
@@ -47,6 +49,11 @@ def contact_sheet(store: Store, names: list[str]) -> bytes:
         sheet[top : top + height, left : left + width] = image
     (content,) = png.encode(sheet[None])
     return content
+
+
+def read_images(store: Store, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
+    """Images of a run, each uint8 `[H, W, C]`; see `read_image`."""
+    return store.map(partial(read_image, store), names)
 
 
 def read_image(store: Store, name: str) -> NDArray[np.uint8]:
