@@ -70,9 +70,12 @@ def from_csv(content: bytes) -> list[Row]:
     if header != HEADER or lines.pop() != "":
         raise ValueError("no manifest, or one that was cut off")
     rows = []
-    for line in lines:
-        index, file_name, seed, sha256, width, height, mode, size = line.split(",")
-        rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
+    for number, line in enumerate(lines, 1):
+        try:
+            index, file_name, seed, sha256, width, height, mode, size = line.split(",")
+            rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
+        except ValueError:
+            raise ValueError(f"row {number} is none of gan-batch's") from None
     if to_csv(rows) != content:
         raise ValueError("its values are not written as gan-batch writes them")
     return rows
