@@ -202,7 +202,7 @@ class Copying:
     """How near the fakes lie to training images, beside how near held-out photos do.
 
     Attributes:
-        verdict: `copies`, `suspected` or `none found`.
+        verdict: one of `VERDICTS`.
         ratio: median distance of the fakes to their nearest training image, over that of the held-out photos.
         below_1st: share of fakes nearer than the 1st percentile of the held-out photos; fresh photos: about 0.01.
         below_5th: the same for the 5th percentile.
@@ -218,6 +218,8 @@ class Copying:
     suspected_above: float
 
 
+VERDICTS = ("none found", "suspected", "copies")
+"""From good to bad."""
 SUSPECTED_RATIO = 0.8
 """A ratio of medians below this is `suspected`, whatever the shares."""
 
@@ -245,12 +247,8 @@ def copying(fake: Tensor, held_out: Tensor) -> Copying:
     ratio = medians[0] / medians[1] if medians[1] else 1.0
     below_1st, below_5th = (float((fake <= limit).double().mean()) for limit in (first, fifth))
     limits = max(0.10, 1 - 0.001 ** (1 / len(held_out))), max(0.03, 1 - 0.05 ** (1 / len(held_out)))
-    verdict = "none found"
-    if below_1st > limits[1] or ratio < SUSPECTED_RATIO:
-        verdict = "suspected"
-    if below_1st > limits[0]:
-        verdict = "copies"
-    return Copying(verdict, ratio, below_1st, below_5th, *limits)
+    bad = 2 if below_1st > limits[0] else int(below_1st > limits[1] or ratio < SUSPECTED_RATIO)
+    return Copying(VERDICTS[bad], ratio, below_1st, below_5th, *limits)
 
 
 def _checked(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:

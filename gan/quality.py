@@ -16,6 +16,7 @@ from gan.fakes import read_fakes
 from gan.features import DEFAULT, FeatureNetwork, load_features
 from gan.metrics import (
     NEIGHBOURS,
+    VERDICTS,
     Copying,
     copying,
     density_coverage,
@@ -58,8 +59,9 @@ class Quality:
         ms_ssim, ms_ssim_real: of random pairs of fakes, and of real photos; `ms_ssim_scales` is how many scales fit.
         spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
         copying: in feature space; None without training images.
-        pixel_ratio, pixel_below_1st: the same as in `copying`, by pixels at 32×32. For information: the smoother an
-            image, the nearer it lies to every other.
+        pixel_copying: the same by pixels at 32×32 without their mean, which sees copies under noise or compression that
+            features take for other images.
+        copying_verdict: the worse of both.
         notes: what the reader of the numbers should know.
     """
 
@@ -91,8 +93,8 @@ class Quality:
     spectrum_real_db: tuple[float, ...]
     spectrum_fake_db: tuple[float, ...]
     copying: Copying | None
-    pixel_ratio: float | None
-    pixel_below_1st: float | None
+    pixel_copying: Copying | None
+    copying_verdict: str | None
     notes: tuple[str, ...]
 
 
@@ -219,8 +221,14 @@ def measure(
     density, coverage = density_coverage(real.features, fake.features)
     density_floor, coverage_floor = density_coverage(one.features, other.features)
     real_curve, fake_curve = spectrum(real.images), spectrum(fake.images)
-    copies, pairs = (None, []) if known is None else _nearest_pairs(sets, real.features, fake.features, known)
-    pixels = None if known is None else _pixel_copying(real.images, fake.images, mirrored)
+    copies = pixels = verdict = None
+    pairs: list[Pair] = []
+    if known is not None:
+        by_features = _Distances.of(real.features, fake.features, known)
+        by_pixels = _Distances.of(_small(real.images), _small(fake.images), torch.cat([*map(_small, mirrored)]))
+        copies, pixels = (copying(found.fake, found.held_out) for found in (by_features, by_pixels))
+        verdict = max(copies.verdict, pixels.verdict, key=VERDICTS.index)
+        pairs = _nearest_pairs(sets, by_features if copies.verdict == verdict else by_pixels)
     quality = Quality(
         *names,
         n_real=len(real.images),
@@ -248,8 +256,8 @@ def measure(
         spectrum_real_db=tuple(real_curve.tolist()),
         spectrum_fake_db=tuple(fake_curve.tolist()),
         copying=copies,
-        pixel_ratio=pixels.ratio if pixels else None,
-        pixel_below_1st=pixels.below_1st if pixels else None,
+        pixel_copying=pixels,
+        copying_verdict=verdict,
         notes=notes,
     )
     return quality, pairs
@@ -285,15 +293,27 @@ def _kid_interval(real: _Seen, fake: _Seen, seed: int) -> tuple[float, float]:
     return 1000 * low, 1000 * high
 
 
-def _nearest_pairs(sets: Sets, real: Tensor, fake: Tensor, known: Tensor) -> tuple[Copying, list[Pair]]:
-    """The judgement on copying in feature space, and the fakes nearest to training images, the nearest first."""
+@dataclass(frozen=True)
+class _Distances:
+    """Distances of fakes `[M]` and held-out photos `[N]` to the nearest training image, and which that is of a fake."""
+
+    fake: Tensor
+    held_out: Tensor
+    index: Tensor
+
+    @classmethod
+    def of(cls, real: Tensor, fake: Tensor, known: Tensor) -> _Distances:
+        near, index = nearest(fake, known)
+        return cls(near, nearest(real, known)[0], index)
+
+
+def _nearest_pairs(sets: Sets, found: _Distances) -> list[Pair]:
+    """The fakes nearest to training images, the nearest first."""
     assert sets.train is not None
-    held_out, _ = nearest(real, known)
-    near, index = nearest(fake, known)
     count, mirrors = len(sets.train.names), list(MIRRORS)
     pairs = []
-    for row in near.argsort(stable=True)[:SHOWN_PAIRS].tolist():
-        mirror, photo = mirrors[int(index[row]) // count], int(index[row]) % count
+    for row in found.fake.argsort(stable=True)[:SHOWN_PAIRS].tolist():
+        mirror, photo = mirrors[int(found.index[row]) // count], int(found.index[row]) % count
         pairs.append(
             Pair(
                 fake=sets.fake.images[row],
@@ -301,18 +321,16 @@ def _nearest_pairs(sets: Sets, real: Tensor, fake: Tensor, known: Tensor) -> tup
                 fake_name=sets.fake.names[row],
                 train_name=sets.train.names[photo],
                 mirror=mirror,
-                distance=float(near[row] / held_out.median().clamp_min(1e-12)),
+                distance=float(found.fake[row] / found.held_out.median().clamp_min(1e-12)),
             )
         )
-    return copying(near, held_out), pairs
+    return pairs
 
 
-def _pixel_copying(real: Tensor, fake: Tensor, mirrored: list[Tensor]) -> Copying:
-    def small(images: Tensor) -> Tensor:
-        return adaptive_avg_pool2d(images.float(), PIXEL_SIDE).flatten(1)
-
-    known = torch.cat([small(images) for images in mirrored])
-    return copying(nearest(small(fake), known)[0], nearest(small(real), known)[0])
+def _small(images: Tensor) -> Tensor:
+    """Images `[N, C, S, S]` as vectors to compare by pixels: small, and without their mean."""
+    flat = adaptive_avg_pool2d(images.float(), PIXEL_SIDE).flatten(1)
+    return flat - flat.mean(dim=1, keepdim=True)
 
 
 def _refuse_overlap(real: Path, fake: Path, train: Path | None) -> None:

@@ -71,8 +71,8 @@ def rows(quality: Quality) -> list[Row]:
             "difference in grain and detail: 3 dB is twice or half the power",
         ),
     ]
-    copying = quality.copying
-    if copying is None:
+    copying, pixels = quality.copying, quality.pixel_copying
+    if copying is None or pixels is None:
         return [*result, Row("copying", "not asked", "", "give --train, the photos that were trained on")]
     return [
         *result,
@@ -89,7 +89,14 @@ def rows(quality: Quality) -> list[Row]:
             "1.0 %",
             "share nearer to a training image than 99 % of held-out photos are",
         ),
-        Row("copying", copying.verdict, "", copying_rule(quality)),
+        Row(
+            "pixel distance",
+            f"{pixels.ratio:.2f} ×",
+            "1.00 ×",
+            "train distance by pixels at 32×32, whatever the brightness",
+        ),
+        Row("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
+        Row("copying", quality.copying_verdict or "", "", copying_rule(quality)),
     ]
 
 
@@ -99,7 +106,7 @@ def copying_rule(quality: Quality) -> str:
         return ""
     return (
         f"copies: very near above {100 * quality.copying.copies_above:.0f} %; suspected: above "
-        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×"
+        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in either way"
     )
 
 
@@ -207,15 +214,11 @@ def _pairs(quality: Quality, pairs: list[Pair]) -> str:
         for pair in pairs
     )
     return (
-        f"<p>Verdict: <strong>{quality.copying.verdict}</strong> ({escape(copying_rule(quality))}). "
+        f"<p>Verdict: <strong>{quality.copying_verdict}</strong> ({escape(copying_rule(quality))}). "
         f"The {len(pairs)} fakes that lie nearest to a training image, the nearest first: left the fake, right the "
         "training image, in the orientation in which it is nearest. The number is their distance over the median "
         "distance of held-out photos to theirs. Judge with your own eyes: a copy shows the same marks in the same "
         f'places.</p><div class="pairs">{figures}</div>'
-        "<p>By pixels, at 32×32, the fakes’ median distance is "
-        f"{quality.pixel_ratio:.2f} × that of held-out photos, and {_percent(quality.pixel_below_1st or 0.0)} are "
-        "nearer than 99 % of those. This is for information: the smoother an image, the nearer it lies to every other."
-        "</p>"
     )
 
 

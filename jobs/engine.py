@@ -28,6 +28,9 @@ class Engine:
             raise ValueError(f"there is no engine {self.name!r}")
         if self.name == "local" and (self.ray_address is not None or self.gpus_per_worker is not None):
             raise ValueError("ray_address and gpus_per_worker are of the engine ray")
+        share = self.gpus_per_worker or 0
+        if share != round(share, 4) or (share > 1 and share % 1):
+            raise ValueError(f"{share:g} GPUs a worker: Ray divides one in steps of 0.0001, and gives several whole")
 
 
 LOCAL = Engine()

@@ -26,6 +26,8 @@ REQUEST_SECONDS, PATIENCE_SECONDS = 30, 120
 """A request may take the first; it is tried again, ever more rarely, for the second. Together the longest wait."""
 _CONNECT_SECONDS, _TRIES, _LONGEST_PAUSE_SECONDS = 5, 20, 10
 _TRUE = ("1", "true", "yes", "on")
+_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[^\s?#]*)?")
 _STATUS, _CODE = re.compile(r"status code: (\d{3})"), re.compile(r"<Code>(\w+)</Code>")
 _NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _NO_CREDENTIALS = re.compile(r"/latest/(api/token|meta-data)|/computeMetadata/|/metadata/identity")
@@ -47,6 +49,7 @@ def connect(url: str, seconds: float | None = None) -> Client:
     """
     scheme, _, rest = url.partition("://")
     bucket, _, path = rest.partition("/")
+    _check_environment(scheme)
     options: ClientConfig = {
         "timeout": timedelta(seconds=seconds or REQUEST_SECONDS),
         "connect_timeout": timedelta(seconds=min(seconds or REQUEST_SECONDS, _CONNECT_SECONDS)),
@@ -68,6 +71,27 @@ def connect(url: str, seconds: float | None = None) -> Client:
         )
     except (BaseError, ValueError) as error:
         raise CommandError(ExitCode.USAGE, f"{url}: {str(error).splitlines()[0]}") from None
+
+
+def _check_environment(scheme: str) -> None:
+    """Refuse what obstore's HTTP client does not survive, or calls by another name.
+
+    Raises:
+        CommandError: 2 with the variable's name.
+    """
+    for name, value in os.environ.items():
+        if name.startswith(_PREFIXES[scheme]) and not (value.isascii() and value.isprintable()):
+            raise CommandError(
+                ExitCode.USAGE, f"{name} has a character that no header can have, such as the end of a line"
+            )
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT") if scheme == "s3" else ():
+        address = os.environ.get(name)
+        if address is None:
+            continue
+        if not _ENDPOINT.fullmatch(address):
+            raise CommandError(ExitCode.USAGE, f"{name} is no address such as https://host:port")
+        if address.startswith("http:") and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in _TRUE:
+            raise CommandError(ExitCode.USAGE, f"{name} has no TLS: set AWS_ALLOW_HTTP=true if that is meant")
 
 
 @contextlib.contextmanager
@@ -154,10 +178,12 @@ def _profile() -> S3CredentialProvider | None:
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ModuleNotFoundError:
         raise CommandError(ExitCode.USAGE, "AWS_PROFILE is set, and boto3 reads it: pip install boto3") from None
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, CredentialRetrievalError
 
     try:
         return Boto3CredentialProvider()
+    except CredentialRetrievalError:  # it repeats what the profile's command printed
+        raise CommandError(ExitCode.USAGE, "AWS_PROFILE: the profile's credentials cannot be had") from None
     except (BotoCoreError, ValueError) as error:
         raise CommandError(ExitCode.USAGE, f"AWS_PROFILE: {error}") from None
 

@@ -8,13 +8,13 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from jobs.layout import IMAGE, STATE
 from jobs.lease import Lease
-from jobs.object_client import connect, open_object, told_of, version_of
+from jobs.object_client import connect, open_object, says_not_implemented, told_of, version_of
 from jobs.object_logs import ObjectLogs
 from jobs.store import TABLE_END_BYTES, Item, Result
 from jobs.threads import DaemonPool
@@ -22,7 +22,7 @@ from models.console import CommandError, ExitCode, log
 from models.files import LOCK, PART_LOCK
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode
+    from obstore import ObjectMeta, PutMode, UpdateVersion
 
 _POOL = DaemonPool(32)
 _MOST_UNDER_WAY = 64
@@ -150,6 +150,26 @@ class ObjectStore:
         while len(self._under_way) >= _MOST_UNDER_WAY:
             self._under_way.popleft().result()
         self._under_way.append(_POOL.submit(self._put, name, content))
+
+    def version(self, name: str) -> Mapping[str, str] | None:
+        with contextlib.suppress(FileNotFoundError), told_of(self._where(name)):
+            return cast("dict[str, str]", version_of(self._client.head(name)))
+        return None
+
+    def write_over(self, name: str, content: bytes, version: Mapping[str, str] | None) -> None:
+        mode: PutMode = cast("UpdateVersion", version) if version else "create"
+        with told_of(self._where(name)):
+            try:
+                self._client.put(name, content, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                if self.read(name) != content:  # else an earlier try, whose answer was lost, or a worker's that died
+                    raise CommandError(
+                        ExitCode.LOCKED, f"another gan-batch has written {self._where(name)}: it stays"
+                    ) from None
+            except BaseError as error:
+                if not says_not_implemented(error):
+                    raise
+                self._put(name, content)
 
     def settle(self) -> None:
         while self._under_way:

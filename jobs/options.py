@@ -103,7 +103,7 @@ def engine(given: dict[str, Any]) -> Engine:
     """The engine that options ask for, which are taken out of `given`.
 
     Raises:
-        click.UsageError: an option of Ray's is given without it.
+        click.UsageError: an option of Ray's is given without it, or is none.
     """
     from jobs.engine import Engine
 
@@ -111,7 +111,10 @@ def engine(given: dict[str, Any]) -> Engine:
         if given["engine"] == "local" and given[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} has a meaning with --engine ray only.")
     settings = {field.name: given.pop(field.name) for field in dataclasses.fields(Engine) if field.name != "name"}
-    return Engine(given.pop("engine"), **settings)
+    try:
+        return Engine(given.pop("engine"), **settings)
+    except ValueError as error:
+        raise click.UsageError(f"--gpus-per-worker: {error}.") from None
 
 
 def gate(given: dict[str, Any]) -> Gate:

@@ -109,7 +109,7 @@ def _is_file(store: Store, name: str, rows: Iterable[bytes]) -> bool:
                 group = next(groups, None)
                 same = same and group is not None and file.read_row_group(group).equals(table)
             return same and next(groups, None) is None
-    except (FileNotFoundError, pyarrow.ArrowException, OSError):
+    except (pyarrow.ArrowException, OSError, ValueError):  # the last one also from text that is no UTF-8
         return False
 
 

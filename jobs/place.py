@@ -24,7 +24,18 @@ def place(out: Path | str) -> Path | str:
     scheme, is_url, rest = str(out).partition("://")
     if isinstance(out, Path) or not is_url:
         return Path(out)
-    parts = urlsplit(f"//{rest}")
+    secret = (
+        f"{scheme[:20]}://: a user, password, key or query in an address is refused: credentials come from the "
+        "environment"
+    )
+    try:
+        parts = urlsplit(f"//{rest}")
+    except ValueError:  # brackets that are no IPv6 address: in a password, perhaps
+        raise CommandError(ExitCode.USAGE, secret) from None
+    if "\0" in unquote(rest):
+        raise CommandError(ExitCode.USAGE, f"{scheme[:20]}://: a zero byte is in the address")
+    if scheme in ("file", *SCHEMES) and ("@" in parts.netloc or parts.query or parts.fragment):
+        raise CommandError(ExitCode.USAGE, secret)
     if scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return Path(unquote(parts.path))
     if scheme not in SCHEMES:
@@ -32,11 +43,6 @@ def place(out: Path | str) -> Path | str:
             ExitCode.USAGE,
             f"{scheme[:20]}:// is no place to write to: name a folder, file:///folder, or a bucket of s3://, gs:// or "
             "az://",
-        )
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise CommandError(
-            ExitCode.USAGE,
-            f"{scheme}://: a user, password or key in an address is refused: credentials come from the environment",
         )
     if not _BUCKET.fullmatch(parts.netloc):
         raise CommandError(ExitCode.USAGE, f"{scheme}://: that names no bucket: {scheme}://bucket/prefix")

@@ -6,24 +6,29 @@ random token, and keeps its sockets and logs in a folder that only this user may
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from jobs.extras import extra
+from jobs.threads import DaemonPool
 from models.console import CommandError, ExitCode, log
 
 _OBJECT_STORE_BYTES = 100_000_000
 """Little more than Ray's least: what goes through it are the model and lines of manifests."""
-_CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS, _JOIN_SECONDS, _START_SECONDS = 5.0, 45.0, 300.0
+"""For a socket, for a cluster that runs, for one that is started here."""
 
 
 @contextlib.contextmanager
@@ -51,7 +56,8 @@ def cluster(address: str | None, cores: int, object_bytes: int) -> Iterator[Any]
     with contextlib.ExitStack() as after:
         settings: dict[str, Any] = {"address": address}
         if address is None:
-            folder = tempfile.mkdtemp(prefix="gan-ray-", dir="/tmp")  # sockets lie in it, whose paths must be short
+            # Sockets lie in it, whose paths must be short. Ray lets everybody into its own folder, so that is inside.
+            folder = tempfile.mkdtemp(prefix="gan-ray-", dir="/tmp")
             after.callback(shutil.rmtree, folder, ignore_errors=True)
             settings = {
                 "address": "local",
@@ -59,21 +65,31 @@ def cluster(address: str | None, cores: int, object_bytes: int) -> Iterator[Any]
                 "object_store_memory": _OBJECT_STORE_BYTES + 2 * object_bytes,
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
-                "_temp_dir": folder,
+                "_temp_dir": f"{folder}/r",
             }
-        after.callback(ray.shutdown)
         with _our_signals():
-            _connect(ray, address, settings)
+            after.callback(_connect(ray, address, settings))
         yield ray
 
 
-def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> None:
+def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> Callable[[], None]:
+    """Connect to a cluster, or start one; returns what ends that.
+
+    In another thread: Ray has no limit of time there, and in the main thread it takes over signals.
+    """
     # Ray prints what its raylets report to stdout, with `log_to_driver` or without.
     importlib.import_module("ray._private.worker")._worker_logs_enabled = False  # type: ignore[attr-defined]
+    patience = _JOIN_SECONDS if address else _START_SECONDS
+    connected = DaemonPool(1).submit(partial(ray.init, **settings, log_to_driver=False, logging_level="ERROR"))
     try:
         with _silence():
-            ray.init(**settings, log_to_driver=False, logging_level="ERROR")
+            connected.result(patience)
     except Exception as error:  # Ray raises what its parts raise
+        if not connected.done():
+            atexit.unregister(ray.shutdown)  # which would wait for the same
+            what = f"nothing at {address} answers as Ray does" if address else "Ray does not start"
+            raise CommandError(ExitCode.NO_DEVICE, f"{what} within {patience:.0f} s") from None
+        ray.shutdown()
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if any("AuthenticationError" in f"{type(cause).__name__} {cause}" for cause in _causes(error)):
             reason = "it asks for a token, see RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH in Ray's documentation"
@@ -81,6 +97,8 @@ def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> None:
         raise CommandError(ExitCode.NO_DEVICE, f"{what}: {reason}") from error
     if address:
         log.info("Ray cluster: %s", address)
+    shutdown: Callable[[], None] = ray.shutdown
+    return shutdown
 
 
 @contextlib.contextmanager
@@ -123,11 +141,11 @@ def _probe(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not re.fullmatch("[0-9]{1,5}", port):
         raise CommandError(ExitCode.USAGE, f"--ray-address {address}: give auto, host:port or ray://host:port")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise CommandError(ExitCode.NO_DEVICE, f"no Ray cluster to join at {address}: {error}") from None
 
 

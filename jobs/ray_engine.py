@@ -98,6 +98,10 @@ class RayPool:
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             has_gpus = any(node.get("GPU") for node in nodes)
             self._gpus = gpus if gpus is not None else float(has_gpus and order.device != "cpu")
+            if address is None and self._gpus > sum(node.get("GPU", 0) for node in nodes):
+                raise CommandError(
+                    ExitCode.NO_DEVICE, f"a worker is to have {self._gpus:g} GPUs, which this machine has not"
+                )
             self._model = self._ray.put(model)
             self._remote = self._ray.remote(Maker)
             room = sum(_fit(node, self._gpus) for node in nodes)

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +112,14 @@ class Run:
                 "them again",
             )
         facts = pool.ready()
-        self._check_room(facts.image_bytes)
+        names = set(self.store.names())
+        # Known before anything is made: what comes later than this is another run's, which took over from this one.
+        there = {
+            shard.number: self.store.version(name)
+            for shard in self.pending()
+            if self._tarred and (name := layout.tar_name(shard.number)) in names
+        }
+        self._check_room(facts.image_bytes, names)
         if self._part is None:  # the state is of the whole run
             self._write_state(RUNNING)
         for folder in (layout.MANIFESTS, layout.MEASURES):
@@ -133,7 +140,7 @@ class Run:
                 Committer(self.store, self._on_commit, self._check) as committer,
             ):
                 begun: dict[int, Begun] = {}
-                for done in pool.run(self._slices(begun, piece, deadline), batch_size):
+                for done in pool.run(self._slices(begun, piece, deadline, there), batch_size):
                     shard = begun[done.part.number]
                     shard.add(done)
                     if shard.is_whole:
@@ -189,8 +196,17 @@ class Run:
                 f"try `gan-batch verify {self.store} --repair`",
             )
 
-    def _slices(self, begun: dict[int, Begun], piece: int, deadline: float) -> Iterator[Shard]:
-        """What is missing, `piece` images of a shard at a time; shards are entered in `begun`."""
+    def _slices(
+        self, begun: dict[int, Begun], piece: int, deadline: float, there: Mapping[int, Mapping[str, str] | None]
+    ) -> Iterator[Shard]:
+        """What is missing, `piece` images of a shard at a time.
+
+        Args:
+            begun: where shards are entered.
+            piece: how many images.
+            deadline: see `make`.
+            there: versions of tar files that are to be replaced, by shard.
+        """
         for position, shard in enumerate(self.pending()):
             if position and time.monotonic() > deadline:  # the first one in any case, or a short time would never end
                 self._is_late = True
@@ -200,7 +216,7 @@ class Run:
             rows = [] if self._tarred else self._committed(shard)
             begun[shard.number] = Begun(shard, rows, self._measures(rows))
             for start in range(shard.start + len(rows), shard.stop, piece):
-                yield Shard(shard.number, start, min(start + piece, shard.stop))
+                yield Shard(shard.number, start, min(start + piece, shard.stop), there.get(shard.number))
 
     def _have(self, shard: Shard) -> int:
         return self._done.get(shard.number, shard.start) - shard.start
@@ -214,13 +230,19 @@ class Run:
         """The shards of which something is missing."""
         return (shard for shard in self._plan() if self._done.get(shard.number, 0) < shard.stop)
 
-    def _check_room(self, image_bytes: int) -> None:
-        """Refuse what would not fit; images that a kill left without a manifest are there already."""
-        begun = set(self.store.names())  # most of what is missing has no folder: one listing tells
+    def _check_room(self, image_bytes: int, names: Collection[str]) -> None:
+        """Refuse what would not fit; images that a kill left without a manifest are there already.
+
+        Args:
+            image_bytes: of one image.
+            names: what there is: most of what is missing has no folder.
+        """
         pending, written = 0, 0
         for shard in self.pending():
             pending += 1
-            if shard.folder in begun:
+            if layout.tar_name(shard.number) in names:
+                written += shard.stop - shard.start - self._have(shard)
+            elif shard.folder in names:
                 written += max(0, len(self.store.names(shard.folder)) - self._have(shard))
         self.store.check_room(max(self.missing - written, 0), pending, image_bytes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,11 +22,16 @@ if TYPE_CHECKING:  # ONNX Runtime is loaded by who has a session
 
 @dataclass(frozen=True)
 class Shard:
-    """Images `start` to `stop - 1`, in one folder."""
+    """Images `start` to `stop - 1`, in one folder or tar file.
+
+    Attributes:
+        replaces: the version of the tar file, see `Store.version`, in whose place that of this shard comes.
+    """
 
     number: int
     start: int
     stop: int
+    replaces: Mapping[str, str] | None = None
 
     @property
     def folder(self) -> str:
@@ -71,6 +76,9 @@ def write_images(
     """Make the images of a shard or of a part of one, and write them; they count once their manifest is committed.
 
     A tar file is of a whole shard, and is all in memory before it is written.
+
+    Raises:
+        CommandError: 75 where the tar file is not the one that `part` replaces; what the session or the store raises.
     """
     rows, measures = [], []
     files: list[tuple[str, bytes]] = []
@@ -82,8 +90,6 @@ def write_images(
         rows.append(row)
         measures.append(found)
     if tarred:
-        name = tar_name(part.number)
-        # One that is there may hold fewer images that are committed: it is replaced whole.
-        (store.replace if store.exists(name) else store.write)(name, pack(files))
+        store.write_over(tar_name(part.number), pack(files), part.replaces)
     store.settle()
     return rows, measures

@@ -110,6 +110,19 @@ class Store(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Write a file under its name, now or by the next `settle`; it counts only once a `commit` names it."""
 
+    def version(self, name: str) -> Mapping[str, str] | None:
+        """What tells this content of a file from any other, for `write_over`; None where there is no such file."""
+
+    def write_over(self, name: str, content: bytes, version: Mapping[str, str] | None) -> None:
+        """Write a file whole where there is none yet, or the one of `version`.
+
+        For files whose content depends on who writes: a process that lost its right to the place while it was stopped,
+        or cut off from the store, must not put its own over that of the next one.
+
+        Raises:
+            CommandError: 75 where there is another, and it is not this content already.
+        """
+
     def settle(self) -> None:
         """Wait until all that `write` was given is written."""
 
@@ -239,6 +252,13 @@ class LocalStore:
 
     def write(self, name: str, content: bytes) -> None:
         write_file(f"{self.root}/{name}", [content])  # a Path for each image would cost time
+
+    def version(self, name: str) -> Mapping[str, str] | None:
+        return None  # nobody else has the lock while this process or its workers live
+
+    def write_over(self, name: str, content: bytes, version: Mapping[str, str] | None) -> None:
+        # One that is there may hold fewer images that are committed: they must not be lost halfway.
+        (self.replace if self.exists(name) else self.write)(name, content)
 
     def settle(self) -> None:
         pass  # it is written

@@ -18,7 +18,7 @@ def form_of(store: Store, wanted: str | None = None) -> str:
     Raises:
         CommandError: 2 where it is Parquet, whose package is not installed.
     """
-    form = wanted or (PARQUET if store.names(layout.PARQUET) else CSV)
+    form = wanted or (PARQUET if _parts(store) else CSV)
     if form == PARQUET:
         _parquet()
     return form
@@ -31,7 +31,7 @@ def name_of(form: str) -> str:
 
 def is_there(store: Store, form: str) -> bool:
     """Whether there is a manifest of this form, and none of the other."""
-    return store.exists(layout.MANIFEST) == (form == CSV) and bool(store.names(layout.PARQUET)) == (form == PARQUET)
+    return store.exists(layout.MANIFEST) == (form == CSV) and bool(_parts(store)) == (form == PARQUET)
 
 
 def write(store: Store, shards: int, form: str) -> None:
@@ -45,7 +45,7 @@ def write(store: Store, shards: int, form: str) -> None:
         store.remove(".", [layout.MANIFEST])
     else:
         store.replace(layout.MANIFEST, manifest.assemble(store, shards))
-        store.remove(layout.PARQUET, filter(layout.PARQUET_PART.fullmatch, store.names(layout.PARQUET)))
+        store.remove(layout.PARQUET, _parts(store))
 
 
 def is_right(store: Store, shards: int) -> bool:
@@ -63,6 +63,10 @@ def is_right(store: Store, shards: int) -> bool:
             raise  # a store that does not answer says nothing about the files
         return False
     return same
+
+
+def _parts(store: Store) -> list[str]:
+    return list(filter(layout.PARQUET_PART.fullmatch, store.names(layout.PARQUET)))
 
 
 def _parquet() -> ModuleType:

@@ -27,11 +27,16 @@ def pack(files: Iterable[tuple[str, bytes]]) -> bytes:
 def unpack(content: bytes) -> dict[str, bytes]:
     """The files of a tar file by name; of a damaged one, those before the damage."""
     found: dict[str, bytes] = {}
-    with contextlib.suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
-        for member in tar:
-            file = tar.extractfile(member) if member.type == tarfile.REGTYPE else None
-            if file:
-                found[member.name] = file.read()
+    start = 0
+    with contextlib.suppress(tarfile.HeaderError, ValueError):  # the end, or the damage
+        while True:
+            header = tarfile.TarInfo.frombuf(content[start : start + _BLOCK], "ascii", "strict")
+            start += _BLOCK
+            if not 0 <= header.size <= len(content) - start:
+                break
+            if header.type == tarfile.REGTYPE:
+                found[header.name] = content[start : start + header.size]
+            start += _blocks(header.size)
     return found
 
 
@@ -57,7 +62,7 @@ def read_file(store: Store, name: str) -> bytes | None:
             return None
         if file_name == name:
             return _read_member(store, f"{tar}.tar", before, member, int(size))
-        before += _BLOCK + -(-int(size) // _BLOCK) * _BLOCK
+        before += _BLOCK + _blocks(int(size))
     return None
 
 
@@ -67,6 +72,11 @@ def _read_member(store: Store, tar: str, start: int, member: str, size: int) -> 
             file.seek(start)
             header = tarfile.TarInfo.frombuf(file.read(_BLOCK), "ascii", "strict")
             content = file.read(size)
-    except (FileNotFoundError, tarfile.HeaderError):
+    except (FileNotFoundError, tarfile.HeaderError, ValueError):
         return None
     return content if (header.name, header.size, len(content)) == (member, size, size) else None
+
+
+def _blocks(size: int) -> int:
+    """The room that a file of `size` bytes takes in a tar file, in bytes."""
+    return -(-size // _BLOCK) * _BLOCK

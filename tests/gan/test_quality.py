@@ -66,7 +66,7 @@ def test_fresh_photos_score_about_as_the_floor_and_are_no_copies(fresh: tuple[Qu
     assert found.spectrum_distance_db < 2
     assert len(found.spectrum_real_db) == len(found.spectrum_fake_db) == 32
     assert found.copying is not None
-    assert found.copying.verdict == "none found"
+    assert found.copying.verdict == found.copying_verdict == "none found"
     assert len(pairs) == 16
     assert [pair.distance for pair in pairs] == sorted(pair.distance for pair in pairs)
 
@@ -78,12 +78,24 @@ def test_copies_of_training_images_are_found_in_every_orientation(train: ImageSe
     found, pairs = compare(of(torch.cat([plates(60, 3).images, copies])), train)
     assert found.copying is not None
     assert (found.copying.verdict, found.copying.below_1st) == ("copies", pytest.approx(0.5, abs=0.05))
-    assert found.pixel_below_1st is not None
-    assert found.pixel_below_1st > 0.4
+    assert found.copying_verdict == "copies"
+    assert found.pixel_copying is not None
+    assert found.pixel_copying.below_1st > 0.4
     for pair in pairs:
         assert pair.mirror == mirror
         assert int(pair.fake_name[5:-4]) - 60 == int(pair.train_name[2:-4])
         assert int((pair.fake.int() - pair.train.int()).abs().max()) <= 8  # shown as they match, side by side
+
+
+def test_copies_that_features_take_for_others_are_found_by_pixels(train: ImageSet) -> None:
+    grain = FeatureNetwork("grain", lambda images: adaptive_avg_pool2d(images[:, :1].diff().abs(), 8).flatten(1))
+    noise = torch.randn(train.images.shape, generator=torch.Generator().manual_seed(1)) * 8
+    noisy = (train.images.float() + noise).round().clamp(0, 255).to(torch.uint8)
+    found, pairs = measure(Sets(plates(60, 1), of(noisy), train), grain, 0, NAMES)
+    assert found.copying is not None
+    assert (found.copying.verdict, found.copying_verdict) == ("none found", "copies")
+    for pair in pairs:  # those that are nearest by pixels
+        assert int(pair.fake_name[5:-4]) == int(pair.train_name[2:-4])
 
 
 def test_noise_is_far_from_the_photos_and_no_copy(train: ImageSet) -> None:
@@ -106,7 +118,7 @@ def test_one_image_again_and_again_has_no_diversity(train: ImageSet) -> None:
 def test_without_training_images_the_floor_is_of_halves_and_copies_are_not_looked_for() -> None:
     found, pairs = compare(plates(40, 3))
     assert found.floor_of == "two random halves of REAL"
-    assert (found.n_train, found.copying, found.pixel_ratio, pairs) == (0, None, None, [])
+    assert (found.n_train, found.copying, found.copying_verdict, pairs) == (0, None, None, [])
     assert found.kid_x1000_floor_interval[0] < 0 < found.kid_x1000_floor_interval[1]
 
 
@@ -141,6 +153,8 @@ def test_table_has_every_number_beside_that_of_real_photos(fresh: tuple[Quality,
         "train distance",
         "near",
         "very near",
+        "pixel distance",
+        "pixels very near",
         "copying",
     )
     for name in names:
