@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from export.parity import ParityReport, ParityRow
+from export.parity import ParityReport
 from export.torch_exporter import SUFFIX, ProgramFile
 from export.verify import load_onnx
 from models.console import CommandError, ExitCode
@@ -42,7 +42,20 @@ def as_json(info: GeneratorInfo, facts: dict[str, str]) -> dict[str, Any]:
 
 
 def as_page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
-    """All of it in lines."""
+    """All of it in lines.
+
+    Raises:
+        CommandError: 65 where what the file says of its training or of the comparisons is damaged.
+    """
+    try:
+        return _page(path, info, facts)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise CommandError(
+            ExitCode.BAD_DATA, f"{path}: its metadata is damaged: export the trained model again"
+        ) from None
+
+
+def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
     colour = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
     data, options = info.training.get("data", {}), info.training.get("options", {})
     rows = [
@@ -67,10 +80,4 @@ def as_page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         for name, value in rows
         if value
     ]
-    return "\n".join([*lines, "", "compared when it was exported:", report_of(info).table()])
-
-
-def report_of(info: GeneratorInfo) -> ParityReport:
-    """The comparisons that the file carries."""
-    values = dict(info.parity)
-    return ParityReport(**{**values, "rows": [ParityRow(**row) for row in values["rows"]]})
+    return "\n".join([*lines, "", "compared when it was exported:", ParityReport.of(info.parity).table()])

@@ -92,6 +92,21 @@ class ParityReport:
     derived_atol: float
     rows: list[ParityRow]
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> ParityReport:
+        """The inverse of `dataclasses.asdict`.
+
+        Raises:
+            ValueError: it is damaged, or tells of no comparison.
+        """
+        try:
+            report = cls(**{**values, "rows": [ParityRow(**row) for row in values["rows"]]})
+            if not report.rows or report.faults() or not report.table():
+                raise ValueError("no comparison, or one that failed")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"its comparisons are damaged: {error}") from None
+        return report
+
     @property
     def passed(self) -> bool:
         """Whether `faults` finds nothing."""

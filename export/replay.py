@@ -48,7 +48,7 @@ class Replay(nn.Module):
         for kind, inputs, output, settings in self.steps:
             x = values[inputs[0]]
             if kind == "ConvTranspose":
-                (pad, *_), (stride, *_) = settings["pads"], settings["strides"]
+                (pad, *_), (stride, *_) = settings.get("pads", [0]), settings.get("strides", [1])
                 bias = values[inputs[2]] if len(inputs) > 2 else None
                 x = functional.conv_transpose2d(x, values[inputs[1]], bias, stride, pad)
             elif kind == "Reshape":

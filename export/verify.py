@@ -59,6 +59,10 @@ def verify_file(path: Path, model: Path | None = None) -> ParityReport:
         except ValueError as error:
             raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {error}") from None
         runs = onnx_runs(str(path), info.precision)
+    try:
+        ParityReport.of(info.parity)
+    except ValueError as error:
+        raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {error}") from None
     own = copy.deepcopy(network).half() if info.precision == "fp16" else network
     for runtime, run in runs.items():
         if runtime != TF32:
@@ -110,6 +114,9 @@ def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:
         faults.append("operators that are not ONNX's own")
     if any(node.op_type == "BatchNormalization" for node in model.graph.node):
         faults.append("a BatchNormalization that is not folded")
+    kinds = {tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) == 4}
+    if kinds != {TensorProto.FLOAT16 if info.precision == "fp16" else TensorProto.FLOAT}:
+        faults.append(f"weights that are not of its precision, {info.precision}")
     form = {value.name: _form(value) for value in (*model.graph.input, *model.graph.output)}
     size = [info.height, info.width]
     expected = {

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 WON = 0.02
-"""D(G(z)), and how far D(x) is from its target: a discriminator that tells all photos from all fakes."""
+"""D(G(z)), and how far D(x) is from its target, or a hinge loss: a discriminator that tells all apart."""
 WON_ROWS = 4
 """Rows of statistics in a row: one lucky batch is no collapse."""
 ALIKE = 0.1
@@ -40,12 +40,19 @@ class CollapseWatch:
     Args:
         photos: float `[N, C, S, S]`, some of the training images: the diversity to be reached.
         label_smoothing: how far from 1 the discriminator's target for photos is.
+        hinge: whether the loss is, which pushes no further than the margins: then 0 is as won as certainty.
         rows: those of the run that is resumed; what they showed counts, and is said again.
     """
 
-    def __init__(self, photos: Tensor, label_smoothing: float = 0.0, rows: Sequence[Mapping[str, float]] = ()) -> None:
+    def __init__(
+        self,
+        photos: Tensor,
+        label_smoothing: float = 0.0,
+        rows: Sequence[Mapping[str, float]] = (),
+        hinge: bool = False,
+    ) -> None:
         self._photos = max(diversity(photos), 1e-6)
-        self._target = 1 - label_smoothing
+        self._target, self._hinge = 1 - label_smoothing, hinge
         self._won = self._alike = 0
         self._said = False
         for row in rows:
@@ -58,8 +65,8 @@ class CollapseWatch:
     def look(self, row: Mapping[str, float]) -> str:
         """What is wrong, or nothing.
 
-        A row has `D(x)` and `D(G(z)) before` (the losses may hold more than what tells photos from fakes), `Loss_G`,
-        `kimg`, and `diversity` where samples were made.
+        A row has `D(x)` and `D(G(z)) before` (the losses may hold more than what tells photos from fakes), `Loss_D`,
+        `Loss_G`, `kimg`, and `diversity` where samples were made.
         """
         self._count(row)
         if self._said:
@@ -77,6 +84,7 @@ class CollapseWatch:
 
     def _count(self, row: Mapping[str, float]) -> None:
         won = row["D(x)"] > (1 - WON) * self._target and row["D(G(z)) before"] < WON
+        won = won or (self._hinge and row["Loss_D"] < WON)
         self._won = self._won + 1 if won else 0
         share = row.get("diversity", math.nan)
         if share < ALIKE and row["kimg"] >= FIRST_KIMG:

@@ -49,7 +49,8 @@ class Reporter(contextlib.ExitStack):
         z = latents(trainer.config.seed, 0, monitor.GRID_IMAGES, trainer.config.z_dim)
         self._z = torch.from_numpy(z).to(trainer.device)
         self._stats = self.enter_context(monitor.StatsWriter(out, trainer.step))
-        self._watch = CollapseWatch(self._reals, trainer.config.label_smoothing, self._stats.rows)
+        config = trainer.config
+        self._watch = CollapseWatch(self._reals, config.label_smoothing, self._stats.rows, config.loss == "hinge")
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
         monitor.save_picture(monitor.grid(self._reals), out / "samples" / "reals.png")
 

@@ -134,12 +134,19 @@ class _Run:
     def begin(self, restarts: int) -> Trainer:
         """The run before its first step."""
         try:
-            return Trainer(self.data.images, self.config, self.device, self.data.photos, restarts, self.processes)
+            trainer = Trainer(self.data.images, self.config, self.device, self.data.photos, restarts, self.processes)
         except ValueError as error:
             raise CommandError(ExitCode.USAGE, str(error)) from None
         except (RuntimeError, MemoryError) as error:
             reason = str(error).splitlines()[0][:150]
             raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {reason}") from None
+        seen = self.processes.gather(trainer.images_sha256)
+        others = [str(rank) for rank, sha256 in enumerate(seen) if sha256 != seen[0]]
+        if others:  # a batch would hold some photos twice and others never
+            raise CommandError(
+                ExitCode.OTHER_RUN, f"process 0 sees other photos than {', '.join(others)}: give all the same folder"
+            )
+        return trainer
 
     def begun_anew(self, old: Trainer) -> Trainer:
         """The run before its first step once more, with other random numbers; the best generator stays the best."""

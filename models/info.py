@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,19 @@ SCHEMA_VERSION = 2
 GOLDEN_COUNT = 16
 _PREFIX = "gan."
 _STRIDE = 8
+_MOST_BYTES = 1 << 28
+"""Of golden pixels: of 16 images of 512×512 in colour there are 13 million."""
+PRECISIONS = ("float32", "fp16")
+_KINDS = {
+    "architecture": str,
+    "precision": str,
+    "class_names": list,
+    "weights_sha256": str,
+    "training": dict,
+    "versions": dict,
+    "parity": dict,
+    "golden": dict,
+}
 LARGEST = 65536
 """Of any size in the metadata; a larger number is damage."""
 
@@ -32,7 +46,7 @@ class GeneratorInfo:
 
     Attributes:
         architecture: for people; nothing depends on it.
-        precision: of the weights and of what is computed with them, `float32` or `fp16`.
+        precision: of the weights and of what is computed with them, one of `PRECISIONS`.
         class_names: of what the images show, in the order of their labels; empty for a generator without labels.
         z_dim, channels, height, width: sizes of a latent and an image.
         weights_sha256: of the trained weights, whatever file they come in.
@@ -84,6 +98,11 @@ class GeneratorInfo:
         missing = sorted(names - values.keys())
         if missing:
             raise InfoError(f"its metadata lacks {', '.join(missing)}: export the trained model again")
+        for name, kind in _KINDS.items():
+            if not isinstance(values[name], kind):
+                raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
+        if values["precision"] not in PRECISIONS:
+            raise InfoError(f"its precision is {values['precision']!r}, this program knows {', '.join(PRECISIONS)}")
         for name in ("z_dim", "channels", "height", "width"):
             if type(values[name]) is not int or not 1 <= values[name] <= LARGEST:
                 raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
@@ -131,8 +150,10 @@ class Golden:
         """
         try:
             images = np.frombuffer(base64.b64decode(values["images"]), "<f4").reshape(values["images_shape"])
-            raw = zlib.decompress(base64.b64decode(values["pixels"]))
-            pixels = np.frombuffer(raw, np.uint8).reshape(values["pixels_shape"])
+            shape = values["pixels_shape"]
+            size = min(math.prod(shape), _MOST_BYTES)  # what the file says must not decide how much memory it takes
+            raw = zlib.decompressobj().decompress(base64.b64decode(values["pixels"]), size + 1)
+            pixels = np.frombuffer(raw, np.uint8).reshape(shape)
             seed, atol = int(values["seed"]), float(values["atol"])
             if not (0 <= seed < 2**64 and 0 <= atol < 1 and pixels.ndim == 4):
                 raise ValueError

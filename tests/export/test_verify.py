@@ -142,6 +142,19 @@ def pixels_cut_off(model: onnx.ModelProto) -> None:
     node.op_type = "Floor"
 
 
+def no_comparisons(model: onnx.ModelProto) -> None:
+    describe(model, "parity", {})
+
+
+def another_precision(model: onnx.ModelProto) -> None:
+    describe(model, "precision", "fp16")
+
+
+def describe(model: onnx.ModelProto, name: str, value: object) -> None:
+    (entry,) = (entry for entry in model.metadata_props if entry.key == f"gan.{name}")
+    entry.value = json.dumps(value)
+
+
 FAULTS: dict[Callable[[onnx.ModelProto], None], str] = {
     external: "another file",
     another_domain: "operators",
@@ -151,6 +164,8 @@ FAULTS: dict[Callable[[onnx.ModelProto], None], str] = {
     leaky: "Abs",
     weight_off: "golden",
     pixels_cut_off: "pixels",
+    no_comparisons: "comparisons",
+    another_precision: "precision, fp16",
 }
 
 
@@ -188,3 +203,20 @@ def test_graph_replayed_in_float64_is_the_network(precision: str, colour: Genera
         difference = (replayed(z) - Generator.from_state_dict(colour.state_dict()).double()(z)).abs().max()
     assert difference < (1e-6 if precision == "float32" else 5e-2)
     assert difference > 0  # the weights were rounded
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("parity", {}),
+        ("training", {"data": {"images": 3}}),
+        ("training", {"data": [1]}),
+        ("versions", []),
+        ("precision", "int4"),
+    ],
+)
+def test_damaged_description_is_65(name: str, value: object, gray_file: Path, tmp_path: Path) -> None:
+    model = onnx.load(gray_file)
+    describe(model, name, value)
+    onnx.save_model(model, tmp_path / "changed.onnx")
+    fails_in_one_line(run_in_process("info", tmp_path / "changed.onnx"), 65, "changed.onnx")

@@ -78,6 +78,12 @@ def test_smoothed_labels_do_not_hide_that_the_discriminator_has_won() -> None:
     assert any(watch.look(row(0.001, target=0.9)) for _ in range(4))
 
 
+def test_a_hinge_loss_of_zero_is_won_though_the_probabilities_are_not_certain() -> None:
+    rows = [{**row(0.2), "Loss_D": loss} for loss in (0.5, 0.001, 0.0, 0.001, 0.0)]
+    assert [bool(CollapseWatch(plates(), hinge=True, rows=rows[:n]).look(rows[n])) for n in (3, 4)] == [False, True]
+    assert not CollapseWatch(plates(), rows=rows[:4]).look(rows[4])
+
+
 def test_a_discriminator_that_tells_photos_but_not_fakes_has_not_won() -> None:
     watch = CollapseWatch(plates())
     assert not any(watch.look({**row(0.001), "D(G(z)) before": 0.3}) for _ in range(9))

@@ -70,6 +70,9 @@ def test_place_of(out: str | Path, expected: str | Path) -> None:
         ("s3://user:secret@bucket/run", "credentials come from the environment"),
         ("s3://user:sec/ret@bucket/run", "names no bucket"),
         ("az://container/run?sig=secret", "refused"),
+        ("s3://user:sec[ret@bucket/run", "credentials come from the environment"),
+        ("file:///run?key=secret", "refused"),
+        ("file:///run%00", "zero byte"),
     ],
 )
 def test_address_that_is_refused_is_not_repeated(out: str, word: str) -> None:
@@ -85,6 +88,37 @@ def test_what_azure_lacks_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -
         open_store("az://container/run")
     assert refused.value.exit_code is ExitCode.USAGE
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "word"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "secret\n"}, "AWS_ACCESS_KEY_ID"),
+        ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1x"}, "AWS_ENDPOINT_URL"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000", "AWS_ALLOW_HTTP": ""}, "AWS_ALLOW_HTTP=true"),
+    ],
+)
+def test_variable_that_cannot_be_is_named(
+    variables: dict[str, str], word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CommandError, match=word) as refused:
+        open_store("s3://bucket/run")
+    assert refused.value.exit_code is ExitCode.USAGE
+    assert "secret" not in str(refused.value)
+
+
+def test_what_a_profiles_command_prints_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text('[profile p]\ncredential_process = sh -c "echo secret >&2; exit 1"\n')
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "p")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CommandError, match="AWS_PROFILE") as refused:
+        open_store("s3://bucket/run")
+    assert "secret" not in str(refused.value)
 
 
 def test_other_stores_are_opened_by_their_scheme() -> None:
@@ -260,6 +294,20 @@ def test_run_json_whose_answer_was_lost_is_our_own(url: str) -> None:
     state().write(ObjectStore(url))  # as an earlier try of this one
     state().write(store)
     state(count=7).write(store)
+
+
+def test_file_that_another_wrote_meanwhile_is_not_written_over(url: str) -> None:
+    late, next_one = open_store(url), open_store(url)
+    assert late.version("00000.tar") is None
+    late.write_over("00000.tar", b"first", None)
+    version = late.version("00000.tar")
+    next_one.write_over("00000.tar", b"second", version)
+    for stale in (None, version):
+        with pytest.raises(CommandError, match="another gan-batch") as refused:
+            late.write_over("00000.tar", b"third", stale)
+        assert refused.value.exit_code is ExitCode.LOCKED
+        late.write_over("00000.tar", b"second", stale)  # the answer to an earlier try was lost
+    assert late.read("00000.tar") == b"second"
 
 
 def test_of_several_that_create_a_file_one_does(url: str) -> None:

@@ -54,6 +54,11 @@ def test_form_is_kept_and_can_be_changed(copied: Path, complete: Path, finished:
     succeeds(run(*batch(model, copied, 130, "--manifest", "csv")))
     assert differing(copied, finished) == []
     assert not (copied / "manifest.parquet").exists()
+    (copied / "manifest.parquet").mkdir()
+    (copied / "manifest.parquet" / "README.txt").touch()  # which makes no manifest of it
+    succeeds(run(*batch(model, copied, 130)))
+    assert (copied / "manifest.csv").exists()
+    shutil.rmtree(copied / "manifest.parquet")
     succeeds(run(*batch(model, copied, 130, "--manifest", "parquet")))
     assert differing(copied, complete) == []
 
@@ -78,7 +83,14 @@ def gone(part: Path) -> None:
     part.with_name("part-00001.parquet").write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [cut_off, other_rows, one_more, gone])
+def no_text(part: Path) -> None:
+    """One bit of the names of columns."""
+    content = bytearray(part.read_bytes())
+    content[content.index(b"file_name")] ^= 0x80
+    part.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [no_text, cut_off, other_rows, one_more, gone])
 def test_damage_is_found_and_repaired(damage: object, copied: Path, complete: Path, model: Path) -> None:
     assert list(verify(copied)) == []
     damage(copied / "manifest.parquet" / "part-00000.parquet")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -315,6 +316,42 @@ def test_address_where_nothing_is_is_told_in_time(model: Path, out: Path) -> Non
     fails_in_one_line(result, 69, "127.0.0.1:1", "refused")
     assert time.monotonic() - begun < 20
     assert not out.exists()
+
+
+@pytest.mark.long
+def test_address_where_something_else_is_is_told_in_time(model: Path, out: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        fails_in_one_line(run(*batch(model, out, 10), "--engine", "ray", "--ray-address", address), 69, address)
+
+
+@pytest.mark.parametrize("address", ["a..b:6379", "127.0.0.1:\u00b2"])
+def test_address_that_cannot_be_is_refused(address: str, model: Path, out: Path) -> None:
+    result = run(*batch(model, out, 10), "--engine", "ray", "--ray-address", address)
+    assert result.returncode in (2, 69)
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("gpus", "code"), [("1.5", 2), ("0.00001", 2), ("1", 69)])
+def test_gpus_that_cannot_be_had_are_refused(gpus: str, code: int, model: Path, out: Path) -> None:
+    result = run(*batch(model, out, 10), "--engine", "ray", "--gpus-per-worker", gpus)
+    fails_in_one_line(result, code, "GPUs")
+
+
+def test_stop_while_ray_starts_is_a_stop_and_nobody_else_enters_its_folder(model: Path, out: Path) -> None:
+    process = start([*batch(model, out, 10), "--engine", "ray"])
+    try:
+        while not (found := list(Path("/tmp").glob(f"gan-ray-*/r/session_*_{process.pid}"))):
+            assert process.poll() is None
+            time.sleep(0.05)
+        folder = found[0].parents[1]
+        assert folder.stat().st_mode & 0o777 == 0o700
+        process.send_signal(signal.SIGTERM)
+        _, text = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, "SIGTERM" in text) == (143, True)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("options", [["--ray-address", "auto"], ["--gpus-per-worker", "1"]])

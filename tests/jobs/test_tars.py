@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_run_that_was_cut_off_is_finished(copied: Path, tarred: Path, model: Pat
 
 def test_formats_do_not_mix_and_folders_keep_their_fingerprint(tarred: Path, finished: Path, model: Path) -> None:
     fails_in_one_line(run(*batch(model, tarred, 130, "--format", "png")), 78, "format was tar")
-    fails_in_one_line(run(*batch(model, finished, 130, "--format", "tar")), 78, "format was None and is tar")
+    fails_in_one_line(run(*batch(model, finished, 130, "--format", "tar")), 78, "format was png and is tar")
     assert "format" not in json.loads((finished / "run.json").read_text())["fingerprint"]
 
 
@@ -104,6 +105,20 @@ def no_manifest(out: Path) -> None:
     (out / "_quality" / "00000.csv").unlink()
 
 
+def header(size: bytes) -> Callable[[Path], None]:
+    """A size of the member in the middle that leads elsewhere, with the right checksum."""
+
+    def damage(out: Path) -> None:
+        content = bytearray((out / "00001.tar").read_bytes())
+        start = content.index(b"00000105.png")
+        content[start + 124 : start + 136] = size
+        content[start + 148 : start + 156] = b" " * 8
+        content[start + 148 : start + 156] = b"%06o\0 " % sum(content[start : start + 512])
+        (out / "00001.tar").write_bytes(content)
+
+    return damage
+
+
 def more(out: Path) -> None:
     """A member that no row names."""
     with tarfile.open(out / "00001.tar", "a") as tar:
@@ -115,7 +130,13 @@ def padded(out: Path) -> None:
         file.write(bytes(512))
 
 
-@pytest.mark.parametrize("damage", [broken_member, cut_off, gone, no_manifest, more, padded])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(broken_member, cut_off, gone, no_manifest, more, padded),
+        *map(header, (b"\xff" * 10 + b"\xf0\x00", b"\x80\0\0\0" + b"\xff" * 8, b"77777777777\0")),
+    ],
+)
 def test_damage_is_found_and_repaired(damage: object, copied: Path, tarred: Path, model: Path) -> None:
     assert list(verify(copied)) == []
     damage(copied)
@@ -149,4 +170,6 @@ def test_object_store_has_the_same(tarred: Path, model: Path, server: ObjectServ
     assert tars.read_file(store, "00001.tar/00000105.png") == tars.read_file(
         LocalStore(tarred), "00001.tar/00000105.png"
     )
+    assert list(verify("s3://bucket/tarred")) == []
+    succeeds(run(*command, "--out", "s3://bucket/tarred", "--count", "145"))  # the last tar is replaced
     assert list(verify("s3://bucket/tarred")) == []

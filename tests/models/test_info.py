@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -155,3 +158,14 @@ def test_sizes_that_cannot_be_are_refused(name: str, value: object) -> None:
 def test_golden_values_that_would_check_nothing_are_refused(name: str, value: float) -> None:
     with pytest.raises(InfoError, match="golden"):
         Golden.from_dict({**INFO.golden, name: value})
+
+
+def test_golden_pixels_that_unpack_to_more_than_their_shape_are_not_unpacked() -> None:
+    golden = Golden.of(3, 1e-5, *outputs()).to_dict()
+    bomb = base64.b64encode(zlib.compress(bytes(200_000_000))).decode()
+    tracemalloc.start()
+    with pytest.raises(InfoError, match="golden"):
+        Golden.from_dict({**golden, "pixels": bomb})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
