@@ -24,18 +24,18 @@ def place(out: Path | str) -> Path | str:
     scheme, is_url, rest = str(out).partition("://")
     if isinstance(out, Path) or not is_url:
         return Path(out)
-    secret = (
+    refusal = (
         f"{scheme[:20]}://: a user, password, key or query in an address is refused: credentials come from the "
         "environment"
     )
     try:
         parts = urlsplit(f"//{rest}")
     except ValueError:  # brackets that are no IPv6 address: in a password, perhaps
-        raise CommandError(ExitCode.USAGE, secret) from None
+        raise CommandError(ExitCode.USAGE, refusal) from None
     if "\0" in unquote(rest):
         raise CommandError(ExitCode.USAGE, f"{scheme[:20]}://: a zero byte is in the address")
     if scheme in ("file", *SCHEMES) and ("@" in parts.netloc or parts.query or parts.fragment):
-        raise CommandError(ExitCode.USAGE, secret)
+        raise CommandError(ExitCode.USAGE, refusal)
     if scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return Path(unquote(parts.path))
     if scheme not in SCHEMES:

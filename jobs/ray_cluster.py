@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -67,8 +66,7 @@ def cluster(address: str | None, cores: int, object_bytes: int) -> Iterator[Any]
                 "_node_ip_address": "127.0.0.1",
                 "_temp_dir": f"{folder}/r",
             }
-        with _our_signals():
-            after.callback(_connect(ray, address, settings))
+        after.callback(_connect(ray, address, settings))
         yield ray
 
 
@@ -147,15 +145,3 @@ def _probe(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
     except (OSError, OverflowError, UnicodeError) as error:
         raise CommandError(ExitCode.NO_DEVICE, f"no Ray cluster to join at {address}: {error}") from None
-
-
-@contextlib.contextmanager
-def _our_signals() -> Iterator[None]:
-    """Keep the handlers of this program, in whose place Ray puts its own."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # not the main thread: nothing was changed
-            for number, handler in handlers.items():
-                signal.signal(number, handler)

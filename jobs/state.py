@@ -148,7 +148,7 @@ class RunState:
             CommandError: 78, with the fields that differ.
         """
         names = sorted(fingerprint.keys() | self.fingerprint.keys())
-        here, there = ({"format": "png", **print_} for print_ in (fingerprint, self.fingerprint))
+        here, there = ({"format": "png", **values} for values in (fingerprint, self.fingerprint))
         pairs = {name: (there.get(name), here.get(name)) for name in names}
         named = ", ".join(f"{name} was {was} and is {now}" for name, (was, now) in pairs.items() if was != now)
         if named:

@@ -94,6 +94,18 @@ def test_another_process_that_is_gone_at_the_beginning_is_not_taken_for_a_wrong_
     assert error.value.exit_code is ExitCode.DIVERGED
 
 
+def test_processes_that_see_other_photos_do_not_train_together(tmp_path: Path) -> None:
+    class Mixed(Processes):
+        def gather(self, value: object) -> list[object]:
+            return [value, value, "another"]
+
+    images = torch.randint(256, (12, 1, 32, 32), dtype=torch.uint8)
+    data = ImageSet(images, [f"{number}.png" for number in range(12)])
+    with pytest.raises(CommandError, match="process 0 sees other photos than 2:") as refused:
+        train(data, tmp_path / "out", tiny(), processes=Mixed())
+    assert refused.value.exit_code is ExitCode.OTHER_RUN
+
+
 def test_only_the_first_process_needs_the_folder_to_resume_from(photos: Path, tmp_path: Path) -> None:
     few = ["--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
 

@@ -160,12 +160,13 @@ def test_golden_values_that_would_check_nothing_are_refused(name: str, value: fl
         Golden.from_dict({**INFO.golden, name: value})
 
 
-def test_golden_pixels_that_unpack_to_more_than_their_shape_are_not_unpacked() -> None:
+@pytest.mark.parametrize("shape", [[16, 32, 32, 3], [1, 1, 1, -1]])
+def test_golden_pixels_that_unpack_to_more_than_their_shape_are_not_unpacked(shape: list[int]) -> None:
     golden = Golden.of(3, 1e-5, *outputs()).to_dict()
     bomb = base64.b64encode(zlib.compress(bytes(200_000_000))).decode()
     tracemalloc.start()
     with pytest.raises(InfoError, match="golden"):
-        Golden.from_dict({**golden, "pixels": bomb})
+        Golden.from_dict({**golden, "pixels": bomb, "pixels_shape": shape})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000
