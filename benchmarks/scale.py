@@ -192,17 +192,17 @@ def measured(shards: int, pretend: bool, folder: Path) -> dict[str, float]:
     """All figures of one size."""
     count = shards * SHARD_SIZE
     store = (Pretending if pretend else WithoutImages)(folder)
-    store.check_room = lambda *arguments: None  # type: ignore[method-assign]  # the images are not there to be written
+    store.check_room = lambda *arguments: None  # the images are not there to be written
 
     def session() -> None:
         raise AssertionError("nothing is to be looked at again")
 
     def begin() -> Run:
-        return Run(store, RunState.read(store), PRINT, count, None, session, lambda: None)  # type: ignore[arg-type]
+        return Run(store, RunState.read(store), PRINT, count, None, session, lambda: None)
 
     found = {"nothing": peak_mb()}
     run = begin()
-    found["make"] = cpu(lambda: run.make(PretendingPool(), SLICE, float("inf")))  # type: ignore[arg-type]
+    found["make"] = cpu(lambda: run.make(PretendingPool(), SLICE, float("inf")))
     found["memory make"] = peak_mb()
     found["scan"] = cpu(begin)
     if not pretend:

@@ -137,7 +137,7 @@ def s3fs_many(at_once: int) -> Callable[[Images], None]:
     return lambda images: _s3fs().pipe({f"bucket/run/{name}": content for name, content in images}, batch_size=at_once)
 
 
-def _s3fs():  # type: ignore[no-untyped-def]
+def _s3fs():
     import s3fs
 
     return s3fs.S3FileSystem(

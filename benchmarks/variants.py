@@ -110,11 +110,11 @@ def variants(generator: Generator, folder: Path) -> dict[str, Path]:
 
 
 def _build_as(network: type[nn.Module], generator: Generator) -> onnx.ModelProto:
-    onnx_exporter.Exported, before = network, onnx_exporter.Exported  # type: ignore[misc,assignment]
+    onnx_exporter.Exported, before = network, onnx_exporter.Exported
     try:
         return build(generator, DEFAULT_OPSET)
     finally:
-        onnx_exporter.Exported = before  # type: ignore[misc]
+        onnx_exporter.Exported = before
 
 
 def open_session(path: Path, change: Callable[[onnxruntime.SessionOptions], object] = bool) -> Any:

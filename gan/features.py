@@ -169,6 +169,7 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
                     program = move_to_device_pass(program, device)
                 return program.module()
             if "constants.pkl" in names:
+                # PyTorch gives torch.jit no types.
                 module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
                 module.eval()
                 return module  # type: ignore[no-any-return]

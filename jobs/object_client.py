@@ -53,7 +53,7 @@ def connect(url: str, seconds: float | None = None) -> Client:
     options: ClientConfig = {
         "timeout": timedelta(seconds=seconds or REQUEST_SECONDS),
         "connect_timeout": timedelta(seconds=min(seconds or REQUEST_SECONDS, _CONNECT_SECONDS)),
-        "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in _TRUE,
+        "allow_http": _allows_http(),
     }
     retry: RetryConfig = {
         "max_retries": _TRIES,
@@ -73,6 +73,10 @@ def connect(url: str, seconds: float | None = None) -> Client:
         raise CommandError(ExitCode.USAGE, f"{url}: {str(error).splitlines()[0]}") from None
 
 
+def _allows_http() -> bool:
+    return os.environ.get("AWS_ALLOW_HTTP", "").lower() in _TRUE
+
+
 def _check_environment(scheme: str) -> None:
     """Refuse what obstore's HTTP client does not survive, or calls by another name.
 
@@ -90,7 +94,7 @@ def _check_environment(scheme: str) -> None:
             continue
         if not _ENDPOINT.fullmatch(address):
             raise CommandError(ExitCode.USAGE, f"{name} is no address such as https://host:port")
-        if address.startswith("http:") and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in _TRUE:
+        if address.startswith("http:") and not _allows_http():
             raise CommandError(ExitCode.USAGE, f"{name} has no TLS: set AWS_ALLOW_HTTP=true if that is meant")
 
 

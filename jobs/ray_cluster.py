@@ -16,7 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -66,16 +66,17 @@ def cluster(address: str | None, cores: int, object_bytes: int) -> Iterator[Any]
                 "_node_ip_address": "127.0.0.1",
                 "_temp_dir": f"{folder}/r",
             }
-        after.callback(_connect(ray, address, settings))
+        _connect(ray, address, settings)
+        after.callback(ray.shutdown)
         yield ray
 
 
-def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> Callable[[], None]:
-    """Connect to a cluster, or start one; returns what ends that.
+def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> None:
+    """Connect to a cluster, or start one, and leave nothing of it where that fails.
 
     In another thread: Ray has no limit of time there, and in the main thread it takes over signals.
     """
-    # Ray prints what its raylets report to stdout, with `log_to_driver` or without.
+    # Ray prints what its raylets report to stdout, with `log_to_driver` or without. A module's names have no types.
     importlib.import_module("ray._private.worker")._worker_logs_enabled = False  # type: ignore[attr-defined]
     patience = _JOIN_SECONDS if address else _START_SECONDS
     connected = DaemonPool(1).submit(partial(ray.init, **settings, log_to_driver=False, logging_level="ERROR"))
@@ -95,8 +96,6 @@ def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> Callabl
         raise CommandError(ExitCode.NO_DEVICE, f"{what}: {reason}") from error
     if address:
         log.info("Ray cluster: %s", address)
-    shutdown: Callable[[], None] = ray.shutdown
-    return shutdown
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ class TestInception:
 
     @pytest.fixture(autouse=True)
     def _package(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        pytest.importorskip("torch_fidelity")
+        pytest.importorskip("torch_fidelity", reason="in the extra inception")
         monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
 
     def test_weights_that_cannot_be_fetched_are_told_with_66_and_where_to_put_them(

@@ -36,7 +36,7 @@ def imagined(count: int = 300, groups: tuple[tuple[str, ...], ...] = (), **chang
         "width": 200, "height": 200, "mode": "L", "bits": 8, "colour": False, "brightness": 100.0, "contrast": 30.0,
         "clipped": 0.0, "sha256": "", **changes,
     }  # fmt: skip
-    facts = tuple(PhotoFacts(name=f"{number}.png", **values) for number in range(count))  # type: ignore[arg-type]
+    facts = tuple(PhotoFacts(name=f"{number}.png", **values) for number in range(count))
     return Survey("photos", count, (), facts, {".": count}, (), (), groups)
 
 

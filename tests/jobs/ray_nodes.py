@@ -101,5 +101,13 @@ def main() -> None:
     cluster.shutdown()
 
 
+def start(command: list[str], **environment: str) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own, as a terminal does."""
+    return subprocess.Popen(
+        command, env=clean_environment(**environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
     main()

@@ -175,7 +175,7 @@ def test_python_caller_gets_the_images_of_the_part(small: Path, tmp_path: Path) 
     assert (one.count, one.made) == (35, 35)
     for option in ({"latest": tmp_path / "link"}, {"keep": 2}):
         with pytest.raises(ValueError, match="part"):
-            run_batch(small, tmp_path / "run", COUNT, part=Part(1, 3), **option)  # type: ignore[arg-type]
+            run_batch(small, tmp_path / "run", COUNT, part=Part(1, 3), **option)
 
 
 # All parts together
@@ -443,7 +443,7 @@ def test_part_reads_the_ends_of_its_own_manifests_only(copied: Path) -> None:
     seen: list[str] = []
 
     class Watched(LocalStore):
-        def ends(self, folder: str, wanted: Callable[[str], object]):  # type: ignore[no-untyped-def]
+        def ends(self, folder: str, wanted: Callable[[str], object]):
             for name, end in super().ends(folder, wanted):
                 seen.append(name)
                 yield name, end

@@ -56,7 +56,7 @@ def test_headers_tell_of_nothing_but_name_and_size(tarred: Path) -> None:
 
 
 def test_webdataset_reads_it(tarred: Path, finished: Path) -> None:
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = pytest.importorskip("webdataset", reason="in the extra test")
     dataset = webdataset.WebDataset(str(tarred / "{00000..00001}.tar"), shardshuffle=False)
     found = {sample["__key__"]: sample["png"] for sample in dataset}
     assert list(found) == [f"{index:08d}" for index in range(130)]

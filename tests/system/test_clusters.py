@@ -41,7 +41,7 @@ def is_the_whole_run(out: Path, whole: Path) -> bool:
 
 
 def documents(name: str) -> list[dict[str, Any]]:
-    yaml = pytest.importorskip("yaml")
+    yaml = pytest.importorskip("yaml", reason="in the extra test")
     return list(yaml.safe_load_all((ROOT / "docs" / name).read_text()))
 
 
@@ -158,7 +158,7 @@ def test_kubernetes_jobs_make_a_run(small: Path, whole: Path, tmp_path: Path) ->
 
 
 def test_ray_takes_the_file() -> None:
-    util = pytest.importorskip("ray.autoscaler._private.util")
+    util = pytest.importorskip("ray.autoscaler._private.util", reason="the extra `ray` is not installed")
     (config,) = documents("ray-cluster.yaml")
     prepared = util.prepare_config(config)
     util.validate_config(prepared)

@@ -93,7 +93,7 @@ def units(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_service_runs(units: tuple[Path, Path], tmp_path: Path) -> None:
     parser = configparser.ConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str
     parser.read(units[0])
     service = parser["Service"]
     environment = dict(part.split("=", 1) for part in service["Environment"].split())
