@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 from torchvision.utils import save_image
 
 import models
-from gan.networks import Generator
-from jobs import layout, manifest, png
+from gan.networks.dcgan import Generator
+from jobs.dataset import layout, manifest, png
+from jobs.dataset.manifest import Row
+from jobs.dataset.state import COMPLETE, RunState, fingerprint
 from jobs.local import BATCH_SIZE, available_cores
-from jobs.manifest import Row
-from jobs.session import GeneratorSession
-from jobs.state import COMPLETE, RunState, fingerprint
-from jobs.store import LocalStore
+from jobs.stores.store import LocalStore
+from jobs.workers.session import GeneratorSession
 from models.latents import latents
 from models.providers import CPU
 

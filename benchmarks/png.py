@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import models
-from jobs import png
-from jobs.session import GeneratorSession
+from jobs.dataset import png
+from jobs.workers.session import GeneratorSession
 from models.latents import latents
 
 COUNT, BATCH, ROUNDS = 500, 50, 5
 
 
 def pillow(**options: int) -> Callable[[NDArray[np.uint8]], Iterable[bytes]]:
-    """An encoder like `jobs.png.encode`, with Pillow's."""
+    """An encoder like `jobs.dataset.png.encode`, with Pillow's."""
 
     def encode(pixels: NDArray[np.uint8]) -> Iterable[bytes]:
         for image in pixels:
@@ -37,7 +37,7 @@ ENCODERS: dict[str, Callable[[NDArray[np.uint8]], Iterable[bytes]]] = {
     "Pillow, its default": pillow(),
     "Pillow, level 1": pillow(compress_level=1),
     "Pillow, Huffman only": pillow(compress_level=9, compress_type=2),
-    "jobs.png": png.encode,
+    "jobs.dataset.png": png.encode,
 }
 
 

@@ -32,14 +32,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from jobs import layout, manifest, measure, png
-from jobs.crew import Done
-from jobs.quality import Gate
+from jobs.checks.quality import Gate
+from jobs.checks.status import status
+from jobs.dataset import layout, manifest, measure, png
+from jobs.dataset.shard import Shard
+from jobs.dataset.state import RunState, SessionFacts, fingerprint
 from jobs.run import Run
-from jobs.shard import Shard
-from jobs.state import RunState, SessionFacts, fingerprint
-from jobs.status import status
-from jobs.store import TABLE_END_BYTES, LocalStore
+from jobs.stores.store import TABLE_END_BYTES, LocalStore
+from jobs.workers.crew import Done
 from models.providers import CPU
 
 SHARD_SIZE, SLICE = 1000, 50

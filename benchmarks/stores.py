@@ -70,7 +70,7 @@ def serve(port: Connection, delay: float) -> None:
 
 def folder(images: Images) -> None:
     """`LocalStore`: files in a folder, flushed once."""
-    from jobs.store import LocalStore
+    from jobs.stores.store import LocalStore
 
     with tempfile.TemporaryDirectory() as path:
         store = LocalStore(Path(path))
@@ -83,7 +83,7 @@ def obstore_sync(threads: int) -> Callable[[Images], None]:
     """obstore's blocking call, in a pool of threads."""
 
     def put(images: Images) -> None:
-        from jobs.object_client import connect
+        from jobs.stores.object_client import connect
 
         client = connect("s3://bucket/run")
         with ThreadPoolExecutor(threads) as pool:
@@ -96,7 +96,7 @@ def obstore_async(at_once: int) -> Callable[[Images], None]:
     """obstore's coroutine, in one event loop."""
 
     def put(images: Images) -> None:
-        from jobs.object_client import connect
+        from jobs.stores.object_client import connect
 
         client = connect("s3://bucket/run")
 
@@ -116,7 +116,7 @@ def obstore_async(at_once: int) -> Callable[[Images], None]:
 
 def object_store(images: Images) -> None:
     """`ObjectStore`, as a worker uses it: batches of 50, each settled."""
-    from jobs.object_store import ObjectStore
+    from jobs.stores.object_store import ObjectStore
 
     store = ObjectStore("s3://bucket/run")
     for start in range(0, len(images), 50):

@@ -37,10 +37,10 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from gan.config import RECIPES, TrainConfig
-from gan.dataset import load_images
-from gan.networks import Discriminator, Generator, initialise
-from gan.trainer import Trainer
-from gan.training import USUAL
+from gan.networks.dcgan import Discriminator, Generator, initialise
+from gan.photos.read import load_images
+from gan.training.run import USUAL
+from gan.training.trainer import Trainer
 
 SIZE, PHOTO_SIDE, Z_DIM = 128, 200, 100
 WARM_UP = 3

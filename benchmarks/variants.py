@@ -27,9 +27,9 @@ from torch.nn import functional
 from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import DEFAULT_OPSET, build
-from gan.checkpoint import load_generator
-from gan.networks import Generator
-from gan.pixels import to_pixels
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_pixels
+from gan.networks.reader import load_generator
 from models.latents import latents
 
 BATCH_SIZE = 8

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from models import console
-from models.console import log
+from models.log import log
 
 if TYPE_CHECKING:
     from export.parity import ParityReport
@@ -143,7 +143,7 @@ def verify_command(file: Path, model: Path | None) -> None:
 
 def _export(export: Callable[..., ParityReport], model: Path, out: Path | None, name: str, **options: Any) -> Path:
     from export.parity import ParityError
-    from gan.checkpoint import load_generator, read_training, weights_sha256
+    from gan.networks.reader import load_generator, read_training, weights_sha256
 
     _quiet()
     generator = load_generator(model)

@@ -12,9 +12,9 @@ import onnxruntime
 import torch
 
 from export.parity import ParityReport, one_thread
-from gan.checkpoint import weights_sha256
-from gan.networks import Generator
-from gan.pixels import to_pixels
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_pixels
+from gan.networks.reader import weights_sha256
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
 from models.latents import latents
 

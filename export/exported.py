@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from gan.networks import Generator
-from gan.pixels import to_pixels
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_pixels
 
 PRECISIONS = {"float32": torch.float32, "fp16": torch.float16}
 

@@ -10,8 +10,8 @@ from typing import Any
 from export.evidence import evidence, seed_of
 from export.exported import at_precision
 from export.parity import ParityError, ParityReport, Run, check_parity
-from gan.networks import Generator
-from models.console import CommandError, ExitCode, writing_error
+from gan.networks.dcgan import Generator
+from models.errors import CommandError, ExitCode, writing_error
 from models.files import write_atomically
 from models.info import GeneratorInfo, Golden, InfoError
 

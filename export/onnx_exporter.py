@@ -14,8 +14,8 @@ from export.exported import Exported
 from export.gate import write_proven
 from export.parity import DEFAULT_BATCHES, ParityReport
 from export.sessions import TF32, onnx_runs
-from gan.networks import Generator
-from models.console import CommandError, ExitCode
+from gan.networks.dcgan import Generator
+from models.errors import CommandError, ExitCode
 from models.info import GeneratorInfo
 
 DEFAULT_OPSET = 18

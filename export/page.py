@@ -11,7 +11,7 @@ from typing import Any
 from export.parity import ParityReport
 from export.torch_exporter import SUFFIX, ProgramFile
 from export.verify import load_onnx
-from models.console import CommandError, ExitCode
+from models.errors import CommandError, ExitCode
 from models.info import GOLDEN_COUNT, GeneratorInfo
 
 _MANY = 16  # characters of a hash that tell files apart

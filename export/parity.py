@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gan.pixels import to_pixels
-from models.console import CommandError, ExitCode
+from gan.networks.pixels import to_pixels
+from models.errors import CommandError, ExitCode
 from models.latents import latents
 
 Run = Callable[[NDArray[np.float32]], Sequence[NDArray[Any]]]

@@ -7,7 +7,7 @@ import contextlib
 import onnxruntime
 
 from export.parity import Run
-from models.console import CommandError, ExitCode
+from models.errors import CommandError, ExitCode
 from models.providers import CPU, CUDA, cuda_options
 
 TF32 = f"{CUDA}, TF32"

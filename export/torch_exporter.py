@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from export.gate import write_proven
 from export.parity import DEFAULT_BATCHES, ParityReport, Run
-from gan.networks import Generator
-from gan.pixels import to_pixels
-from models.console import CommandError, ExitCode
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_pixels
+from models.errors import CommandError, ExitCode
 from models.files import write_file
 from models.info import GeneratorInfo, InfoError
 

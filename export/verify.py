@@ -15,9 +15,9 @@ from export.parity import DEFAULT_BATCHES, ParityReport, check_parity
 from export.replay import Replay
 from export.sessions import TF32, onnx_runs
 from export.torch_exporter import SUFFIX, ProgramFile, program_runs
-from gan.checkpoint import load_generator, weights_sha256
-from gan.networks import Generator
-from models.console import CommandError, ExitCode
+from gan.networks.dcgan import Generator
+from gan.networks.reader import load_generator, weights_sha256
+from models.errors import CommandError, ExitCode
 from models.info import GeneratorInfo, InfoError
 
 NEWEST_IR = 10

@@ -25,30 +25,30 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from gan.checkpoint import load_generator, read_training
     from gan.config import RECIPES, TrainConfig
-    from gan.dataset import ImageSet, load_images
-    from gan.features import load_features
-    from gan.networks import Discriminator, Generator
-    from gan.quality import Quality, evaluate
-    from gan.training import Course, train
-    from gan.validation import Validation
+    from gan.evaluation.features import load_features
+    from gan.evaluation.quality import Quality, evaluate
+    from gan.networks.dcgan import Discriminator, Generator
+    from gan.networks.reader import load_generator, read_training
+    from gan.photos.read import ImageSet, load_images
+    from gan.training.run import Course, train
+    from gan.training.validation import Validation
 else:
     __getattr__ = lazy_names(
         {
             "RECIPES": "gan.config",
             "TrainConfig": "gan.config",
-            "ImageSet": "gan.dataset",
-            "load_images": "gan.dataset",
-            "Discriminator": "gan.networks",
-            "Generator": "gan.networks",
-            "load_features": "gan.features",
-            "Quality": "gan.quality",
-            "evaluate": "gan.quality",
-            "load_generator": "gan.checkpoint",
-            "read_training": "gan.checkpoint",
-            "Course": "gan.training",
-            "train": "gan.training",
-            "Validation": "gan.validation",
+            "ImageSet": "gan.photos.read",
+            "load_images": "gan.photos.read",
+            "Discriminator": "gan.networks.dcgan",
+            "Generator": "gan.networks.dcgan",
+            "load_features": "gan.evaluation.features",
+            "Quality": "gan.evaluation.quality",
+            "evaluate": "gan.evaluation.quality",
+            "load_generator": "gan.networks.reader",
+            "read_training": "gan.networks.reader",
+            "Course": "gan.training.run",
+            "train": "gan.training.run",
+            "Validation": "gan.training.validation",
         }
     )

@@ -13,10 +13,12 @@ import click
 
 from gan.config import CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, TrainConfig
 from models import console
-from models.console import CommandError, ExitCode, log
+from models.errors import CommandError, ExitCode
+from models.log import log
+from models.progress import Progress, duration
 
 if TYPE_CHECKING:
-    from gan.dataset import ImageSet
+    from gan.photos.read import ImageSet
 
 DEFAULT_DATA = Path("datasets/anomaly_detection_dataset/good")
 F = TypeVar("F", bound=Callable[..., object])
@@ -133,10 +135,10 @@ def cli(
         raise click.UsageError("--patience-kimg needs photos to measure on: add --validation")
     import torch
 
-    from gan import distributed
-    from gan.checkpoint import newest_snapshot
-    from gan.trainer import fast_bfloat16
-    from gan.training import Course, train
+    from gan.training import distributed
+    from gan.training.run import Course, train
+    from gan.training.snapshots import newest_snapshot
+    from gan.training.trainer import fast_bfloat16
 
     processes = distributed.started()
     if not processes.is_first:
@@ -166,8 +168,8 @@ def cli(
         return _print_plan(images, config, device, photos is not None) if processes.is_first else None
     held_out = None
     if photos is not None:
-        from gan.features import load_features
-        from gan.validation import Validation
+        from gan.evaluation.features import load_features
+        from gan.training.validation import Validation
 
         held_out = Validation(photos.images, load_features(features, device), config.seed)
     with distributed.joined(processes):
@@ -195,9 +197,9 @@ def _refuse_places(data: Path, out: Path, validation: Path | None) -> None:
 
 
 def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
-    from gan.dataset import find_images, load_images
+    from gan.photos.read import find_images, load_images
 
-    with console.Progress("checking", len(find_images(folder)), "files") as progress:
+    with Progress("checking", len(find_images(folder)), "files") as progress:
         return load_images(
             folder, config.channels, config.image_size, skip_bad_files, lambda: progress.update(1), config.fit
         )
@@ -205,7 +207,7 @@ def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
 
 def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
     """One photo in both parts, under whatever name, would make the KID flatter; near-copies do, and are warned of."""
-    from gan.duplicates import near_copies
+    from gan.photos.duplicates import near_copies
 
     trained_on = {image.numpy().tobytes() for image in images.images}
     shared = [name for name, image in zip(held_out.names, held_out.images, strict=True)
@@ -225,7 +227,7 @@ def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
 
 
 def _print_plan(images: ImageSet, config: TrainConfig, device: str, compares: bool) -> None:
-    from gan.dry_run import plan
+    from gan.training.dry_run import plan
 
     try:
         run = plan(images, config, device)
@@ -236,7 +238,7 @@ def _print_plan(images: ImageSet, config: TrainConfig, device: str, compares: bo
             click.echo(f"{'--' + name.replace('_', '-'):<22} {'' if value is None else value}")
     click.echo(f"{run.images} photos, {run.steps} steps, {run.kimg:.1f} kimg on {device}")
     click.echo(f"{run.g_parameters:,} parameters in the generator, {run.d_parameters:,} in the discriminator")
-    took = console.duration(run.total_s)
+    took = duration(run.total_s)
     on_top = "sample grids, snapshots and comparisons by KID" if compares else "sample grids and snapshots"
     click.echo(f"{1 / run.step_s:.2f} steps/s here: about {took}, with {on_top} on top; nothing written")
 

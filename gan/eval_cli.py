@@ -9,7 +9,8 @@ import click
 from gan.config import CHOICES
 from gan.survey_cli import data_command
 from models import console
-from models.console import CommandError, ExitCode, log
+from models.errors import CommandError, ExitCode
+from models.log import log
 
 
 @click.group(context_settings={"show_default": True, "max_content_width": 110})
@@ -70,8 +71,8 @@ def quality_command(
     """
     import torch
 
-    from gan.quality import REPORT, evaluate
-    from gan.report import table, to_json
+    from gan.evaluation.quality import REPORT, evaluate
+    from gan.evaluation.report import table, to_json
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

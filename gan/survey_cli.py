@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from models import console
-from models.console import CommandError, ExitCode, log
+from models.errors import CommandError, ExitCode
+from models.log import log
+from models.progress import Progress
 
 
 @click.command("data")
@@ -39,15 +41,15 @@ def data_command(
         raise click.UsageError("--validation-share is above 0 and below 1")
     if sheet is not None and sheet.resolve().is_relative_to(data.resolve()):
         raise click.UsageError(f"--sheet {sheet} lies in {data}: it would be taken for a photo")
-    from gan.dataset import MIN_IMAGES, find_images
-    from gan.split import check_place, default_share, split, write_split
-    from gan.survey import survey, to_json
-    from gan.survey_text import page, write_sheet
+    from gan.photos.read import MIN_IMAGES, find_images
+    from gan.photos.split import check_place, default_share, split, write_split
+    from gan.photos.survey import survey, to_json
+    from gan.photos.survey_text import page, write_sheet
 
     files = len(find_images(data))
     if out is not None:
         check_place(data, out)
-    with console.Progress("looking", files, "files") as progress:
+    with Progress("looking", files, "files") as progress:
         found = survey(data, lambda: progress.update(1))
     if sheet is not None:
         write_sheet(found, data, sheet)

@@ -15,12 +15,15 @@ import click
 
 import models
 from jobs import options
-from jobs.place import place
+from jobs.stores.place import place
 from models import console
-from models.console import CommandError, ExitCode, log
+from models.errors import CommandError, ExitCode
+from models.log import log
+from models.progress import duration
+from models.stopping import Stop
 
 if TYPE_CHECKING:
-    from jobs.part import Part
+    from jobs.dataset.part import Part
 
 EXPORTED = Path("models/generator.onnx")
 _SETTINGS = {"show_default": True, "max_content_width": 110}
@@ -100,10 +103,10 @@ def cli(
         raise click.UsageError("Need either --count or --append.")
     if part:
         _check_part(context, out)
+    from jobs.checks.metrics import recorded
+    from jobs.dataset.table import form_of, name_of
     from jobs.local import run_batch
-    from jobs.metrics import recorded
-    from jobs.store import open_store
-    from jobs.table import form_of, name_of
+    from jobs.stores.store import open_store
 
     if model is None:
         model = EXPORTED if EXPORTED.exists() else models.path()
@@ -129,7 +132,7 @@ def cli(
     else:
         log.info(
             "%s is complete: %d images, %d of them made now in %s (%.0f images/s, %s)",
-            folder, result.count, result.made, console.duration(result.seconds),
+            folder, result.count, result.made, duration(result.seconds),
             result.made / result.seconds, result.provider,
         )  # fmt: skip
         name = name_of(form_of(open_store(folder)))
@@ -141,7 +144,7 @@ def cli(
 @console.debug_option
 def status(out: Path | str) -> None:
     """Say how far the run in OUT is."""
-    from jobs.status import status as ask
+    from jobs.checks.status import status as ask
 
     for name, value in dataclasses.asdict(ask(out)).items():
         click.echo(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
@@ -162,8 +165,8 @@ def finish(
 
     --model is needed only where files in _quality/ were lost.
     """
+    from jobs.checks.metrics import recorded
     from jobs.finishing import finish as complete
-    from jobs.metrics import recorded
 
     options.refuse_nan(context)
     gate = options.gate(others)
@@ -186,9 +189,9 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
     """
-    from jobs.verify import verify as look
+    from jobs.checks.verify import verify as look
 
-    with console.Stop() as stop:
+    with Stop() as stop:
 
         def check() -> None:
             if stop:
@@ -196,7 +199,7 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
 
         faults = list(look(out, check=check))
         if faults and repair:
-            from jobs.repair import repair as make_again
+            from jobs.checks.repair import repair as make_again
 
             again = make_again(out, _model_of(out, model), check)
             log.info("%s: %s, images made again to compare: %d", out, _number(faults), again)
@@ -222,7 +225,7 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
 @console.debug_option
 def regen(out: Path | str, index: int, to: Path | None, model: Path | None, device: str) -> None:
     """Make one image of the run in OUT again, whether the run has it (yet) or not."""
-    from jobs.repair import regen as make
+    from jobs.checks.repair import regen as make
     from models.files import write_atomically
 
     content, same = make(out, index, _model_of(out, model), device)
@@ -241,8 +244,8 @@ def _model_of(out: Path | str, model: Path | None) -> Path:
     """The model named, else the usual one that made the run in `out`."""
     import hashlib
 
-    from jobs.state import RunState
-    from jobs.store import open_store
+    from jobs.dataset.state import RunState
+    from jobs.stores.store import open_store
 
     if model is not None:
         return model

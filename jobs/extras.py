@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from models.console import CommandError, ExitCode
+from models.errors import CommandError, ExitCode
 
 
 @contextlib.contextmanager

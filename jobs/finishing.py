@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import publish
-from jobs.layout import PART_FILE
+from jobs.checks.quality import Gate
+from jobs.dataset.layout import PART_FILE
+from jobs.dataset.part import Part
+from jobs.dataset.state import RUNNING, RunState
 from jobs.local import RunResult, complete
-from jobs.part import Part
-from jobs.place import place
-from jobs.quality import Gate
 from jobs.run import Run
-from jobs.state import RUNNING, RunState
-from jobs.store import Store, open_store
-from models.console import CommandError, ExitCode, Stop, writing_error
+from jobs.stores import publish
+from jobs.stores.place import place
+from jobs.stores.store import Store, open_store
+from models.errors import CommandError, ExitCode, writing_error
+from models.stopping import Stop
 
 if TYPE_CHECKING:
-    from jobs.session import GeneratorSession
+    from jobs.workers.session import GeneratorSession
 
 _SHOWN = 5
 
@@ -54,7 +55,7 @@ def finish(
                 raise stop.error("run the same command again")
 
         def session() -> GeneratorSession:
-            from jobs.repair import session_of
+            from jobs.checks.repair import session_of
 
             if model is None:
                 raise CommandError(ExitCode.NO_INPUT, f"measures of images in {store} were lost: give --model")

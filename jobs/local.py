@@ -11,23 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import publish
-from jobs.crew import Order, Pool
-from jobs.engine import LOCAL, Engine
-from jobs.part import Part
-from jobs.place import place
-from jobs.pool import WorkerPool
-from jobs.quality import Gate
+from jobs.checks.quality import Gate
+from jobs.dataset.part import Part
+from jobs.dataset.state import COMPLETE, RUNNING, TAR, RunState, fingerprint, is_tarred
+from jobs.dataset.table import CSV, PARQUET, form_of
 from jobs.run import Run
-from jobs.state import COMPLETE, RUNNING, TAR, RunState, fingerprint, is_tarred
-from jobs.store import Store, open_store
-from jobs.table import CSV, PARQUET, form_of
-from models.console import CommandError, ExitCode, Stop, log, writing_error
+from jobs.stores import publish
+from jobs.stores.place import place
+from jobs.stores.store import Store, open_store
+from jobs.workers.crew import Order, Pool
+from jobs.workers.engine import LOCAL, Engine
+from jobs.workers.pool import WorkerPool
+from models.errors import CommandError, ExitCode, writing_error
 from models.files import LOCK
+from models.log import log
 from models.providers import BY_DEVICE, CPU, CUDA, may_have_gpu
+from models.stopping import Stop
 
 if TYPE_CHECKING:
-    from jobs.session import GeneratorSession
+    from jobs.workers.session import GeneratorSession
 
 DEFAULT_SHARD_SIZE = 1000
 BATCH_SIZE = {CPU: 50, CUDA: 250}
@@ -185,13 +187,13 @@ def _pool(engine: Engine, order: Order, workers: int | None, most: int, check: C
     """The workers: `workers` or the engine's default, and no more than `most`."""
     if engine.name == "local":
         return WorkerPool(order, min(workers or _first_workers(order.device), most), check)
-    from jobs.ray_engine import RayPool  # here, since only some have Ray
+    from jobs.workers.ray_engine import RayPool  # here, since only some have Ray
 
     return RayPool(order, engine.ray_address, engine.gpus_per_worker, workers, most, available_cores(), check)
 
 
 def _session(order: Order) -> GeneratorSession:
-    from jobs.session import GeneratorSession  # here, since it loads ONNX Runtime, which only workers need else
+    from jobs.workers.session import GeneratorSession  # here, since it loads ONNX Runtime, which only workers need else
 
     return GeneratorSession(order.model, order.device)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobs.part import Part
-from jobs.place import place
+from jobs.dataset.part import Part
+from jobs.stores.place import place
 
 if TYPE_CHECKING:
-    from jobs.engine import Engine
-    from jobs.quality import Gate
+    from jobs.checks.quality import Gate
+    from jobs.workers.engine import Engine
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
@@ -105,7 +105,7 @@ def engine(given: dict[str, Any]) -> Engine:
     Raises:
         click.UsageError: an option of Ray's is given without it, or is none.
     """
-    from jobs.engine import Engine
+    from jobs.workers.engine import Engine
 
     for name in ("ray_address", "gpus_per_worker"):
         if given["engine"] == "local" and given[name] is not None:
@@ -119,7 +119,7 @@ def engine(given: dict[str, Any]) -> Engine:
 
 def gate(given: dict[str, Any]) -> Gate:
     """The quality gate that options ask for, which are taken out of `given`."""
-    from jobs.quality import Gate
+    from jobs.checks.quality import Gate
 
     limits = {field.name: given.pop(field.name) for field in dataclasses.fields(Gate) if field.name != "mode"}
     return Gate(given.pop("quality_gate"), **limits)

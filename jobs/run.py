@@ -14,22 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs import layout, manifest, quality, table
-from jobs.begun import Begun
-from jobs.committer import Committer
-from jobs.crew import Pool
-from jobs.measure import shard_lines
-from jobs.part import Part
-from jobs.quality import Gate
-from jobs.shard import Shard, plan
-from jobs.sheet import contact_sheet, run_sheet
-from jobs.state import COMPLETE, REJECTED, RUNNING, RunState, is_tarred
-from jobs.store import Store
-from jobs.verify import image_row, is_users, verify
-from models.console import CommandError, ExitCode, Progress, log
+from jobs.checks import quality
+from jobs.checks.quality import Gate
+from jobs.checks.verify import image_row, is_users, verify
+from jobs.dataset import layout, manifest, table
+from jobs.dataset.begun import Begun
+from jobs.dataset.committer import Committer
+from jobs.dataset.measure import shard_lines
+from jobs.dataset.part import Part
+from jobs.dataset.shard import Shard, plan
+from jobs.dataset.sheet import contact_sheet, run_sheet
+from jobs.dataset.state import COMPLETE, REJECTED, RUNNING, RunState, is_tarred
+from jobs.stores.store import Store
+from jobs.workers.crew import Pool
+from models.errors import CommandError, ExitCode
+from models.log import log
+from models.progress import Progress
 
 if TYPE_CHECKING:
-    from jobs.session import GeneratorSession
+    from jobs.workers.session import GeneratorSession
 
 
 class Run:
@@ -44,7 +47,7 @@ class Run:
         session: gives the generator, should images have to be looked at again.
         check: called often; what it raises ends the work.
         part: of the run, which is then all that this object cares for.
-        form: of the manifest, see `jobs.table`; by default the one it has.
+        form: of the manifest, see `jobs.dataset.table`; by default the one it has.
 
     Attributes:
         count: images that the folder shall hold.

@@ -1,230 +1,17 @@
-"""What the four commands share: errors with exit codes, logging, progress, stopping on a signal."""
+"""What the four commands share: options, and how every error becomes one line and an exit code."""
 
 from __future__ import annotations
 
-import enum
-import errno
 import itertools
-import json
-import logging
 import os
-import signal
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 import click
 
-log = logging.getLogger("gan")
-
-
-class ExitCode(enum.IntEnum):
-    """The commands' exit codes; 65 to 78 carry the meanings of BSD's sysexits.h where it has one."""
-
-    BUG = 1
-    USAGE = 2
-    STOPPED = 3
-    BAD_DATA = 65
-    NO_INPUT = 66
-    NO_DEVICE = 69
-    DIVERGED = 70
-    CANNOT_WRITE = 73
-    IO_ERROR = 74
-    LOCKED = 75
-    CHECK_FAILED = 76
-    OTHER_RUN = 78
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
-class CommandError(Exception):
-    """Something the user can act on: one line that names the file or option, and an exit code."""
-
-    def __init__(self, exit_code: ExitCode, message: str) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-_DENIED |= {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT}
-
-
-def writing_error(error: OSError) -> CommandError:
-    """The `CommandError` for an `OSError` met while writing: full or broken is 74, not allowed is 73."""
-    where = f"{error.filename}: " if error.filename else ""
-    if error.errno in _FULL:
-        return CommandError(
-            ExitCode.IO_ERROR,
-            f"{where}{error.strerror}; free some space and run the same command again to continue",
-        )
-    code = ExitCode.CANNOT_WRITE if error.errno in _DENIED else ExitCode.IO_ERROR
-    return CommandError(code, f"cannot write {where}{error.strerror or error}")
-
-
-def write_probe(folder: str | os.PathLike[str]) -> None:
-    """Make `folder` and write to it, so that a place that cannot be written is known before the work.
-
-    Raises:
-        CommandError: 73 or 74, with the system's reason.
-    """
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"?")
-    except OSError as error:
-        raise writing_error(error) from None
-
-
-class Stop:
-    """Turns SIGINT and SIGTERM into a flag, so that work ends at a place from which it can go on.
-
-    A second signal acts at once. Outside the main thread no handler can be set, and none is.
-    """
-
-    def __init__(self) -> None:
-        self.signal_number = 0
-        self._previous: dict[signal.Signals, Any] = {}
-
-    def __bool__(self) -> bool:
-        return self.signal_number != 0
-
-    def __enter__(self) -> Stop:
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._on_signal)
-        except ValueError:
-            pass
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._restore()
-
-    def error(self, what_next: str) -> CommandError:
-        """The error to end with: 130 after Ctrl-C, 143 after SIGTERM."""
-        code = ExitCode.TERMINATED if self.signal_number == signal.SIGTERM else ExitCode.INTERRUPTED
-        return CommandError(code, f"stopped by {signal.Signals(self.signal_number).name}; {what_next}")
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.signal_number = number
-        self._restore()
-
-    def _restore(self) -> None:
-        while self._previous:
-            number, handler = self._previous.popitem()
-            signal.signal(number, handler)
-
-
-class Progress:
-    """A bar with rate and time left on a terminal; elsewhere a timestamped line now and then.
-
-    Args:
-        label: what is being done.
-        total: units in the whole job.
-        unit: their name, plural.
-        done: units that an earlier run did; they do not count in the rate.
-        seconds_between_lines: how often a line is written where there is no terminal.
-    """
-
-    def __init__(self, label: str, total: int, unit: str, done: int = 0, seconds_between_lines: float = 30.0) -> None:
-        self.label, self.total, self.unit, self.done = label, total, unit, done
-        self._first = done
-        self._start = self._last_line = time.monotonic()
-        self._seconds_between_lines = seconds_between_lines
-        self._bar: Any = None
-        if sys.stderr.isatty():
-            self._bar = click.progressbar(
-                length=total,
-                label=label,
-                file=sys.stderr,
-                show_pos=True,
-                show_eta=False,  # it would count what an earlier run did as done in no time
-                item_show_func=lambda rate: rate,
-            )
-            self._bar.update(done)
-
-    def __enter__(self) -> Progress:
-        if self._bar is not None:
-            self._bar.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(kind, value, traceback)
-
-    @property
-    def rate(self) -> float:
-        """Units a second since this object was made."""
-        return (self.done - self._first) / max(time.monotonic() - self._start, 1e-9)
-
-    @property
-    def seconds_left(self) -> float:
-        """At this rate; infinite before the first unit."""
-        return (self.total - self.done) / self.rate if self.rate else float("inf")
-
-    def update(self, units: int) -> None:
-        """Count `units` more as done."""
-        self.done += units
-        rate = f"{self.rate:.1f} {self.unit}/s, {duration(self.seconds_left)} left"
-        if self._bar is not None:
-            self._bar.update(units, rate)
-        elif time.monotonic() - self._last_line >= self._seconds_between_lines:
-            self._last_line = time.monotonic()
-            log.info("%s: %d of %d, %s", self.label, self.done, self.total, rate)
-
-
-def duration(seconds: float) -> str:
-    """`seconds` for a person: `48 s`, `12 min`, `3 h 05 min`."""
-    if seconds == float("inf"):
-        return "unknown time"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-class _Handler(logging.StreamHandler[Any]):
-    """Writes to today's stderr, and clears a progress bar's line first."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
-        super().emit(record)
-
-
-def set_up_logging() -> None:
-    """Send the log to stderr as timestamped lines; calling it again changes nothing."""
-    if not any(isinstance(handler, _Handler) for handler in log.handlers):
-        handler = _Handler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-        log.propagate = False
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, message, and what is in `extra`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        row: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created)),
-            "level": record.levelname,
-            "message": record.getMessage(),
-        }
-        if hasattr(record, "exit_code"):
-            row["exit_code"] = record.exit_code
-        if record.exc_info:
-            row["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(row)
+from models.errors import CommandError, ExitCode, writing_error
+from models.log import _log_as_json, log, set_up_logging
 
 
 def log_format_option(function: Any) -> Any:
@@ -237,12 +24,6 @@ def log_format_option(function: Any) -> Any:
         expose_value=False,
         help="Of the lines on stderr.",
     )(function)
-
-
-def _log_as_json(options: dict[str, bool]) -> None:
-    options["json"] = True
-    for handler in log.handlers:
-        handler.setFormatter(_JsonLines())
 
 
 def debug_option(function: Any) -> Any:

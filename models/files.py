@@ -13,10 +13,11 @@ import os
 import re
 import secrets
 import struct
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from models.console import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, writing_error
 
 LOCK = ".lock"
 PART_LOCK = re.compile(rf"{re.escape(LOCK)}-\d+-of-(\d+)")
@@ -231,3 +232,17 @@ def _on_descriptor(path: Path, flags: int, action: Callable[[int], object]) -> N
 def _about(path: str | Path, error: OSError) -> OSError:
     """`error` with `path` as its file name: a failed write names none, a failed rename two."""
     return error if error.errno is None else OSError(error.errno, error.strerror, os.fspath(path))
+
+
+def write_probe(folder: str | os.PathLike[str]) -> None:
+    """Make `folder` and write to it, so that a place that cannot be written is known before the work.
+
+    Raises:
+        CommandError: 73 or 74, with the system's reason.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"?")
+    except OSError as error:
+        raise writing_error(error) from None

@@ -74,7 +74,7 @@ open({str(tmp_path)!r} + f"/process-{{os.getpid()}}", "x")
 def test_worker_loads_only_what_it_needs_for_each_of_many_processes() -> None:
     program = """
 import sys
-import jobs.worker
+import jobs.workers.worker
 print(sorted({"torch", "onnx", "PIL", "matplotlib", "prometheus_client"} & set(sys.modules)))
 """
     result = subprocess.run(

@@ -20,7 +20,7 @@ from torch import nn
 
 from export.cli import cli
 from export.onnx_exporter import build, export_onnx
-from gan.networks import Generator
+from gan.networks.dcgan import Generator
 from models import console
 
 

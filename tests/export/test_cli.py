@@ -14,8 +14,8 @@ import onnxruntime
 import pytest
 import torch
 
-from gan import checkpoint
-from gan.networks import Generator
+from gan.networks.dcgan import Generator
+from gan.training import snapshots
 from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import fails_in_one_line, run
@@ -29,7 +29,7 @@ def weights(tmp_path: Path, generator: Generator) -> Path:
     """The `generator_model.pth` of a lively generator, alone in its folder."""
     path = tmp_path / "weights" / "generator_model.pth"
     path.parent.mkdir()
-    checkpoint.save_weights(path, generator)
+    snapshots.save_weights(path, generator)
     return path
 
 

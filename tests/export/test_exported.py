@@ -15,8 +15,9 @@ from torch import nn
 from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import build
-from gan import checkpoint
-from gan.networks import Generator
+from gan.networks import reader
+from gan.networks.dcgan import Generator
+from gan.training import snapshots
 from models.info import GeneratorInfo, Golden
 from models.latents import latents
 from tests.conftest import fails_in_one_line, run
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own de
 def half(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> Path:
     """The fp16 file of `generator`; tests must not change it."""
     folder = tmp_path_factory.mktemp("half")
-    checkpoint.save_weights(folder / "generator_model.pth", generator)
+    snapshots.save_weights(folder / "generator_model.pth", generator)
     result = run_in_process("onnx", folder / "generator_model.pth", "--precision", "fp16")
     assert result.returncode == 0, result.stderr
     return folder / "generator.onnx"
@@ -68,7 +69,7 @@ def test_fp16_file_has_the_same_inputs_and_outputs_and_the_same_network_as_evide
     ]
     info = GeneratorInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
     assert info.precision == "fp16"
-    assert info.weights_sha256 == checkpoint.weights_sha256(generator.state_dict())
+    assert info.weights_sha256 == reader.weights_sha256(generator.state_dict())
     golden = Golden.from_dict(info.golden)
     with torch.no_grad():
         images, pixels = Exported(generator)(torch.from_numpy(latents(golden.seed, 0, 16, 8)))
@@ -96,7 +97,7 @@ def test_fp16_of_a_network_that_is_too_steep_for_it_is_76(tmp_path: Path) -> Non
     steep = lively()
     with torch.no_grad():
         steep.main[15].weight *= 30
-    checkpoint.save_weights(tmp_path / "generator_model.pth", steep)
+    snapshots.save_weights(tmp_path / "generator_model.pth", steep)
     result = run_in_process("onnx", tmp_path / "generator_model.pth", "--precision", "fp16")
     fails_in_one_line(result, 76, "pixels differ")
     assert os.listdir(tmp_path) == ["generator_model.pth"]
@@ -107,7 +108,7 @@ def test_gate_of_the_command_ends_with_76_and_the_table_and_leaves_nothing(
 ) -> None:
     wrong = build(lively(seed=3), 18)
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: wrong)
-    checkpoint.save_weights(tmp_path / "generator_model.pth", generator)
+    snapshots.save_weights(tmp_path / "generator_model.pth", generator)
     result = run_in_process("onnx", tmp_path / "generator_model.pth")
     fails_in_one_line(result, 76, "generator.onnx was not written")
     assert "batch 129" in result.stderr
@@ -115,7 +116,7 @@ def test_gate_of_the_command_ends_with_76_and_the_table_and_leaves_nothing(
 
 
 def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, generator: Generator) -> None:
-    checkpoint.save_weights(tmp_path / "generator_model.pth", generator)
+    snapshots.save_weights(tmp_path / "generator_model.pth", generator)
     for threads in ("1", "2"):
         out = tmp_path / f"{threads}.onnx"
         result = run("gan-export", "onnx", tmp_path / "generator_model.pth", "--out", out, OMP_NUM_THREADS=threads)

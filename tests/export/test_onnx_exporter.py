@@ -21,9 +21,9 @@ from torch import nn
 from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import build, export_onnx
-from gan.checkpoint import load_generator
-from gan.networks import Generator
-from models.console import CommandError
+from gan.networks.dcgan import Generator
+from gan.networks.reader import load_generator
+from models.errors import CommandError
 from models.info import GeneratorInfo, Golden
 from models.latents import latents
 from tests.conftest import ROOT

@@ -15,8 +15,8 @@ from torch import nn
 
 from export.parity import ParityReport, ParityRow, check_parity
 from export.sessions import onnx_runs
-from gan.networks import Generator
-from models.console import CommandError, ExitCode
+from gan.networks.dcgan import Generator
+from models.errors import CommandError, ExitCode
 from models.latents import latents
 from tests.export.conftest import change
 

@@ -25,7 +25,7 @@ from torch import nn
 
 import models
 from export.onnx_exporter import export_onnx
-from gan.networks import Generator
+from gan.networks.dcgan import Generator
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
 from models.latents import latents
 from tests.conftest import ROOT

@@ -17,9 +17,10 @@ import torch
 
 from export import torch_exporter
 from export.torch_exporter import export_torch
-from gan import checkpoint
-from gan.networks import Generator
-from gan.pixels import to_pixels
+from gan.networks import reader
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_pixels
+from gan.training import snapshots
 from models.latents import latents
 from tests.conftest import ROOT, fails_in_one_line
 from tests.export.conftest import lively, run_in_process
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch.export warns its own 
 def program(tmp_path_factory: pytest.TempPathFactory, colour: Generator) -> Path:
     """The .pt2 of a colour generator; tests must not change it."""
     folder = tmp_path_factory.mktemp("program")
-    checkpoint.save_weights(folder / "generator_model.pth", colour)
+    snapshots.save_weights(folder / "generator_model.pth", colour)
     result = run_in_process("torch", folder / "generator_model.pth")
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
@@ -53,7 +54,7 @@ def test_program_gives_the_images_of_the_network(program: Path, colour: Generato
 def test_info_of_a_program_is_that_of_its_network(program: Path, colour: Generator) -> None:
     values = json.loads(run_in_process("info", "--json", program).stdout)
     assert values["file"]["form"] == "torch.export"
-    assert values["weights_sha256"] == checkpoint.weights_sha256(colour.state_dict())
+    assert values["weights_sha256"] == reader.weights_sha256(colour.state_dict())
     assert {row["runtime"] for row in values["parity"]["rows"]} >= {"PyTorch float32", "torch.export"}
     assert "batch 129" in run_in_process("info", program).stdout
 
@@ -78,7 +79,7 @@ def test_program_that_differs_is_76_and_leaves_no_file(
 ) -> None:
     content = torch_exporter.program_bytes(lively(z_dim=5, channels=3, width=3, seed=2), None)
     monkeypatch.setattr(torch_exporter, "program_bytes", lambda *_: content)
-    checkpoint.save_weights(tmp_path / "generator_model.pth", colour)
+    snapshots.save_weights(tmp_path / "generator_model.pth", colour)
     fails_in_one_line(run_in_process("torch", tmp_path / "generator_model.pth"), 76, "generator.pt2")
     assert os.listdir(tmp_path) == ["generator_model.pth"]
 

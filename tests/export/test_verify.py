@@ -13,8 +13,9 @@ import torch
 
 from export.onnx_exporter import build, export_onnx
 from export.replay import Replay
-from gan import checkpoint
-from gan.networks import Generator
+from gan.networks import reader
+from gan.networks.dcgan import Generator
+from gan.training import snapshots
 from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import fails_in_one_line
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own de
 @pytest.fixture
 def weights(tmp_path: Path, generator: Generator) -> Path:
     """The trained weights that `gray_file` was made from."""
-    checkpoint.save_weights(tmp_path / "generator_model.pth", generator)
+    snapshots.save_weights(tmp_path / "generator_model.pth", generator)
     return tmp_path / "generator_model.pth"
 
 
@@ -99,7 +100,7 @@ def test_verifying_compares_other_latents_than_the_export_did(gray_file: Path) -
 
 
 def test_network_of_other_weights_is_76(gray_file: Path, tmp_path: Path) -> None:
-    checkpoint.save_weights(tmp_path / "other.pth", lively(seed=5))
+    snapshots.save_weights(tmp_path / "other.pth", lively(seed=5))
     fails_in_one_line(run_in_process("verify", gray_file, "--model", tmp_path / "other.pth"), 76, "made from weights")
 
 
@@ -187,7 +188,7 @@ def test_golden_images_forged_with_the_weights_are_found_with_the_trained_networ
     export_onnx(lively(seed=5), forged)
     model = onnx.load(forged)
     (entry,) = [entry for entry in model.metadata_props if entry.key == "gan.weights_sha256"]
-    entry.value = json.dumps(checkpoint.weights_sha256(generator.state_dict()))
+    entry.value = json.dumps(reader.weights_sha256(generator.state_dict()))
     onnx.save_model(model, forged)
     assert run_in_process("verify", forged).returncode == 0
     result = run_in_process("verify", forged, "--model", weights)

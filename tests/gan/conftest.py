@@ -15,8 +15,9 @@ from torch import Tensor
 
 from gan.cli import cli
 from gan.config import TrainConfig
-from gan.dataset import ImageSet
+from gan.photos.read import ImageSet
 from models import console
+from models.log import log
 from tests.conftest import scratch
 
 SMALL: dict[str, Any] = {"z_dim": 8, "g_width": 2, "d_width": 2, "batch_size": 8, "total_kimg": 0.0, "epochs": 2}
@@ -64,7 +65,7 @@ def gan_train(
         out, errors = capsys.readouterr()
         return subprocess.CompletedProcess(["gan-train"], int(str(ended.value.code)), out, errors)
 
-    handlers, level, propagate = console.log.handlers[:], console.log.level, console.log.propagate
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
     yield call
-    console.log.handlers[:], console.log.propagate = handlers, propagate
-    console.log.setLevel(level)
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)

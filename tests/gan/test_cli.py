@@ -13,7 +13,7 @@ import torch
 from PIL import ImageOps
 
 from gan.config import RECIPES
-from models.console import CommandError, ExitCode
+from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, fails_in_one_line, run, surface, write_photos
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
@@ -171,7 +171,7 @@ def test_features_are_calculated_where_the_networks_are(
         raise CommandError(ExitCode.NO_INPUT, f"{name} on {device}")
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("gan.features.load_features", load)
+    monkeypatch.setattr("gan.evaluation.features.load_features", load)
     held_out = write_photos(tmp_path / "held_out", 10, seed=9)
     command = (photos, "--out", tmp_path / "out", "--validation", held_out, "--precision", "float32", *TINY)
     fails_in_one_line(gan_train(*command, "--device", "cuda"), 66, "efficientnet-lite0 on cuda")

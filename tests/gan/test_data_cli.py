@@ -14,6 +14,7 @@ from PIL import Image
 
 from gan.survey_cli import data_command
 from models import console
+from models.log import log
 from tests.conftest import fails_in_one_line, write_photos
 
 Data = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,10 +35,10 @@ def gan_eval_data(
         out, errors = capsys.readouterr()
         return subprocess.CompletedProcess(["gan-eval"], int(str(ended.value.code)), out, errors)
 
-    handlers, level, propagate = console.log.handlers[:], console.log.level, console.log.propagate
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
     yield call
-    console.log.handlers[:], console.log.propagate = handlers, propagate
-    console.log.setLevel(level)
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)
 
 
 def test_it_prints_a_page_and_ends_with_0(gan_eval_data: Data, photos: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gan.eval_cli import cli
 from models import console
+from models.log import log
 from tests.conftest import fails_in_one_line, run, write_photos
 
 
@@ -64,10 +65,10 @@ def quality(
         out, errors = capsys.readouterr()
         return subprocess.CompletedProcess(["gan-eval"], int(str(ended.value.code)), out, errors)
 
-    handlers, level, propagate = console.log.handlers[:], console.log.level, console.log.propagate
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
     yield call
-    console.log.handlers[:], console.log.propagate = handlers, propagate
-    console.log.setLevel(level)
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)
 
 
 def test_table_goes_to_stdout_and_the_page_to_the_default_folder(

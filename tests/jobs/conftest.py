@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs import manifest
+from jobs.dataset import manifest
 from tests.conftest import ROOT, clean_environment, run
 
 if TYPE_CHECKING:

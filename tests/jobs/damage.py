@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jobs import manifest
-from jobs.manifest import Row
-from jobs.store import LocalStore
+from jobs.dataset import manifest
+from jobs.dataset.manifest import Row
+from jobs.stores.store import LocalStore
 
 BROKEN = "00000/00000007.png"
 """The image that is damaged where it is one image."""

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs import manifest, run_batch
-from jobs.store import LocalStore
-from models.console import CommandError, ExitCode
+from jobs import run_batch
+from jobs.dataset import manifest
+from jobs.stores.store import LocalStore
+from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
     SEED,

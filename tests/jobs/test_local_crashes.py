@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs import manifest
-from jobs.layout import MANIFESTS
-from jobs.store import LocalStore
+from jobs.dataset import manifest
+from jobs.dataset.layout import MANIFESTS
+from jobs.stores.store import LocalStore
 from models.files import lock_folder
 from tests.conftest import clean_environment, fails_in_one_line, run
 from tests.jobs.conftest import (

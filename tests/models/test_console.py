@@ -19,14 +19,20 @@ from typing import Any
 
 import pytest
 
-from models.console import CommandError, ExitCode, Stop, duration, write_probe, writing_error
+from models.errors import CommandError, ExitCode, writing_error
+from models.files import write_probe
+from models.progress import duration
+from models.stopping import Stop
 from tests.conftest import clean_environment, fails_in_one_line, run
 
 PROGRAM = """
 import errno, os, signal, sys, time
 import click
 from models import console
-from models.console import CommandError, ExitCode, Progress, Stop, log
+from models.errors import CommandError, ExitCode
+from models.progress import Progress
+from models.stopping import Stop
+from models.log import log
 
 def fill_the_disk():
     with open("/dev/full", "w") as file:
@@ -347,7 +353,7 @@ def test_on_a_terminal_a_log_line_does_not_end_up_behind_the_bar(program: Path) 
 
 RESUMED = """
 import time
-from models.console import Progress
+from models.progress import Progress
 with Progress("making", 2000, "images", done=1000) as bar:
     time.sleep(1)
     bar.update(50)

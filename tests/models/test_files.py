@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from models.console import CommandError, ExitCode
+from models.errors import CommandError, ExitCode
 from models.files import (
     create_atomically,
     is_locked,

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.checkpoint import load_generator
-from gan.pixels import to_pixels
+from gan.networks.pixels import to_pixels
+from gan.networks.reader import load_generator
 from models.latents import latents
 from tests.conftest import TINY, run, write_photos
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from jobs import layout
-from models.console import ExitCode
+from jobs.dataset import layout
+from models.errors import ExitCode
 from tests.conftest import ROOT, clean_environment, run
 from tests.jobs.conftest import batch, differing, succeeds
 from tests.jobs.small_models import write_model

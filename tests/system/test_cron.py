@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.state import COMPLETE, RunState
-from jobs.store import LocalStore
-from models.console import ExitCode
+from jobs.dataset.state import COMPLETE, RunState
+from jobs.stores.store import LocalStore
+from models.errors import ExitCode
 from tests.conftest import ROOT, SCRIPTS
 
 PAGE = (ROOT / "docs" / "cron.md").read_text()

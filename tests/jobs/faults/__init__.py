@@ -95,7 +95,7 @@ def workers_of(main: int) -> list[int]:
             command = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:  # it ended meanwhile
             continue
-        if b"jobs.worker" in command and command[-2] == b"%d" % main:  # a zombie has no command
+        if b"jobs.workers.worker" in command and command[-2] == b"%d" % main:  # a zombie has no command
             found.append(int(folder.name))
     return found
 

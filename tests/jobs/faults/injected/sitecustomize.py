@@ -21,7 +21,7 @@ ERROR = getattr(errno, os.environ.get("FAULTS_ERROR", "ENOSPC"))
 COUNTED = os.environ.get("FAULTS_COUNTED", "").split()
 """Operations that are counted; empty: all."""
 NAME = os.environ.get("FAULTS_NAME", "")
-IS_LOCAL_WORKER = "jobs.worker" in sys.orig_argv
+IS_LOCAL_WORKER = "jobs.workers.worker" in sys.orig_argv
 IS_WORKER = IS_LOCAL_WORKER or any(word.endswith("default_worker.py") for word in sys.orig_argv)  # the latter is Ray's
 MAIN = int(sys.orig_argv[-1]) if IS_LOCAL_WORKER else os.getpid()
 

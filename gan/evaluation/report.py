@@ -1,0 +1,311 @@
+"""A comparison of generated images with photos for a person: a table for the terminal and one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gan.evaluation.metrics import SUSPECTED_RATIO
+from models.files import write_atomically
+
+if TYPE_CHECKING:
+    from gan.evaluation.quality import Pair, Quality, Sets
+
+SHOWN_IMAGES = 32
+COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number for a person: what it is, of the fakes, of real photos, and what it means."""
+
+    name: str
+    fakes: str
+    photos: str
+    meaning: str
+
+
+def rows(quality: Quality) -> list[Row]:
+    """The numbers in the order in which to look at them."""
+
+    def kid(value: float, interval: tuple[float, float]) -> str:
+        return f"{value:.1f} ({interval[0]:.1f} to {interval[1]:.1f})"
+
+    result = [
+        Row(
+            "KID × 1000",
+            kid(quality.kid_x1000, quality.kid_x1000_interval),
+            kid(quality.kid_x1000_floor, quality.kid_x1000_floor_interval),
+            "distance from the photos: 0 is perfect, lower is better",
+        ),
+        Row(
+            "density", f"{quality.density:.2f}", f"{quality.density_floor:.2f}", "how deep among the photos: 1 is right"
+        ),
+        Row(
+            "coverage",
+            f"{quality.coverage:.2f}",
+            f"{quality.coverage_floor:.2f}",
+            f"share of photos with a fake nearby: {quality.coverage_ideal:.2f} is ideal here",
+        ),
+        Row(
+            "MS-SSIM",
+            f"{quality.ms_ssim:.3f}",
+            f"{quality.ms_ssim_real:.3f}",
+            "likeness of two random images: more than the photos' is too little variety",
+        ),
+        Row(
+            "spectrum",
+            f"{quality.spectrum_distance_db:.1f} dB",
+            f"{quality.spectrum_floor_db:.1f} dB",
+            "difference in grain and detail: 3 dB is twice or half the power",
+        ),
+    ]
+    copying, pixels = quality.copying, quality.pixel_copying
+    if copying is None or pixels is None:
+        return [*result, Row("copying", "not asked", "", "give --train, the photos that were trained on")]
+    return [
+        *result,
+        Row("train distance", f"{copying.ratio:.2f} ×", "1.00 ×", "median distance to the nearest training image"),
+        Row(
+            "near",
+            _percent(copying.below_5th),
+            "5.0 %",
+            "share nearer to a training image than 95 % of held-out photos are",
+        ),
+        Row(
+            "very near",
+            _percent(copying.below_1st),
+            "1.0 %",
+            "share nearer to a training image than 99 % of held-out photos are",
+        ),
+        Row(
+            "pixel distance",
+            f"{pixels.ratio:.2f} ×",
+            "1.00 ×",
+            "train distance by pixels at 32×32, whatever the brightness",
+        ),
+        Row("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
+        Row("copying", quality.copying_verdict or "", "", copying_rule(quality)),
+    ]
+
+
+def copying_rule(quality: Quality) -> str:
+    """What the verdict follows from, in a line."""
+    if quality.copying is None:
+        return ""
+    return (
+        f"copies: very near above {100 * quality.copying.copies_above:.0f} %; suspected: above "
+        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in either way"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def headline(quality: Quality) -> str:
+    """What was compared with what, in a line."""
+    trained = f", {quality.n_train} training images" if quality.train else ""
+    kind = "gray" if quality.channels == 1 else "colour"
+    return (
+        f"{quality.n_fake} fakes, {quality.n_real} real photos{trained}; {quality.image_size} pixels, {kind}, "
+        f"features of {quality.features}"
+    )
+
+
+def remarks(quality: Quality) -> list[str]:
+    """How the numbers were made, as far as it bears on reading them."""
+    return [
+        f"Beside the fakes stands what real photos score: {quality.floor_of} (MS-SSIM: REAL).",
+        "KID is over all pairs, unbiased; in brackets its 95 % interval for other images of the same sources: a "
+        "bootstrap over images, in which no image is compared with itself.",
+        f"MS-SSIM is of 500 random pairs at {quality.ms_ssim_scales} scales, as many as {quality.image_size} pixels "
+        "have room for.",
+        *quality.notes,
+    ]
+
+
+def table(quality: Quality) -> str:
+    """The report for a terminal."""
+    lines = [Row("", "fakes", "real photos", ""), *rows(quality)]
+    widths = [max(len(getattr(line, name)) for line in lines) for name in ("name", "fakes", "photos")]
+    body = [
+        "  ".join(
+            [line.name.ljust(widths[0]), line.fakes.ljust(widths[1]), line.photos.ljust(widths[2]), line.meaning]
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([headline(quality), "", *body, "", *remarks(quality)])
+
+
+def to_json(quality: Quality) -> str:
+    """The numbers as one JSON object."""
+    return json.dumps(dataclasses.asdict(quality), indent=2, ensure_ascii=False)
+
+
+def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) -> None:
+    """Write the HTML file; it needs no other file and no network.
+
+    Raises:
+        CommandError, OSError: where it cannot be written.
+    """
+    text = page(quality, sets, pairs)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
+    """The report as HTML."""
+    body = "".join(
+        f"<tr><th>{escape(row.name)}</th><td>{escape(row.fakes)}</td><td>{escape(row.photos)}</td>"
+        f"<td>{escape(row.meaning)}</td></tr>"
+        for row in rows(quality)
+    )
+    sources = [("Fakes", quality.fake), ("Real", quality.real), ("Train", quality.train)]
+    where = "".join(f"<li>{name}: <code>{escape(path)}</code></li>" for name, path in sources if path)
+    notes = "".join(f"<li>{escape(line)}</li>" for line in remarks(quality))
+    return _PAGE.format(
+        title=escape(f"Quality of {quality.fake}"),
+        headline=escape(headline(quality)),
+        where=where,
+        rows=body,
+        notes=notes,
+        fakes=_picture(_some(sets.fake.images), f"{min(SHOWN_IMAGES, quality.n_fake)} fakes"),
+        reals=_picture(_some(sets.real.images), f"{min(SHOWN_IMAGES, quality.n_real)} real photos"),
+        pairs=_pairs(quality, pairs),
+        spectrum=_spectrum(quality),
+        numbers=escape(to_json(quality)),
+    )
+
+
+def _some(images: Tensor) -> Tensor:
+    """As many as are shown, evenly spaced."""
+    shown = min(SHOWN_IMAGES, len(images))
+    return images[[index * len(images) // shown for index in range(shown)]]
+
+
+def _picture(images: Tensor, text: str, columns: int = COLUMNS) -> str:
+    """A grid of images uint8 `[N, C, S, S]`, pixels as they are, as an HTML image that holds its PNG."""
+    grid = make_grid(images, nrow=columns, padding=2, pad_value=255)
+    pixels = grid.permute(1, 2, 0).numpy() if images.shape[1] == 3 else grid[0].numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="png")
+    content = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="{escape(text)}" width="{grid.shape[2]}" src="data:image/png;base64,{content}">'
+
+
+def _pairs(quality: Quality, pairs: list[Pair]) -> str:
+    if quality.copying is None:
+        return "<p>Not looked for: give <code>--train</code>, the photos that were trained on.</p>"
+    figures = "".join(
+        f"<figure>{_picture(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
+        f"<figcaption>{pair.distance:.2f} ×<br>{escape(pair.fake_name)}<br>{escape(pair.train_name)}"
+        f"{'' if pair.mirror == 'as it is' else f', {pair.mirror}'}</figcaption></figure>"
+        for pair in pairs
+    )
+    return (
+        f"<p>Verdict: <strong>{quality.copying_verdict}</strong> ({escape(copying_rule(quality))}). "
+        f"The {len(pairs)} fakes that lie nearest to a training image, the nearest first: left the fake, right the "
+        "training image, in the orientation in which it is nearest. The number is their distance over the median "
+        "distance of held-out photos to theirs. Judge with your own eyes: a copy shows the same marks in the same "
+        f'places.</p><div class="pairs">{figures}</div>'
+    )
+
+
+def _spectrum(quality: Quality) -> str:
+    """Both curves as an SVG drawing."""
+    width, height, left, bottom = 640, 280, 48, 40
+    curves = {"real": quality.spectrum_real_db, "fake": quality.spectrum_fake_db}
+    values = [value for curve in curves.values() for value in curve]
+    low, high = 10 * int(min(values) // 10), 10 * int(max(values) // 10 + 1)
+    last = len(quality.spectrum_real_db)
+
+    def x(cycles: float) -> float:
+        return left + (width - left - 12) * (cycles - 1) / max(last - 1, 1)
+
+    def y(value: float) -> float:
+        return 12 + (height - 12 - bottom) * (high - value) / (high - low)
+
+    parts = [
+        f'<line x1="{left}" x2="{width - 12}" y1="{y(level):.1f}" y2="{y(level):.1f}" class="grid"/>'
+        f'<text x="{left - 6}" y="{y(level) + 4:.1f}" text-anchor="end">{level}</text>'
+        for level in range(low, high + 1, 10)
+    ]
+    for cycles in [1, *(last * part // 4 for part in range(1, 5))]:
+        parts.append(f'<text x="{x(cycles):.1f}" y="{height - bottom + 18}" text-anchor="middle">{cycles}</text>')
+    for name, curve in curves.items():
+        points = " ".join(f"{x(cycles):.1f},{y(value):.1f}" for cycles, value in enumerate(curve, 1))
+        parts.append(f'<polyline class="{name}" points="{points}"/>')
+    for row, (name, label) in enumerate((("real", "real photos"), ("fake", "fakes"))):
+        place = 30 + 20 * row
+        parts.append(f'<line class="{name}" x1="{width - 140}" x2="{width - 112}" y1="{place}" y2="{place}"/>')
+        parts.append(f'<text x="{width - 104}" y="{place + 4}">{label}</text>')
+    axis = f'<text x="{(left + width) / 2:.0f}" y="{height - 6}" text-anchor="middle">cycles per image</text>'
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="power in dB over cycles per image">'
+        f"{''.join(parts)}{axis}</svg>"
+    )
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem;
+  background: Canvas; color: CanvasText; }}
+h1 {{ font-size: 1.5rem; }}
+h1, code, pre, figcaption {{ overflow-wrap: anywhere; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; }}
+th, td:nth-child(2), td:nth-child(3) {{ white-space: nowrap; }}
+th, td {{ text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; }}
+td {{ font-variant-numeric: tabular-nums; }}
+img {{ max-width: 100%; height: auto; display: block; }}
+figure {{ margin: 0; }}
+figcaption, li {{ font-size: .85rem; }}
+.pairs {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem; }}
+svg {{ max-width: 800px; font-size: 12px; fill: currentColor; }}
+svg line, svg polyline {{ fill: none; stroke-width: 2; }}
+svg .grid {{ stroke: #8886; stroke-width: 1; }}
+svg .real {{ stroke: currentColor; }}
+svg .fake {{ stroke: #e8590c; stroke-dasharray: 6 3; }}
+pre {{ white-space: pre-wrap; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{headline}</p>
+<ul>{where}</ul>
+<div class="wide"><table>
+<thead><tr><th></th><th>fakes</th><th>real photos</th><th>what it means</th></tr></thead>
+<tbody>{rows}</tbody>
+</table></div>
+<ul>{notes}</ul>
+<h2>Fakes</h2>
+{fakes}
+<h2>Real photos</h2>
+{reals}
+<h2>Nearest training images</h2>
+{pairs}
+<h2>Spectrum</h2>
+<p>Mean power in dB at each number of cycles per image, over all directions: grain and detail to the right. An
+orange line above the other is too much of them, below it too little.</p>
+{spectrum}
+<details><summary>All numbers</summary><pre>{numbers}</pre></details>
+</body>
+</html>
+"""

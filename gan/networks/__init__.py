@@ -1,0 +1,1 @@
+"""The networks, and all that knows of a layer."""

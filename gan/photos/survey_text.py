@@ -1,0 +1,174 @@
+"""A survey for a person: a page of text, advice, and a sheet of small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from gan.photos.find import photos_in
+from gan.photos.read import MIN_IMAGES, printable, read_plain
+from gan.photos.survey import Survey
+from models.files import write_atomically
+
+LISTED = 10
+"""Rows of a list on the page; `--json` has them all."""
+FEW = 100
+MANY = 1000
+"""Photos from which on the plain recipe may hold."""
+LOW_CONTRAST = 15.0
+"""Standard deviation of gray: the median of NEU's scratched steel is 20, that of X-SDD's faint defects 8."""
+MUCH_CLIPPED = 0.05
+SHEET_PHOTOS = 200
+SHEET_GROUPED = 150
+"""Of them at most from groups of near-duplicates, so that others are seen, too."""
+SHEET_OF_A_GROUP = 8
+_CELL, _FRAME, _COLUMNS = 96, 4, 20
+_FRAMES = ("#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#00a6a6", "#f781bf")
+
+
+def advice(found: Survey) -> list[str]:
+    """What to do with these photos, one line each: options of gan-train and what to look at first."""
+    count = len(found.photos)
+    coloured = sum(photo.colour for photo in found.photos)
+    lines = []
+    if coloured == 0:
+        lines.append("--channels 1: no photo has colour")
+    elif coloured < 0.05 * count:
+        lines.append(f"--channels 1: only {coloured} of {count} photos have colour; look at them")
+    else:
+        lines.append(f"--channels 3: {coloured} of {count} photos have colour; --channels 1 where it does not matter")
+    lines.append(_size_and_fit(found))
+    if count < MIN_IMAGES:
+        lines.append(f"{count} photos are too few to train on: {MIN_IMAGES} are needed, a few hundred for good results")
+    elif count < FEW:
+        lines.append(f"{count} photos are few: expect little variety; a few hundred are better")
+    elif count < MANY:
+        lines.append(f"{count} photos: the default recipe, small-data, is made for so many")
+    else:
+        lines.append(f"{count} photos: the default recipe is the safe choice, with a larger --total-kimg")
+    contrast = found.spread("contrast").median
+    if contrast < LOW_CONTRAST:
+        lines.append(f"low contrast (median {contrast:.1f} of 255): --standardize, which small-data has")
+    if (clipped := found.spread("clipped").median) > MUCH_CLIPPED:
+        lines.append(f"{clipped:.0%} of a usual photo is pure black or white: what was there cannot be learned")
+    if found.near_duplicates:
+        photos = sum(map(len, found.near_duplicates))
+        lines.append(
+            f"{photos} photos are near-duplicates in {len(found.near_duplicates)} groups: divide with --split, which "
+            "keeps them together"
+        )
+    if found.unreadable:
+        lines.append(f"{len(found.unreadable)} files cannot be used: fix or remove them, or --skip-bad-files")
+    return lines
+
+
+def page(found: Survey) -> str:
+    """The survey as text."""
+    gray = f", {found.gray_in_effect} of them stored as colour and gray in effect" if found.gray_in_effect else ""
+    bits = sorted({photo.bits for photo in found.photos})
+    lines = [
+        f"{found.files} files in {found.data}, {len(found.photos)} can be used",
+        "",
+        f"sizes       {_counts((f'{w}×{h}', n) for (w, h), n in found.sizes.items())}",
+        *(f"  {name:9} {_spread(found, name, '.0f')}" for name in ("width", "height")),
+        f"modes       {_counts(found.modes.items())}{gray}; {' and '.join(map(str, bits))} bits a channel",
+        f"brightness  {_spread(found, 'brightness', '.0f')}",
+        f"  darkest   {_names(found.ranked('brightness')[:3])}",
+        f"  brightest {_names(found.ranked('brightness')[:-4:-1])}",
+        f"contrast    {_spread(found, 'contrast', '.1f')}",
+        f"  lowest    {_names(found.ranked('contrast')[:3])}",
+        f"clipped     {_spread(found, 'clipped', '.1%')}",
+        f"folders     {_counts(found.folders.items())}",
+        f"runs        {_counts((_run(run.first, run.last), run.count) for run in found.runs)}",
+        *_groups("duplicates to the last pixel", found.exact_duplicates),
+        *_groups("near-duplicates", found.near_duplicates),
+    ]
+    if found.unreadable:
+        lines += ["", f"{len(found.unreadable)} cannot be used:"]
+        lines += [f"  {printable(bad.name)}: {bad.reason}" for bad in found.unreadable[:LISTED]]
+        lines += _more(len(found.unreadable))
+    return "\n".join([*lines, "", "Advice:", *(f"  {line}" for line in advice(found))])
+
+
+def write_sheet(found: Survey, data: Path, path: Path) -> None:
+    """Write a PNG of up to 200 photos: groups of near-duplicates first, the members of one side by side in frames of
+    one colour, then others, evenly spread over the names.
+
+    Raises:
+        CommandError: 73 or 74 `path` cannot be written; 66 `data` is no longer there.
+    """
+    shown: list[tuple[str, str | None]] = []
+    for number, group in enumerate(found.near_duplicates):
+        if len(shown) + min(len(group), SHEET_OF_A_GROUP) > SHEET_GROUPED:
+            break
+        shown += [(name, _FRAMES[number % len(_FRAMES)]) for name in group[:SHEET_OF_A_GROUP]]
+    grouped = {name for group in found.near_duplicates for name in group}
+    others = [photo.name for photo in found.photos if photo.name not in grouped]
+    room = min(len(others), SHEET_PHOTOS - len(shown))
+    shown += [(others[index * len(others) // room], None) for index in range(room)]
+    step = _CELL + 2 * _FRAME
+    sheet = Image.new("RGB", (step * min(_COLUMNS, len(shown)), step * -(-len(shown) // _COLUMNS)), "white")
+    draw = ImageDraw.Draw(sheet)
+    with photos_in(data) as photos:
+        by_name = {photo.name: photo for photo in photos if not photo.problem}
+        for index, (name, frame) in enumerate(shown):
+            left, top = index % _COLUMNS * step, index // _COLUMNS * step
+            if frame:
+                draw.rectangle((left, top, left + step - 1, top + step - 1), fill=frame)
+            try:
+                small = read_plain(by_name[name], 3).resize((_CELL, _CELL), Image.Resampling.LANCZOS)
+            except (KeyError, ValueError):  # gone since it was looked at
+                continue
+            sheet.paste(small, (left + _FRAME, top + _FRAME))
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda temporary: sheet.save(temporary, "PNG"))
+
+
+def _size_and_fit(found: Survey) -> str:
+    """The largest power of two from 32 to 256 that the usual photo has, and how to make squares of them."""
+    shorter = sorted(min(photo.width, photo.height) for photo in found.photos)[len(found.photos) // 2]
+    size = next(size for size in (256, 128, 64, 32) if size <= shorter)
+    lost = sorted(1 - min(p.width, p.height) / max(p.width, p.height) for p in found.photos)[len(found.photos) // 2]
+    start = f"--image-size {size}"
+    if shorter >= 4 * size:
+        return f"{start} --fit tile: photos are large, and crops at their own resolution keep fine defects"
+    if lost > 0.2:
+        return f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo"
+    return f"{start} --fit crop: the usual photo has a shorter side of {shorter} pixels and is nearly square"
+
+
+def _spread(found: Survey, name: str, form: str) -> str:
+    spread = found.spread(name)
+    return (
+        f"median {spread.median:{form}}, 90 % from {spread.p5:{form}} to {spread.p95:{form}}, "
+        f"smallest {spread.min:{form}}, largest {spread.max:{form}}"
+    )
+
+
+def _counts(counts: Iterable[tuple[str, int]]) -> str:
+    listed = [f"{printable(name)} ({count})" for name, count in counts]
+    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} more" if len(listed) > LISTED else "")
+
+
+def _run(first: str, last: str) -> str:
+    return first if first == last else f"{first} … {last}"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(printable(name) for name in names)
+
+
+def _groups(title: str, groups: tuple[tuple[str, ...], ...]) -> list[str]:
+    if not groups:
+        return ["", f"{title}: none"]
+    lines = ["", f"{title}: {sum(map(len, groups))} photos in {len(groups)} groups, the largest first"]
+    for group in sorted(groups, key=len, reverse=True)[:LISTED]:
+        rest = f" and {len(group) - 4} more" if len(group) > 4 else ""
+        lines.append(f"  {len(group)}: {_names(group[:4])}{rest}")
+    return lines + _more(len(groups))
+
+
+def _more(count: int) -> list[str]:
+    return [f"  … and {count - LISTED} more: --json has them all"] if count > LISTED else []

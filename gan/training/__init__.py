@@ -1,0 +1,1 @@
+"""Training: what a step does, and what is kept."""

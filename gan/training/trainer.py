@@ -1,0 +1,290 @@
+"""What one training step does, and the state that it moves."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gan.config import TrainConfig
+from gan.networks import reader
+from gan.networks.dcgan import Discriminator, Generator, initialise
+from gan.networks.pixels import to_float
+from gan.networks.standardizer import SIGMAS, Standardizer
+from gan.training import ema, objectives, snapshots
+from gan.training.augment import augment, flip
+from gan.training.distributed import ALONE, Processes, averaged
+from models.errors import CommandError, ExitCode
+
+FREE_TO_CHANGE = {"epochs", "total_kimg"}
+"""Options that a resumed run may change: how long it goes on."""
+
+
+class Trainer:
+    """Networks, optimisers and counters of one run, and the step that moves them.
+
+    Args:
+        images: uint8 `[N, C, S, S]`; moved to `device` whole.
+        config: the options.
+        device: where to train.
+        photos: uint8 `[C, H, W]` each, to crop the images from anew every time they are shown; none: `images` it is.
+        restarts: how often the run began anew; each time with other random numbers.
+        processes: that train together, each with its share of every batch.
+
+    Raises:
+        ValueError: a batch that cannot be shared out evenly, at least two images to each process.
+        CommandError: 70 another process has ended.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        config: TrainConfig,
+        device: torch.device,
+        photos: Sequence[Tensor] = (),
+        restarts: int = 0,
+        processes: Processes = ALONE,
+    ) -> None:
+        if config.batch_size % processes.count or config.batch_size < 2 * processes.count:
+            raise ValueError(f"a batch of {config.batch_size} images cannot be shared by {processes.count} processes")
+        self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
+        self.images, self.photos = images.to(device), [photo.to(device) for photo in photos]
+        digest = hashlib.sha256(images.cpu().contiguous().numpy().data)
+        for photo in photos:
+            digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
+        self.images_sha256 = digest.hexdigest()
+        self._standardized = Standardizer(self.images, config.bands) if config.standardize else None
+        self._seeds = [config.seed, restarts] if restarts else [config.seed]
+        for_weights, for_steps = _seeds(self._seeds)
+        if processes.rank:
+            _, for_steps = _seeds([*self._seeds, processes.rank, 0])
+        initial = torch.Generator().manual_seed(for_weights)
+        self.random = torch.Generator(device).manual_seed(for_steps)
+        self.g = Generator(config.z_dim, config.channels, config.g_width, config.image_size)
+        self.d = Discriminator(
+            config.channels * (len(SIGMAS) + 1 if config.bands else 1), config.d_width, config.d_batch_norm,
+            config.minibatch_stddev, config.image_size, config.d_spectral_norm, config.d_patches, config.d_decoder,
+        )  # fmt: skip
+        for network in (self.g, self.d):
+            initialise(network, initial)
+            # PyTorch's stubs do not know that a module takes a memory format.
+            network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.g_ema = copy.deepcopy(self.g).eval() if config.uses_ema else None
+        self.d_loss = averaged(objectives.DiscriminatorLoss(self.d, config), device, processes)
+        self.g_shared = averaged(self.g, device, processes)
+        betas = (config.beta1, config.beta2)
+        self.g_optimiser = torch.optim.Adam(self.g.parameters(), config.lr, betas)
+        self.d_optimiser = torch.optim.Adam(self.d.parameters(), config.d_lr or config.lr, betas)
+        self.step = 0
+        self.best: dict[str, Any] | None = None  # of the sample grids so far: what `validated` notes
+        images_in_all = config.total_kimg * 1000 or config.epochs * len(images)
+        self.total_steps = math.ceil(round(images_in_all, 6) / self.images_per_step)  # 1.1 * 1000 is more than 1100
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images shown in one step."""
+        return self.config.batch_size * self.config.d_steps
+
+    @property
+    def _share(self) -> int:
+        """Images of a batch that are this process's."""
+        return self.config.batch_size // self.processes.count
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real images shown so far."""
+        return self.step * self.images_per_step / 1000
+
+    @property
+    def generator(self) -> Generator:
+        """The generator to use: the average where the recipe has one."""
+        return self.g_ema if self.g_ema is not None else self.g
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One generator step after `d_steps` discriminator steps; returns scalars, still on the device.
+
+        `D(x)` and `D(G(z))` are mean probabilities. The relativistic loss fixes no zero for the logits, so there
+        they are relative to the mean logit of the other kind (Jolicoeur-Martineau 2018, section 4.3).
+        """
+        self._set_learning_rates()
+        for repeat in range(self.config.d_steps):
+            real = self._real_batch(self.step * self.images_per_step + repeat * self.config.batch_size)
+            with self._autocast():
+                z = torch.randn(self._share, self.config.z_dim, generator=self.random, device=self.device)
+                last = repeat == self.config.d_steps - 1
+                fake = (self.g_shared if last else self.g)(z).float()
+            d_loss, p_real, p_fake = self._d_step(real, fake.detach())
+        g_loss, p_fake_after = self._g_step(real, fake)
+        self.step += 1
+        if self.g_ema is not None:
+            ema.update(self.g_ema, self.g, ema.decay(self.images_per_step, self.kimg, self.config.ema_kimg))
+        return {
+            "Loss_D": d_loss,
+            "Loss_G": g_loss,
+            "D(x)": p_real,
+            "D(G(z)) before": p_fake,
+            "D(G(z)) after": p_fake_after,
+        }
+
+    def validated(self, kid_x1000: float | None, against: str = "") -> bool:
+        """Take note of a KID measured at this step `against` photos, and of which generator it is.
+
+        Returns:
+            Whether it is the best, or none was measured so far.
+        """
+        if kid_x1000 is None or math.isnan(kid_x1000):
+            return self.best is None
+        if self.best is not None and not kid_x1000 < self.best["kid_x1000"]:
+            return False
+        sha256 = reader.weights_sha256(self.generator.state_dict())
+        self.best = {"kid_x1000": kid_x1000, "kimg": self.kimg, "against": against, "weights_sha256": sha256}
+        return True
+
+    def is_finite(self) -> bool:
+        """Whether all weights and running statistics of both networks are finite."""
+        tensors = [*self.g.state_dict().values(), *self.d.state_dict().values()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on exactly: tensors and plain values. All processes have to ask for it together."""
+        return {
+            "snapshot_format": snapshots.SNAPSHOT_FORMAT,
+            "config": self.config.to_dict(),
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "kimg": self.kimg,
+            "g": self.g.state_dict(),
+            "d": self.d.state_dict(),
+            "g_ema": None if self.g_ema is None else self.g_ema.state_dict(),
+            "g_optimiser": self.g_optimiser.state_dict(),
+            "d_optimiser": self.d_optimiser.state_dict(),
+            "random": self.processes.gather(self.random.get_state()),
+            "restarts": self.restarts,
+            "best": self.best,
+            "device": self.device.type,
+            "images_sha256": self.images_sha256,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over a `state`.
+
+        Raises:
+            CommandError: 78 where it comes from other options, other images or another kind of device.
+        """
+        theirs, ours = state["config"], self.config.to_dict()
+        changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
+        if changed:
+            differences = ", ".join(f"{name} was {theirs.get(name)} and is {ours[name]}" for name in changed)
+            raise CommandError(ExitCode.OTHER_RUN, f"the run to resume had other options: {differences}")
+        if state["images_sha256"] != self.images_sha256:
+            raise CommandError(ExitCode.OTHER_RUN, "the run to resume had other images: they changed, or DATA differs")
+        if state.get("device") != self.device.type:
+            raise CommandError(
+                ExitCode.OTHER_RUN,
+                f"the run to resume was on {state.get('device')}, and {self.device.type} has other random numbers: "
+                f"add --device {state.get('device')}",
+            )
+        if len(state["random"]) != self.processes.count:
+            raise CommandError(
+                ExitCode.OTHER_RUN,
+                f"the run to resume had {len(state['random'])} processes and this one has {self.processes.count}",
+            )
+        self.step, self.best = state["step"], state["best"]
+        self.g.load_state_dict(state["g"])
+        self.d.load_state_dict(state["d"])
+        if self.g_ema is not None:
+            self.g_ema.load_state_dict(state["g_ema"])
+        self.g_optimiser.load_state_dict(state["g_optimiser"])
+        self.d_optimiser.load_state_dict(state["d_optimiser"])
+        self.random.set_state(state["random"][self.processes.rank])
+
+    def _set_learning_rates(self) -> None:
+        left = 1 - self.step / self.total_steps
+        factor = min(1.0, left / self.config.lr_decay) if self.config.lr_decay else 1.0
+        self.g_optimiser.param_groups[0]["lr"] = self.config.lr * factor
+        self.d_optimiser.param_groups[0]["lr"] = (self.config.d_lr or self.config.lr) * factor
+
+    def _d_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        config = self.config
+        self.d_optimiser.zero_grad(set_to_none=True)
+        penalise = config.penalised and self.step % config.penalty_interval == 0
+        with self._autocast():
+            loss, penalty, p_real, p_fake = self.d_loss(self._as_seen(real), self._as_seen(fake), penalise)
+        torch.autograd.backward(loss + penalty)
+        self._clip(self.d)
+        self.d_optimiser.step()
+        return loss.detach(), p_real, p_fake
+
+    def _g_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        self.g_optimiser.zero_grad(set_to_none=True)
+        self.d.requires_grad_(False)
+        with self._autocast():
+            seen = self._as_seen(real) if self.config.loss == "relativistic" else real  # the others do not look at it
+            loss, p_fake = objectives.generator_loss(self.d, self.config, seen, self._as_seen(fake))
+        torch.autograd.backward(loss)
+        self.d.requires_grad_(True)
+        self._clip(self.g)
+        self.g_optimiser.step()
+        return loss.detach(), p_fake
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+
+    def _as_seen(self, images: Tensor) -> Tensor:
+        """Images as the discriminator gets them: augmented, and with instance noise (Sønderby et al. 2017)."""
+        if self.config.augment:
+            images = augment(images, self.random)
+        std = self.config.instance_noise * max(0.0, 1 - self.step / self.total_steps)
+        if std:
+            noise = torch.randn(images.shape, generator=self.random, device=self.device)
+            images = images + std * noise
+        if self._standardized is not None:
+            images = self._standardized(images)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _clip(self, network: nn.Module) -> None:
+        if self.config.grad_clip:
+            nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
+
+    def _real_batch(self, position: int) -> Tensor:
+        """This process's share of the batch at `position` of the endless row of shuffled epochs, in [-1, 1]."""
+        chosen: list[int] = []
+        while len(chosen) < self.config.batch_size:
+            epoch, offset = divmod(position + len(chosen), len(self.images))
+            order = np.random.default_rng([*self._seeds, epoch]).permutation(len(self.images))
+            chosen += order[offset : offset + self.config.batch_size - len(chosen)].tolist()
+        first = self.processes.rank * self._share
+        chosen = chosen[first : first + self._share]
+        if self.photos:
+            batch = self._crops(chosen, np.random.default_rng([*self._seeds, position, first]))
+        else:
+            batch = self.images[torch.tensor(chosen, device=self.device)]
+        return flip(to_float(batch), self.config.flip, self.random)
+
+    def _crops(self, chosen: list[int], random: np.random.Generator) -> Tensor:
+        size = self.config.image_size
+        crops: list[Tensor] = []
+        for photo in (self.photos[index] for index in chosen):
+            top, left = (int(random.integers(0, side - size + 1)) for side in photo.shape[1:])
+            crops.append(photo[:, top : top + size, left : left + size])
+        return torch.stack(crops)
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Whether the GPU or the processor multiplies in bfloat16 itself; where it does not, float32 is faster."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _seeds(entropy: list[int]) -> tuple[int, int]:
+    """Two independent seeds that a `torch.Generator` takes."""
+    first, second = np.random.SeedSequence(entropy).generate_state(2, np.uint64) >> 1
+    return int(first), int(second)

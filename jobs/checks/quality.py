@@ -1,0 +1,200 @@
+"""The quality gate: is this run fit to be used? Whatever the number of images, in constant memory.
+
+Each image is measured when it is made (`jobs.dataset.measure`); the end of a run judges them all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.dataset.manifest import Row
+from jobs.dataset.measure import table
+from jobs.dataset.sheet import read_images, spread
+from jobs.stores.store import Store
+
+SAMPLE = 512
+_SIDE = 32
+_HASHES = 2**20
+_SHOWN = 16
+_ROUNDING = 1e-6
+"""Of a correlation in float32: equal images have a little less than 1."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Limits. An image or a pair beyond a limit is a fault; a run may have a small share of each.
+
+    Attributes:
+        mode: `fail`, `warn` or `off`: what a run beyond the shares means.
+        min_contrast: standard deviation of an image's pixels, in gray values, under which it counts as blank.
+        max_clipped: share of an image's pixels that may be 0 or 255; above it counts as saturated.
+        near_duplicate: correlation of two images from which they count as near duplicates.
+        max_faulty: share of images that may be constant, blank, saturated or exact duplicates, each by itself.
+        max_near_duplicates: share of a sample of 512 images that may have a near duplicate in it.
+    """
+
+    mode: str = "fail"
+    min_contrast: float = 1.0
+    max_clipped: float = 0.5
+    near_duplicate: float = 0.995
+    max_faulty: float = 0.01
+    max_near_duplicates: float = 0.1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault in a run.
+
+    Attributes:
+        kind: its name.
+        count: images that have it.
+        of: images looked at.
+        allowed: the share that may have it.
+        indices: some of them; a duplicate beside what it repeats.
+    """
+
+    kind: str
+    count: int
+    of: int
+    allowed: float
+    indices: list[int]
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the run is beyond the limit."""
+        return self.count > self.allowed * self.of
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.of} images are {self.kind} (allowed {self.allowed:.1%})"
+
+
+def judge(store: Store, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int) -> list[Fault]:
+    """Judge a run.
+
+    Args:
+        store: where it is.
+        shards: the rows of its shards and their measures as lines, in order.
+        gate: the limits.
+        count: images in all.
+
+    Returns:
+        Every kind of fault with its number, which may be 0.
+    """
+    kinds = {kind: _Found() for kind in ("not finite", "constant", "blank", "saturated")}
+    duplicates = _Duplicates()
+    sampled = set(spread(count, SAMPLE))
+    names: dict[int, str] = {}
+    for rows, measures in shards:
+        index, contrast, clipped, finite = table(measures).T
+        blank, constant = contrast < gate.min_contrast, contrast == 0
+        kinds["not finite"].add(index[finite == 0])
+        kinds["constant"].add(index[constant])
+        kinds["blank"].add(index[blank & ~constant])
+        kinds["saturated"].add(index[(clipped > gate.max_clipped) & ~constant])
+        duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
+        names |= {row.index: row.file_name for row in rows if row.index in sampled}
+    allowed = dict.fromkeys(kinds, gate.max_faulty) | {"not finite": 0.0}
+    faults = [Fault(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
+    faults.append(duplicates.fault(gate.max_faulty))
+    pictures = map(_descriptor, read_images(store, names.values()))
+    faults.append(_near_duplicates(dict(zip(names, pictures, strict=True)), gate))
+    return faults
+
+
+def report(gate: Gate, faults: Sequence[Fault]) -> bytes:
+    """What was found, as JSON."""
+    content = {"gate": dataclasses.asdict(gate), "found": [dataclasses.asdict(fault) for fault in faults]}
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+class _Found:
+    """How many, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[int] = []
+
+    def add(self, indices: NDArray[np.float64]) -> None:
+        self.count += len(indices)
+        self.first += [int(index) for index in indices[: _SHOWN - len(self.first)]]
+
+
+_Hashes = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float64]]
+"""Different hashes, the image in which each came first, and how often each came."""
+
+
+class _Duplicates:
+    """Images whose file an earlier one has, too: exact to a million different files, and an estimate above that.
+
+    Kept is each different hash that ends in `level` zero bits, with how often it came (distinct sampling, Gibbons, VLDB
+    2001). Two things tell of repetitions then: those among the kept ones, and that there are fewer different ones than
+    images, which also finds a file that came very often and is not kept.
+    """
+
+    def __init__(self) -> None:
+        self._images = self._level = 0
+        self._kept: _Hashes = np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0)
+        self._new: list[_Hashes] = []
+        self._shown: list[int] = []
+
+    def add(self, indices: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
+        self._images += len(hashes)
+        self._new.append((hashes, indices, np.ones(len(hashes))))
+        if sum(len(new[0]) for new in self._new) > _HASHES // 8:
+            self._fold()
+
+    def _fold(self) -> None:
+        hashes, indices, times = (np.concatenate(parts) for parts in zip(self._kept, *self._new, strict=True))
+        self._new.clear()
+        different, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+        again = np.delete(np.arange(len(hashes)), first)[:_SHOWN]
+        pairs = np.stack([indices[first[which[again]]], indices[again]], axis=1)
+        self._shown = _first(self._shown + pairs.ravel().tolist())
+        sampled = different & np.uint64(2**self._level - 1) == 0
+        while sampled.sum() > _HASHES:
+            self._level += 1
+            sampled = different & np.uint64(2**self._level - 1) == 0
+        self._kept = different[sampled], indices[first][sampled], np.bincount(which, times)[sampled].astype(float)
+
+    def fault(self, allowed: float) -> Fault:
+        """The repetitions; each is shown after what it repeats."""
+        self._fold()
+        kept, times = len(self._kept[0]), self._kept[2].sum()
+        count = self._images - kept
+        if self._level:
+            among_kept = (times - kept) / max(times, 1) * self._images
+            at_least = self._images - (kept + 3 * kept**0.5) * 2**self._level  # three standard errors
+            count = round(max(among_kept, at_least, 0))
+        return Fault("exact duplicates", count, self._images, allowed, self._shown)
+
+
+def _descriptor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """An image `[H, W, C]` as a vector of length 1: gray, 32×32, mean 0, so that products are correlations."""
+    from PIL import Image  # here, since the workers never need it
+
+    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).convert("L")
+    values: NDArray[np.float32] = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32).ravel()
+    values = values - values.mean()
+    length = np.linalg.norm(values)
+    return (values / length if length else values).astype(np.float32)
+
+
+def _near_duplicates(pictures: dict[int, NDArray[np.float32]], gate: Gate) -> Fault:
+    """Pictures that have a near duplicate; each is shown before the nearest."""
+    indices, vectors = list(pictures), np.stack(list(pictures.values()))
+    correlation = vectors @ vectors.T
+    np.fill_diagonal(correlation, -1)
+    near = np.flatnonzero(correlation.max(axis=1) >= gate.near_duplicate - _ROUNDING)
+    places = np.stack([near, correlation[near].argmax(axis=1)], axis=1).ravel()
+    shown = _first([indices[place] for place in places])
+    return Fault("near duplicates", len(near), len(indices), gate.max_near_duplicates, shown)
+
+
+def _first(indices: list[int]) -> list[int]:
+    return list(dict.fromkeys(indices))[:_SHOWN]

@@ -1,0 +1,136 @@
+"""The run's manifest as a set of Parquet files, for runs whose one CSV would be too large to load.
+
+The manifests of the shards stay what counts: this is made from them, a few shards in memory at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+
+from jobs.dataset import manifest
+from jobs.dataset.layout import PARQUET, PARQUET_PART, parquet_part
+from jobs.stores.store import Store
+
+SHARDS_A_PART = 1000
+_ROWS_A_GROUP = 100_000
+"""At least, but for the last one of a part."""
+SCHEMA = pyarrow.schema(
+    [
+        ("index", pyarrow.int64()),
+        ("file_name", pyarrow.string()),
+        ("seed", pyarrow.uint64()),
+        ("sha256", pyarrow.string()),
+        ("width", pyarrow.int32()),
+        ("height", pyarrow.int32()),
+        ("mode", pyarrow.string()),
+        ("bytes", pyarrow.int64()),
+    ]
+)
+_FEW_VALUES = ["seed", "width", "height", "mode"]
+
+
+class _Pipe(io.RawIOBase):
+    """A file to write to, whose content is taken out as it comes."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, content: Any) -> int:
+        self._parts.append(bytes(content))
+        self._size += len(self._parts[-1])
+        return len(self._parts[-1])
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        content = b"".join(self._parts)
+        self._parts.clear()
+        return content
+
+
+def write(store: Store, shards: int) -> None:
+    """Write the set, each file whole.
+
+    Raises:
+        CommandError: 65 where a shard's manifest is missing or damaged.
+    """
+    store.make_folder(PARQUET)
+    rows = manifest.shard_rows(store, shards)
+    parts = range(-(-shards // SHARDS_A_PART))
+    for part in parts:
+        store.replace(parquet_part(part), _file(itertools.islice(rows, SHARDS_A_PART)))
+    known = {parquet_part(part).rpartition("/")[2] for part in parts}
+    store.remove(PARQUET, [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name) and name not in known])
+
+
+def is_written(store: Store, shards: int) -> bool:
+    """Whether the set has the rows of the shards' manifests, and no others.
+
+    Raises:
+        CommandError: 65 where a shard's manifest is missing or damaged.
+    """
+    rows = manifest.shard_rows(store, shards)
+    names = [parquet_part(part) for part in range(-(-shards // SHARDS_A_PART))]
+    if [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name)] != [
+        name.rpartition("/")[2] for name in names
+    ]:
+        return False
+    return all(_is_file(store, name, itertools.islice(rows, SHARDS_A_PART)) for name in names)
+
+
+def _file(rows: Iterable[bytes]) -> Iterator[bytes]:
+    pipe = _Pipe()
+    with pyarrow.parquet.ParquetWriter(pipe, SCHEMA, compression="zstd", use_dictionary=_FEW_VALUES) as writer:
+        for table in _tables(rows):
+            writer.write_table(table)
+            yield pipe.take()
+    yield pipe.take()
+
+
+def _is_file(store: Store, name: str, rows: Iterable[bytes]) -> bool:
+    try:
+        with store.open(name) as content, pyarrow.parquet.ParquetFile(content) as file:
+            groups = iter(range(file.num_row_groups))
+            same = file.schema_arrow.equals(SCHEMA)
+            for table in _tables(rows):
+                group = next(groups, None)
+                same = same and group is not None and file.read_row_group(group).equals(table)
+            return same and next(groups, None) is None
+    except (pyarrow.ArrowException, OSError, ValueError):  # the last one also from text that is no UTF-8
+        return False
+
+
+def _tables(rows: Iterable[bytes]) -> Iterator[Any]:
+    """Rows of shards as tables, each a row group."""
+    lines: list[bytes] = []
+    count = 0
+    for shard in rows:
+        lines.append(shard)
+        count += shard.count(b"\n")
+        if count >= _ROWS_A_GROUP:
+            yield _table(lines)
+            lines, count = [], 0
+    if lines:
+        yield _table(lines)
+
+
+def _table(lines: list[bytes]) -> Any:
+    content = manifest.HEADER_LINE + b"".join(lines)
+    return pyarrow.csv.read_csv(
+        io.BytesIO(content),
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=len(content) + 1),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=SCHEMA, strings_can_be_null=False),
+    )

@@ -1,0 +1,78 @@
+"""The contact sheet: one picture of a whole run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.dataset import png
+from jobs.dataset.layout import image_name
+from jobs.dataset.tars import read_file
+from jobs.stores.store import Store
+from models.errors import CommandError, ExitCode
+
+IMAGES, COLUMNS = 64, 8
+_GAP = 2
+
+
+def run_sheet(store: Store, count: int, shard_size: int, *, tarred: bool = False) -> bytes:
+    """A PNG of 64 images of a run, evenly spread over it."""
+    shown = [image_name(index, index // shard_size, tarred=tarred) for index in spread(count, IMAGES)]
+    return contact_sheet(store, shown)
+
+
+def spread(count: int, size: int) -> list[int]:
+    """At most `size` indices, evenly spread over 0 to `count - 1`."""
+    shown = min(size, count)
+    return [place * count // shown for place in range(shown)]
+
+
+def contact_sheet(store: Store, names: list[str]) -> bytes:
+    """A PNG of the images `names` of a run in 8 columns, at their own size and brightness.
+
+    Raises:
+        CommandError: 76 where one is not there, damaged or of another size.
+    """
+    images = list(read_images(store, names))
+    height, width, channels = images[0].shape
+    for name, image in zip(names, images, strict=True):
+        if image.shape != images[0].shape:
+            raise _unfit(store, name, "of another size")
+    rows = -(-len(images) // COLUMNS)
+    sheet = np.full((rows * (height + _GAP) - _GAP, COLUMNS * (width + _GAP) - _GAP, channels), 255, np.uint8)
+    for place, image in enumerate(images):
+        top, left = place // COLUMNS * (height + _GAP), place % COLUMNS * (width + _GAP)
+        sheet[top : top + height, left : left + width] = image
+    (content,) = png.encode(sheet[None])
+    return content
+
+
+def read_images(store: Store, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
+    """Images of a run, each uint8 `[H, W, C]`; see `read_image`."""
+    return store.map(partial(read_image, store), names)
+
+
+def read_image(store: Store, name: str) -> NDArray[np.uint8]:
+    """An image of a run: uint8 `[H, W, C]`.
+
+    Raises:
+        CommandError: 76 where it is not there or damaged.
+    """
+    from PIL import Image  # here, since the workers never need it
+
+    try:
+        with Image.open(io.BytesIO(read_file(store, name) or b"")) as file:
+            image: NDArray[np.uint8] = np.asarray(file)
+    except OSError:
+        raise _unfit(store, name, "missing or damaged") from None
+    return image.reshape(*image.shape[:2], -1)
+
+
+def _unfit(store: Store, name: str, what: str) -> CommandError:
+    return CommandError(
+        ExitCode.CHECK_FAILED, f"{store}/{name} is {what}: `gan-batch verify {store} --repair` makes it again"
+    )

@@ -1,0 +1,210 @@
+"""An ONNX generator ready to run: device policy, metadata, golden images, fixed batches, reused buffers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from jobs.dataset import png
+from jobs.dataset.state import SessionFacts
+from models.errors import CommandError, ExitCode
+from models.info import GeneratorInfo, Golden, InfoError
+from models.latents import latents
+from models.providers import CPU, CUDA, cuda_options, may_have_gpu
+
+
+class GeneratorSession:
+    """One ONNX Runtime session on one provider, with one thread: a process a core fills the machine.
+
+    Args:
+        path: the ONNX file.
+        device: `cuda`, `cpu`, or `auto`: CUDA where the session gets it.
+
+    Attributes:
+        provider: the execution provider that the session got.
+        reason: why it is this one, for people.
+        info: what the file says of itself.
+        model_sha256: of the file.
+
+    Raises:
+        CommandError: 66 no such file, 65 not a generator, 69 the device is not there, 76 the file does not give its
+            golden images here.
+    """
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        content = read_model(path)
+        self.path = path
+        self.model_sha256 = hashlib.sha256(content).hexdigest()
+        self._session, self.reason = _open(path, content, device)
+        self.provider: str = self._session.get_providers()[0]
+        self._bound: BoundRun | None = None
+        try:
+            self.info = GeneratorInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map)
+            self._check_golden(Golden.from_dict(self.info.golden))
+        except InfoError as error:
+            raise CommandError(ExitCode.BAD_DATA, f"{path} is no generator for gan-batch: {error}") from None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the session runs on CUDA."""
+        return self.provider == CUDA
+
+    def pixels(self, z: NDArray[np.float32], batch_size: int) -> NDArray[np.uint8]:
+        """Images for latents.
+
+        Args:
+            z: float32 `[N, z_dim]`, N at most `batch_size`.
+            batch_size: on CUDA a smaller batch is padded to it, since every new shape costs a new plan.
+
+        Returns:
+            uint8 `[N, H, W, C]`.
+        """
+        count = len(z)
+        if not self.on_gpu:
+            return self._run(["pixels"], z)[0]
+        if count < batch_size:
+            z = np.concatenate([z, np.zeros((batch_size - count, z.shape[1]), np.float32)])
+        try:
+            if self._bound is None or self._bound.batch_size != batch_size:
+                self._bound = BoundRun(self._session, self.info, batch_size, "cuda")
+            return self._bound(z)[:count]
+        except Exception as error:  # onnxruntime's exceptions have no common base of their own
+            raise self._failure(error) from None
+
+    def finite(self, z: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which images of latents `[N, z_dim]` hold only finite values, before they become pixels: bool `[N]`."""
+        finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], z)[0]).all(axis=(1, 2, 3))
+        return finite
+
+    def finite_at(self, seed: int, index: int) -> NDArray[np.bool_]:
+        """Like `finite`, of image `index` of a seed: bool `[1]`."""
+        return self.finite(latents(seed, index, index + 1, self.info.z_dim))
+
+    @property
+    def facts(self) -> SessionFacts:
+        """All of it that a run depends on."""
+        info = self.info
+        sizes = [len(content) for content in png.encode(Golden.from_dict(info.golden).pixels)]
+        return SessionFacts(
+            model_sha256=self.model_sha256,
+            z_dim=info.z_dim,
+            width=info.width,
+            height=info.height,
+            channels=info.channels,
+            provider=self.provider,
+            reason=self.reason,
+            onnxruntime=onnxruntime.__version__,
+            image_bytes=sum(sizes) // len(sizes),
+        )
+
+    def _run(self, outputs: list[str], z: NDArray[np.float32]) -> list[NDArray[Any]]:
+        try:
+            result: list[NDArray[Any]] = self._session.run(outputs, {"z": z})
+        except Exception as error:
+            raise self._failure(error) from None
+        return result
+
+    def _failure(self, error: Exception) -> CommandError:
+        if self.on_gpu:
+            return CommandError(ExitCode.NO_DEVICE, f"the GPU failed: {_first_line(error)}; run again to continue")
+        return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {_first_line(error)}")
+
+    def _check_golden(self, golden: Golden) -> None:
+        fault = golden.fault(self.info.z_dim, lambda z: self._run(["images", "pixels"], z))
+        if fault:
+            raise CommandError(
+                ExitCode.CHECK_FAILED,
+                f"{self.path} does not give its golden images on {self.provider}: {fault}; export the model again",
+            )
+
+
+def read_model(path: Path) -> bytes:
+    """An ONNX file's content.
+
+    Raises:
+        CommandError: 66 where it cannot be read.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise CommandError(ExitCode.NO_INPUT, f"the model {path.absolute()} is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError(ExitCode.NO_INPUT, f"cannot read the model {path.absolute()}: {error.strerror}") from None
+
+
+class BoundRun:
+    """One batch size with its input and output kept on the device, so that no run allocates.
+
+    Args:
+        session: whose `pixels` for `z`.
+        info: its sizes.
+        batch_size: images a run.
+        device: `cuda` or `cpu`.
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, info: GeneratorInfo, batch_size: int, device: str
+    ) -> None:
+        allocate = onnxruntime.OrtValue.ortvalue_from_shape_and_type
+        self.batch_size = batch_size
+        self._session = session
+        self._z = allocate([batch_size, info.z_dim], np.float32, device, 0)
+        self._pixels = allocate([batch_size, info.height, info.width, info.channels], np.uint8, device, 0)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input("z", self._z)
+        self._binding.bind_ortvalue_output("pixels", self._pixels)
+
+    def __call__(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Latents float32 `[batch_size, z_dim]` to pixels uint8 `[batch_size, H, W, C]`, valid until the next call."""
+        self._z.update_inplace(np.ascontiguousarray(z))
+        self._session.run_with_iobinding(self._binding)
+        pixels: NDArray[np.uint8] = self._pixels.numpy()
+        return pixels
+
+
+def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.InferenceSession, str]:
+    reason = "no NVIDIA driver is there"
+    if device == "cuda" or (device == "auto" and may_have_gpu()):
+        try:
+            session = _create(content, [(CUDA, cuda_options(_precision(content))), CPU])
+            if session.get_providers()[0] == CUDA:
+                return session, "as asked" if device == "cuda" else "auto: it is there"
+            reason = "ONNX Runtime finds no usable GPU"
+        except Exception as error:
+            reason = _first_line(error)
+        if device == "cuda":
+            raise CommandError(
+                ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; a new run can have --device cpu"
+            )
+    try:
+        session = _create(content, [CPU])
+    except Exception as error:
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {_first_line(error)}") from None
+    return session, f"auto: {reason}" if device == "auto" else "as asked"
+
+
+def _precision(content: bytes) -> str:
+    metadata = _create(content, [CPU]).get_modelmeta().custom_metadata_map
+    return "fp16" if metadata.get("gan.precision") == '"fp16"' else "float32"
+
+
+def _create(content: bytes, providers: list[str | tuple[str, dict[str, str]]]) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised, or asked of the session afterwards
+    if providers[0] != CPU and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.set_default_logger_severity(4)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints where it finds no CUDA libraries
+            onnxruntime.preload_dlls()
+    return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,54 @@
+"""A worker: a process with a session of its own that makes the slices it is told of.
+
+`jobs.workers.pool` starts it as `python -m jobs.workers.worker FD PARENT`; FD is a socket to talk over,
+PARENT the process to die with.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from jobs.dataset import manifest, measure
+from jobs.dataset.shard import write_images
+from jobs.stores.store import open_store
+from jobs.workers.crew import Done, Failed, Order
+from jobs.workers.session import GeneratorSession
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Work until the other end of the connection is closed."""
+    connection, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
+    _die_with(parent)
+    try:
+        _work(connection)
+    except (EOFError, ConnectionError):
+        pass
+    except Exception as error:
+        connection.send(Failed.of(error))
+
+
+def _work(connection: Connection) -> None:
+    order: Order = connection.recv()
+    session = GeneratorSession(order.model, order.device)
+    connection.send(session.facts)
+    store = open_store(order.out)
+    while True:
+        part, batch_size = connection.recv()
+        rows, measures = write_images(part, session, store, order.seed, batch_size, tarred=order.tarred)
+        connection.send(Done(part, manifest.lines(rows), measure.lines(measures)))
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before it could be told of
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

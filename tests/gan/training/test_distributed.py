@@ -1,0 +1,161 @@
+"""Several processes on one training: what they agree on, and one training that `torchrun` starts."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gan.photos.read import ImageSet
+from gan.training import snapshots
+from gan.training.distributed import ALONE, Processes, joined, started
+from gan.training.monitor import read_stats
+from gan.training.run import train
+from gan.training.trainer import Trainer
+from models.errors import CommandError, ExitCode
+from tests.conftest import TINY, clean_environment, run
+from tests.gan.conftest import same, tiny
+
+CPU = torch.device("cpu")
+TORCHRUN = ("torchrun", "--standalone", "--nproc-per-node=2", "--no-python")
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_who_is_alone_agrees_with_itself(flag: bool) -> None:
+    assert ALONE.any(flag) is flag
+    assert torch.equal(ALONE.mean(torch.tensor([1.0, 2.0])), torch.tensor([1.0, 2.0]))
+    assert ALONE.gather("mine") == ["mine"]
+    assert ALONE.first("mine") == "mine"
+    assert ALONE.is_first
+
+
+def test_a_process_that_nobody_started_with_others_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("RANK", "3")  # as some schedulers set it for their own ends
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert started() == ALONE
+
+
+def test_a_process_that_torchrun_started_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert started() == Processes(rank=5, count=8, local_rank=1)
+    assert not started().is_first
+
+
+def test_who_is_alone_joins_no_group() -> None:
+    with joined(ALONE):
+        assert not torch.distributed.is_initialized()
+
+
+def shares(count: int, monkeypatch: pytest.MonkeyPatch, steps: int = 6) -> list[list[list[int]]]:
+    """Which images each process shows in each step."""
+    monkeypatch.setattr("gan.training.distributed.DistributedDataParallel", lambda network, device_ids: network)
+    images = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 32, 32)
+    config = tiny(image_size=32)
+    trainers = [Trainer(images, config, CPU, processes=Processes(rank, count, rank)) for rank in range(count)]
+    batches = [[trainer._real_batch(8 * step)[:, 0, 0, 0] for step in range(steps)] for trainer in trainers]
+    return [[((batch + 1) * 127.5).round().int().tolist() for batch in of_one] for of_one in batches]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_show_together_the_batches_that_one_would_show_alone(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alone,) = shares(1, monkeypatch)
+    together = shares(count, monkeypatch)
+    assert [list(chain.from_iterable(parts)) for parts in zip(*together, strict=True)] == alone
+
+
+def test_processes_begin_with_equal_weights_and_draw_other_latents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gan.training.distributed.DistributedDataParallel", lambda network, device_ids: network)
+    images = torch.zeros((12, 1, 32, 32), dtype=torch.uint8)
+    first, second = (Trainer(images, tiny(image_size=32), CPU, processes=Processes(rank, 2, rank)) for rank in (0, 1))
+    networks: list[tuple[nn.Module, nn.Module]] = [(first.g, second.g), (first.d, second.d)]
+    assert all(same(dict(ours.state_dict()), dict(theirs.state_dict())) for ours, theirs in networks)
+    assert not torch.equal(torch.rand(8, generator=first.random), torch.rand(8, generator=second.random))
+
+
+def test_another_process_that_is_gone_at_the_beginning_is_not_taken_for_a_wrong_size(
+    plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(network: nn.Module, device_ids: None) -> nn.Module:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer")
+
+    monkeypatch.setattr("gan.training.distributed.DistributedDataParallel", lost)
+    with pytest.raises(CommandError, match=r"process 0 stopped, .* Connection closed by peer") as error:
+        train(plates, tmp_path, tiny(), processes=Processes(0, 2, 0))
+    assert error.value.exit_code is ExitCode.DIVERGED
+
+
+def test_processes_that_see_other_photos_do_not_train_together(tmp_path: Path) -> None:
+    class Mixed(Processes):
+        def gather(self, value: object) -> list[object]:
+            return [value, value, "another"]
+
+    images = torch.randint(256, (12, 1, 32, 32), dtype=torch.uint8)
+    data = ImageSet(images, [f"{number}.png" for number in range(12)])
+    with pytest.raises(CommandError, match="process 0 sees other photos than 2:") as refused:
+        train(data, tmp_path / "out", tiny(), processes=Mixed())
+    assert refused.value.exit_code is ExitCode.OTHER_RUN
+
+
+def test_only_the_first_process_needs_the_folder_to_resume_from(photos: Path, tmp_path: Path) -> None:
+    few = ["--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
+
+    def together(out: Path, *options: str) -> None:
+        """Two processes, the second with another folder, as if it were on another machine."""
+        command = shlex.join(["gan-train", str(photos), *few, *options])
+        script = f'[ "$RANK" = 0 ] || GAN_TRAIN_OUT+=-elsewhere; {command}'
+        result = run(*TORCHRUN, "bash", "-c", script, OMP_NUM_THREADS="1", GAN_TRAIN_OUT=str(out))
+        assert result.returncode == 0, result.stderr
+
+    together(tmp_path / "whole", "--epochs", "2")
+    together(tmp_path / "parts", "--epochs", "1")
+    together(tmp_path / "parts", "--epochs", "2", "--resume")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts", "whole"]
+    assert same(*(snapshots.newest_snapshot(tmp_path / name)[1] for name in ("parts", "whole")))
+
+
+OPTIONS = (
+    *("--recipe", "small-data", "--d-spectral-norm", "--d-patches", "--d-decoder", "--bands", "--r2-gamma", "1"),
+    *("--penalty-interval", "2", "--image-size", "32", "--stats-every", "1", "--sample-epochs", "99"),
+    *("--device", "cpu", *TINY),
+)
+"""With all that the discriminator can do."""
+
+
+@pytest.mark.long
+def test_two_processes_that_are_asked_to_stop_both_stop_and_go_on_to_the_bit(photos: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    command = [*TORCHRUN, "gan-train", str(photos), "--out", str(cut), "--epochs", "200", *OPTIONS]
+    with subprocess.Popen(
+        command, env=clean_environment(OMP_NUM_THREADS="1"), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "step 3," in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "add --resume to go on" in errors
+    assert "bug:" not in errors
+    step = snapshots.newest_snapshot(cut)[1]["step"]
+    assert step >= 3
+    epochs = str(step // 3 + 2)
+    for out, more in ((cut, ["--resume"]), (whole, [])):
+        result = run(
+            *TORCHRUN, "gan-train", photos, "--out", out, "--epochs", epochs, *OPTIONS, *more, OMP_NUM_THREADS="1"
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stderr.count("is ready") == 1, "one process speaks for all"
+    parts, one = (snapshots.newest_snapshot(out)[1] for out in (cut, whole))
+    assert same(parts, one)
+    assert read_stats(cut / "stats.jsonl") == read_stats(whole / "stats.jsonl")

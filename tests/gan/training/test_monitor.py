@@ -1,0 +1,154 @@
+"""What a training run says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_float
+from gan.training import monitor
+
+ROW = {"Loss_D": 1.0, "Loss_G": 1.0, "D(x)": 0.5, "D(G(z)) before": 0.5, "D(G(z)) after": 0.5}
+
+
+def row(step: int, **changes: float) -> dict[str, float]:
+    """A row of statistics."""
+    return {"step": step, "kimg": step / 100, **ROW, **changes}
+
+
+def gray(path: Path) -> NDArray[np.uint8]:
+    """The gray values of a picture."""
+    return np.asarray(Image.open(path).convert("L"))
+
+
+# Sample grids
+
+
+def test_grid_has_rows_of_eight_images(tmp_path: Path) -> None:
+    monitor.save_picture(monitor.grid(torch.zeros(64, 1, 16, 16)), tmp_path / "grid.png")
+    assert gray(tmp_path / "grid.png").shape == (8 * 18 + 2, 8 * 18 + 2)
+
+
+def test_grid_shows_the_pixels_as_they_are(tmp_path: Path) -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    monitor.save_picture(monitor.grid(to_float(pixels).expand(2, -1, -1, -1)), tmp_path / "grid.png")
+    np.testing.assert_array_equal(gray(tmp_path / "grid.png")[2:18, 2:18], pixels[0, 0].numpy())
+
+
+def test_grid_does_not_stretch_the_contrast_of_dull_images(tmp_path: Path) -> None:
+    monitor.save_picture(monitor.grid(torch.linspace(-0.1, 0.1, 256).reshape(1, 1, 16, 16)), tmp_path / "grid.png")
+    picture = gray(tmp_path / "grid.png")
+    assert picture.max() - picture.min() <= 26
+
+
+def test_photos_lie_beside_the_fakes_with_a_gap_between() -> None:
+    picture = monitor.beside(-torch.ones(40, 1, 16, 16), torch.ones(64, 1, 16, 16))
+    assert picture.shape == (3, 8 * 18 + 2, 4 * 18 + 2 + 16 + 8 * 18 + 2)
+    assert picture[:, :, : 4 * 18].max() == 0
+    assert picture[:, 2:18, 4 * 18 + 4 : 4 * 18 + 16].min() == 1
+
+
+def test_a_few_photos_stand_beside_as_many_fakes_as_ever() -> None:
+    assert monitor.beside(torch.zeros(3, 1, 16, 16), torch.zeros(64, 1, 16, 16)).shape[1] == 8 * 18 + 2
+
+
+def test_grid_makes_the_folder_that_it_lies_in(tmp_path: Path) -> None:
+    monitor.save_picture(monitor.grid(torch.zeros(2, 3, 16, 16)), tmp_path / "samples" / "grid.png")
+    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["grid.png"]
+
+
+# Statistics
+
+
+def test_rows_come_back_from_the_file(tmp_path: Path) -> None:
+    with monitor.StatsWriter(tmp_path, 0) as stats:
+        stats.write(row(1))
+        stats.write(row(2))
+    assert monitor.read_stats(tmp_path / "stats.jsonl") == [row(1), row(2)]
+
+
+def test_a_row_can_be_read_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    with monitor.StatsWriter(tmp_path, 0) as stats:
+        stats.write(row(1))
+        assert monitor.read_stats(tmp_path / "stats.jsonl") == [row(1)]
+
+
+def test_rows_after_the_step_to_go_on_from_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "stats.jsonl").write_text("".join(json.dumps(row(step)) + "\n" for step in (10, 20, 30)))
+    with monitor.StatsWriter(tmp_path, 20) as stats:
+        stats.write(row(25))
+    assert [row["step"] for row in monitor.read_stats(tmp_path / "stats.jsonl")] == [10, 20, 25]
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    whole = json.dumps(row(10)) + "\n"
+    (tmp_path / "stats.jsonl").write_text(whole + json.dumps(row(20))[:25])
+    assert monitor.read_stats(tmp_path / "stats.jsonl") == [row(10)]
+
+
+def test_after_a_line_that_was_cut_off_writing_goes_on_in_a_new_line(tmp_path: Path) -> None:
+    (tmp_path / "stats.jsonl").write_text(json.dumps(row(10)) + "\n" + '{"step": 2')
+    with monitor.StatsWriter(tmp_path, 100) as stats:
+        stats.write(row(20))
+    assert monitor.read_stats(tmp_path / "stats.jsonl") == [row(10), row(20)]
+
+
+def test_tensorboard_gets_each_number_at_its_step(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="in the extra monitor"
+    )
+    with monitor.StatsWriter(tmp_path, 0) as stats:
+        stats.write(row(7, Loss_D=0.5))
+        stats.write(row(14, Loss_D=0.25))
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("Loss_D")] == [(7, 0.5), (14, 0.25)]
+
+
+# Curves
+
+
+def test_curves_are_drawn_as_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="in the extra monitor")
+    monitor.plot_losses([row(step, Loss_D=1 / step) for step in range(1, 20)], tmp_path / "losses.png")
+    assert np.ptp(gray(tmp_path / "losses.png")) > 200
+
+
+def test_curves_without_a_row_are_no_error(tmp_path: Path) -> None:
+    monitor.plot_losses([], tmp_path / "losses.png")
+
+
+# Samples
+
+
+def generator() -> Generator:
+    """A generator that is training."""
+    network = Generator(8, 1, 2)
+    torch.nn.init.normal_(network.main[1].running_mean, generator=torch.Generator().manual_seed(1))
+    return network.train()
+
+
+def test_a_sample_is_what_the_exported_generator_would_make() -> None:
+    network, z = generator(), torch.randn((4, 8), generator=torch.Generator().manual_seed(2))
+    samples = monitor.sample(network, z)
+    with torch.no_grad():
+        assert torch.equal(samples, network.eval()(z))
+
+
+def test_sampling_leaves_the_generator_training() -> None:
+    network = generator()
+    monitor.sample(network, torch.zeros(4, 8))
+    assert all(module.training for module in network.modules())
+
+
+def test_sampling_does_not_move_batch_norm_statistics() -> None:
+    network = generator()
+    before = network.state_dict()["main.1.running_mean"].clone()
+    monitor.sample(network, torch.zeros(4, 8))
+    assert torch.equal(network.state_dict()["main.1.running_mean"], before)
