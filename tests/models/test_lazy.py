@@ -10,12 +10,12 @@ from models.lazy import lazy_names
 
 
 def test_a_name_is_that_of_its_module() -> None:
-    assert lazy_names({"duration": "models.console"})("duration") is sys.modules["models.console"].duration
+    assert lazy_names({"duration": "models.progress"})("duration") is sys.modules["models.progress"].duration
 
 
 def test_a_name_that_is_not_there_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="nothing"):
-        lazy_names({"duration": "models.console"})("nothing")
+        lazy_names({"duration": "models.progress"})("nothing")
 
 
 def test_a_module_is_not_imported_before_its_name_is_asked_for() -> None:
