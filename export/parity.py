@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan.networks.pixels import to_pixels
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.latents import latents
 
 Run = Callable[[NDArray[np.float32]], Sequence[NDArray[Any]]]
@@ -196,7 +196,7 @@ def check_parity(
                 raise
             except Exception as error:  # onnxruntime's exceptions have no common base of their own
                 raise CommandError(
-                    ExitCode.CHECK_FAILED, f"parity: {runtime} cannot run {name}: {str(error)[:200]}"
+                    ExitCode.CHECK_FAILED, f"parity: {runtime} cannot run {name}: {first_line(error)}"
                 ) from None
             judged = runtime not in reported and not (precision == "fp16" and name == HUGE_CASE)
             limit = allowed[name] if judged else None

@@ -7,7 +7,7 @@ import contextlib
 import onnxruntime
 
 from export.parity import Run
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.providers import CPU, CUDA, cuda_options
 
 TF32 = f"{CUDA}, TF32"
@@ -49,7 +49,7 @@ def open_session(model: str, provider: str, settings: dict[str, str] | None = No
         )
     except Exception as error:
         raise CommandError(
-            ExitCode.CHECK_FAILED, f"parity: {provider} cannot load the file: {str(error)[:200]}"
+            ExitCode.CHECK_FAILED, f"parity: {provider} cannot load the file: {first_line(error)}"
         ) from None
     if session.get_providers()[0] != provider:
         raise CommandError(ExitCode.NO_DEVICE, f"parity: ONNX Runtime has no working {provider} here")

@@ -17,7 +17,7 @@ from export.gate import write_proven
 from export.parity import DEFAULT_BATCHES, ParityReport, Run
 from gan.networks.dcgan import Generator
 from gan.networks.pixels import to_pixels
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.files import write_file
 from models.info import GeneratorInfo, InfoError
 
@@ -154,9 +154,8 @@ class ProgramFile:
         except InfoError as error:
             raise CommandError(ExitCode.BAD_DATA, f"{self.path}: {error}") from None
         except Exception as error:  # a damaged archive or JSON of another shape raises many kinds
-            reason = " ".join(str(error).split())[:150]
             raise CommandError(
-                ExitCode.BAD_DATA, f"{self.path} is damaged or no file of gan-export torch: {reason}"
+                ExitCode.BAD_DATA, f"{self.path} is damaged or no file of gan-export torch: {first_line(error)}"
             ) from None
 
 

@@ -17,7 +17,7 @@ from export.sessions import TF32, onnx_runs
 from export.torch_exporter import SUFFIX, ProgramFile, program_runs
 from gan.networks.dcgan import Generator
 from gan.networks.reader import load_generator, weights_sha256
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, InfoError
 
 NEWEST_IR = 10
@@ -106,7 +106,7 @@ def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        return [f"onnx.checker refuses it: {str(error).splitlines()[0]}"]
+        return [f"onnx.checker refuses it: {first_line(error)}"]
     faults = []
     if model.ir_version > NEWEST_IR:
         faults.append(f"IR version {model.ir_version}, at most {NEWEST_IR}")

@@ -13,7 +13,7 @@ import click
 
 from gan.config import CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, TrainConfig
 from models import console
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 from models.progress import Progress, duration
 
@@ -232,7 +232,7 @@ def _print_plan(images: ImageSet, config: TrainConfig, device: str, compares: bo
     try:
         run = plan(images, config, device)
     except (ValueError, RuntimeError, MemoryError) as error:
-        raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {error}") from None
+        raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {first_line(error)}") from None
     for name, value in run.options.items():
         if name != ("epochs" if config.total_kimg else "total_kimg"):  # one replaces the other
             click.echo(f"{'--' + name.replace('_', '-'):<22} {'' if value is None else value}")

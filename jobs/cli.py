@@ -103,7 +103,7 @@ def cli(
         raise click.UsageError("Need either --count or --append.")
     if part:
         _check_part(context, out)
-    from jobs.checks.metrics import recorded
+    from jobs.checks.prometheus import recorded
     from jobs.dataset.table import form_of, name_of
     from jobs.local import run_batch
     from jobs.stores.store import open_store
@@ -165,7 +165,7 @@ def finish(
 
     --model is needed only where files in _quality/ were lost.
     """
-    from jobs.checks.metrics import recorded
+    from jobs.checks.prometheus import recorded
     from jobs.finishing import finish as complete
 
     options.refuse_nan(context)

@@ -50,3 +50,9 @@ def writing_error(error: OSError) -> CommandError:
         )
     code = ExitCode.CANNOT_WRITE if error.errno in _DENIED else ExitCode.IO_ERROR
     return CommandError(code, f"cannot write {where}{error.strerror or error}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, at most 200 characters that a terminal can show; else its kind."""
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(character if character.isprintable() else " " for character in said[0][:200]).strip()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 
 DEFAULT = "efficientnet-lite0"
 BATCH_SIZE = 16
@@ -140,7 +140,7 @@ def _inception(device: str) -> Callable[[Tensor], Tensor]:
             f"{_INCEPTION_URL} there, or use --features {DEFAULT}",
         ) from None
     except Exception as error:  # a cached file may be damaged in as many ways as torch.load has errors
-        raise CommandError(ExitCode.BAD_DATA, f"--features inception: {' '.join(str(error).split())[:200]}") from None
+        raise CommandError(ExitCode.BAD_DATA, f"--features inception: {first_line(error)}") from None
     network.to(device)
 
     def forward(images: Tensor) -> Tensor:
@@ -174,8 +174,7 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
                 module.eval()
                 return module  # type: ignore[no-any-return]
     except Exception as error:  # both raise many kinds on damaged files
-        reason = " ".join(str(error).split())[:150]
-        raise CommandError(ExitCode.BAD_DATA, f"--features {path} cannot be loaded: {reason}") from None
+        raise CommandError(ExitCode.BAD_DATA, f"--features {path} cannot be loaded: {first_line(error)}") from None
     raise CommandError(
         ExitCode.BAD_DATA,
         f"--features {path} is neither TorchScript (torch.jit.save) nor a .pt2 (torch.export.save)",

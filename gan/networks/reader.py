@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gan.networks.dcgan import Generator
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 
 _PLAIN = re.compile(
@@ -62,8 +62,9 @@ def load(path: Path) -> dict[str, Any]:
         except pickle.UnpicklingError:
             foreign = "more than tensors and plain values"
         except Exception as error:  # many kinds are raised on damaged files
-            reason = _printable(error) or type(error).__name__
-            raise CommandError(ExitCode.BAD_DATA, f"{path} is damaged or no PyTorch file: {reason}") from None
+            raise CommandError(
+                ExitCode.BAD_DATA, f"{path} is damaged or no PyTorch file: {first_line(error)}"
+            ) from None
     if foreign:
         raise CommandError(
             ExitCode.BAD_DATA,

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gan.photos.find import Photo, photos_in
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 
 MIN_IMAGES = 10
@@ -164,7 +164,7 @@ def opened(photo: Photo | Path) -> Iterator[Image.Image]:
     except ValueError:
         raise
     except Exception as error:  # decoders raise many kinds; one damaged file must not hide the others
-        raise ValueError(f"unreadable: {error}") from None
+        raise ValueError(f"unreadable: {first_line(error)}") from None
 
 
 def fit_image(image: Image.Image, size: int, fit: str) -> Image.Image:

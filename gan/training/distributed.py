@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,6 @@ def joined(processes: Processes) -> Iterator[None]:
 
 def _lost(processes: Processes, error: RuntimeError) -> CommandError:
     """What to end with where another process has ended: its own line says why."""
-    reason = (str(error).splitlines() or [""])[0][:150]
     return CommandError(
-        ExitCode.DIVERGED, f"process {processes.rank} stopped, perhaps for what another one says: {reason}"
+        ExitCode.DIVERGED, f"process {processes.rank} stopped, perhaps for what another one says: {first_line(error)}"
     )

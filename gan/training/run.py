@@ -21,7 +21,7 @@ from gan.training.distributed import ALONE, Processes
 from gan.training.reporter import Reporter, Verdict
 from gan.training.trainer import Trainer
 from gan.training.validation import Validation
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.files import lock_folder, write_atomically, write_probe
 from models.log import log
 from models.stopping import Stop
@@ -141,8 +141,9 @@ class _Run:
         except ValueError as error:
             raise CommandError(ExitCode.USAGE, str(error)) from None
         except (RuntimeError, MemoryError) as error:
-            reason = str(error).splitlines()[0][:150]
-            raise CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {reason}") from None
+            raise CommandError(
+                ExitCode.USAGE, f"networks of this size cannot be made here: {first_line(error)}"
+            ) from None
         seen = self.processes.gather(trainer.images_sha256)
         others = [str(rank) for rank, sha256 in enumerate(seen) if sha256 != seen[0]]
         if others:  # a batch would hold some photos twice and others never

@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def connect(url: str, seconds: float | None = None) -> Client:
             bucket, prefix=prefix, client_options=options, retry_config=retry, credential_provider=_profile()
         )
     except (BaseError, ValueError) as error:
-        raise CommandError(ExitCode.USAGE, f"{url}: {str(error).splitlines()[0]}") from None
+        raise CommandError(ExitCode.USAGE, f"{url}: {first_line(error)}") from None
 
 
 def _allows_http() -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 
 from jobs.extras import extra
 from jobs.workers.threads import DaemonPool
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 
 _OBJECT_STORE_BYTES = 100_000_000
@@ -90,7 +90,7 @@ def _connect(ray: Any, address: str | None, settings: dict[str, Any]) -> None:
             what = f"nothing at {address} answers as Ray does" if address else "Ray does not start"
             raise CommandError(ExitCode.NO_DEVICE, f"{what} within {patience:.0f} s") from None
         ray.shutdown()
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if any("AuthenticationError" in f"{type(cause).__name__} {cause}" for cause in _causes(error)):
             reason = "it asks for a token, see RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH in Ray's documentation"
         what = f"no Ray cluster to join at {address}" if address else "Ray does not start"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jobs.dataset import png
 from jobs.dataset.state import SessionFacts
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, Golden, InfoError
 from models.latents import latents
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu
@@ -113,8 +113,8 @@ class GeneratorSession:
 
     def _failure(self, error: Exception) -> CommandError:
         if self.on_gpu:
-            return CommandError(ExitCode.NO_DEVICE, f"the GPU failed: {_first_line(error)}; run again to continue")
-        return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {_first_line(error)}")
+            return CommandError(ExitCode.NO_DEVICE, f"the GPU failed: {first_line(error)}; run again to continue")
+        return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {first_line(error)}")
 
     def _check_golden(self, golden: Golden) -> None:
         fault = golden.fault(self.info.z_dim, lambda z: self._run(["images", "pixels"], z))
@@ -178,7 +178,7 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
                 return session, "as asked" if device == "cuda" else "auto: it is there"
             reason = "ONNX Runtime finds no usable GPU"
         except Exception as error:
-            reason = _first_line(error)
+            reason = first_line(error)
         if device == "cuda":
             raise CommandError(
                 ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; a new run can have --device cpu"
@@ -186,7 +186,7 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
     try:
         session = _create(content, [CPU])
     except Exception as error:
-        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {_first_line(error)}") from None
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}") from None
     return session, f"auto: {reason}" if device == "auto" else "as asked"
 
 
@@ -204,7 +204,3 @@ def _create(content: bytes, providers: list[str | tuple[str, dict[str, str]]]) -
         with contextlib.redirect_stdout(io.StringIO()):  # it prints where it finds no CUDA libraries
             onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
