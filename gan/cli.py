@@ -14,6 +14,7 @@ import click
 from gan.config import CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, TrainConfig
 from models import console
 from models.errors import CommandError, ExitCode, first_line
+from models.flags import errors_in_flags
 from models.log import log
 from models.progress import Progress, duration
 
@@ -133,20 +134,16 @@ def cli(
     _refuse_places(data, out, validation)
     if patience_kimg and validation is None:
         raise click.UsageError("--patience-kimg needs photos to measure on: add --validation")
-    import torch
-
+    from gan.devices import fast_bfloat16, find_device
     from gan.training import distributed
     from gan.training.run import Course, train
     from gan.training.snapshots import newest_snapshot
-    from gan.training.trainer import fast_bfloat16
 
     processes = distributed.started()
     if not processes.is_first:
         log.setLevel(logging.ERROR)  # one process speaks for all
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device == "cuda" and not torch.cuda.is_available():
-        raise CommandError(ExitCode.NO_DEVICE, "--device cuda: PyTorch finds no usable GPU; use --device auto or cpu")
+    with errors_in_flags(cli):
+        device = find_device(device)
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     if "precision" in RECIPES[recipe] and values["precision"] is None and not fast_bfloat16(device):

@@ -276,14 +276,6 @@ class Trainer:
         return torch.stack(crops)
 
 
-def fast_bfloat16(device: str) -> bool:
-    """Whether the GPU or the processor multiplies in bfloat16 itself; where it does not, float32 is faster."""
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-
-
 def _seeds(entropy: list[int]) -> tuple[int, int]:
     """Two independent seeds that a `torch.Generator` takes."""
     first, second = np.random.SeedSequence(entropy).generate_state(2, np.uint64) >> 1
