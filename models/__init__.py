@@ -1,6 +1,11 @@
 """The ground floor: the bundled generator, and what all commands share. Needs NumPy and click only."""
 
+import os
 from pathlib import Path
+
+# ONNX Runtime's telemetry is off before anything can import ONNX Runtime, in this process and in those that it starts:
+# it writes below the home folder and asks a name server. Who wants it sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def path() -> Path:
