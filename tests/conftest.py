@@ -13,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+pytest_plugins = ["tests.last_words"]
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TINY = ("--g-width", "2", "--d-width", "2", "--z-dim", "8", "--batch-size", "8")

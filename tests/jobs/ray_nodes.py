@@ -1,7 +1,7 @@
 """A Ray cluster of two nodes on this machine, each with one CPU, in a process of its own.
 
-`python -m tests.jobs.ray_nodes FOLDER` prints its address, then does what each line of its input says: `wait` waits for
-a worker on the second node, `lose` kills that node, `add` makes another.
+`python -m tests.jobs.ray_nodes` prints its address, then does what each line of its input says: `wait` waits for
+a worker on the second node, `lose` kills that node, `add` makes another. All files of it lie in the temporary folder.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ class RayNodes:
     """
 
     def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp")
+        self._folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp")  # short: paths of sockets are
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.ray_nodes", self.folder.name],
-            cwd=ROOT,
-            env=clean_environment(**token),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        self._said = Path(self._folder.name) / "stderr"
+        with self._said.open("w") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.jobs.ray_nodes"],
+                cwd=ROOT,
+                env=clean_environment(**token, TMPDIR=self._folder.name),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
         self.environment = token
         self.address = self._line()
 
@@ -55,7 +57,7 @@ class RayNodes:
     def close(self) -> None:
         """End it."""
         self._process.communicate()
-        self.folder.cleanup()
+        self._folder.cleanup()
 
     def _tell(self, what: str) -> None:
         assert self._process.stdin
@@ -65,7 +67,7 @@ class RayNodes:
     def _line(self) -> str:
         assert self._process.stdout
         line = self._process.stdout.readline()
-        assert line, "the cluster did not start"
+        assert line, f"the cluster does not answer; it said:\n{self._said.read_text()}"
         return line.strip()
 
 
@@ -83,7 +85,9 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
-    head = {**small, "temp_dir": str(Path(sys.argv[1]))}
+    folder = Path(tempfile.gettempdir(), "ray")
+    folder.mkdir()  # Ray writes its address there, and makes it only where it chose the place itself
+    head = {**small, "temp_dir": str(folder)}
     out, sys.stdout = sys.stdout, sys.stderr  # Ray prints
     cluster = Cluster(initialize_head=True, head_node_args=head)
     second = cluster.add_node(**small)
