@@ -204,11 +204,9 @@ def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
 
 def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
     """One photo in both parts, under whatever name, would make the KID flatter; near-copies do, and are warned of."""
-    from gan.photos.duplicates import near_copies
+    from gan.photos.duplicates import near_copies, same_pixels
 
-    trained_on = {image.numpy().tobytes() for image in images.images}
-    shared = [name for name, image in zip(held_out.names, held_out.images, strict=True)
-              if image.numpy().tobytes() in trained_on]  # fmt: skip
+    shared = [name for name, known in zip(held_out.names, same_pixels(held_out, images), strict=True) if known]
     if shared:
         raise CommandError(
             ExitCode.BAD_DATA,

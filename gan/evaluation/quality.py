@@ -27,7 +27,7 @@ from gan.evaluation.metrics import (
     ssim_scales,
 )
 from gan.evaluation.report import write_report
-from gan.photos.duplicates import near_copies
+from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.read import MIN_IMAGES, ImageSet, find_images, load_images
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
@@ -361,6 +361,5 @@ def _held_out(photos: ImageSet, trained: ImageSet) -> tuple[ImageSet, tuple[str,
 
 def _without_known(images: ImageSet, known: ImageSet) -> ImageSet:
     """`images` without those whose pixels are those of a known one."""
-    pixels = {image.numpy().tobytes() for image in known.images}
-    rows = [row for row, image in enumerate(images.images) if image.numpy().tobytes() not in pixels]
+    rows = [row for row, same in enumerate(same_pixels(images, known)) if not same]
     return ImageSet(images.images[rows], [images.names[row] for row in rows])

@@ -70,6 +70,12 @@ def near_copies(held_out: ImageSet, trained: ImageSet) -> str:
     return f"{len(found)} of {len(ours)} held-out photos look like ones trained on, such as {pair}"
 
 
+def same_pixels(images: ImageSet, known: ImageSet) -> list[bool]:
+    """Of each image whether the very same pixels are among the known ones; both of one shape."""
+    there = {image.numpy().tobytes() for image in known.images}
+    return [image.numpy().tobytes() in there for image in images.images]
+
+
 def groups_of(label: NDArray[np.int64]) -> list[list[int]]:
     """Indices with the same label, groups of two and more, in the order of their first."""
     by_label: dict[int, list[int]] = {}

@@ -16,6 +16,11 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MAX_MEMBER_BYTES = 1 << 30
 """A file in a zip that claims more is not unpacked; the largest photo that is read has 600 MB (100 MP, 16-bit RGB)."""
 
+SHEETS = {"contact_sheet.png", "quality_offenders.png"}
+"""Pictures of many pictures that `gan-batch` leaves: never photos, wherever they are copied to."""
+LEFT_BESIDE = {"run.json": {"masks"}, "stats.jsonl": {"samples", "losses.png"}}
+"""What else is no photo, by the file beside it that tells of a run of `gan-batch` or `gan-train`."""
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -61,7 +66,8 @@ class Photo:
 def photos_in(data: Path) -> Iterator[list[Photo]]:
     """The photos below a folder or in a `.zip`, sorted by name; those of a zip can be read until the block ends.
 
-    Hidden files and folders are left out, and links to folders are not followed, so no link can form a loop. A zip is
+    Hidden files and folders are left out, and so is what our own commands leave among pictures (`SHEETS`,
+    `LEFT_BESIDE`). Links to folders are not followed, so no link can form a loop. A zip is
     read in place: nothing is unpacked to disk. Zips within a folder or within a zip are not looked into.
 
     Raises:
@@ -87,9 +93,10 @@ def _below(folder: Path) -> Iterator[Path]:
         raise CommandError(ExitCode.NO_INPUT, f"cannot look into {error.filename}: {error.strerror}")
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        ours = SHEETS.union(*(names for mark, names in LEFT_BESIDE.items() if mark in files))
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in ours]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and name not in ours and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)
 
 
@@ -109,7 +116,7 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[Photo]:
         parts = [part for part in PurePosixPath(member.filename).parts if part not in {"/", "//", ".."}]
         if member.is_dir() or not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
-        if PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES:
+        if parts[-1] not in SHEETS and PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES:
             name = "/".join(parts)
             if name in by_name:  # who unpacks the zip is left with the last one
                 problem = "the zip has a later file of the same name"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan.photos import duplicates
-from gan.photos.duplicates import SIDE, near_copies, near_duplicates, thumbnail
+from gan.photos.duplicates import SIDE, near_copies, near_duplicates, same_pixels, thumbnail
 from gan.photos.read import ImageSet
 from tests.conftest import scratch, surface
 
@@ -129,3 +129,9 @@ def test_near_copies_are_counted_alike_in_parts_of_any_size(monkeypatch: pytest.
     photos = set_of([surface(seed) for seed in range(7)], "p")
     monkeypatch.setattr(duplicates, "_ROWS", 2)
     assert near_copies(photos, photos).startswith("7 of 7 held-out photos")
+
+
+def test_the_very_pixels_are_known_again_and_no_others() -> None:
+    known = set_of([surface(1), surface(2)], "known")
+    shown = set_of([surface(2), surface(3), surface(2).point(lambda value: value + 1)], "shown")
+    assert same_pixels(shown, known) == [True, False, False]

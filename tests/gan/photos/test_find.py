@@ -213,3 +213,18 @@ def test_a_folder_may_end_like_a_zip(tmp_path: Path) -> None:
 def test_zips_in_a_folder_are_not_looked_into(tmp_path: Path, members: dict[str, bytes]) -> None:
     pack(tmp_path / "folder" / "more.zip", members)
     assert len(find_images(tmp_path / "folder")) == 12
+
+
+def test_sheets_masks_and_samples_that_our_commands_leave_are_no_photos(tmp_path: Path) -> None:
+    left = ["run/contact_sheet.png", "run/quality_offenders.png", "run/masks/00000/00000000.png", "a/contact_sheet.png",
+            "models/samples/reals.png", "models/losses.png"]  # fmt: skip
+    photos = ["masks/a.png", "run/images/00000/00000000.png", "samples/a.png"]
+    for name in left + photos:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("run/run.json", "models/stats.jsonl"):
+        (tmp_path / name).touch()
+    with photos_in(tmp_path) as found:
+        assert [photo.name for photo in found] == photos
+    with photos_in(pack(tmp_path / "a.zip", {"a/contact_sheet.png": b"", "a/b.png": b""})) as found:
+        assert [photo.name for photo in found] == ["a/b.png"]
