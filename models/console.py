@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from models.errors import CommandError, ExitCode, writing_error
+from models.errors import CommandError, ExitCode, memory_error, writing_error
 from models.log import _log_as_json, log, set_up_logging
 
 
@@ -71,7 +71,9 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     except OSError as error:
         failure = writing_error(error)
         code = _fail(program, failure.exit_code, str(failure), options)
-    except Exception as error:  # the last net: what lands here is a bug, and one line says so
+    except Exception as error:  # the last net: what lands here is a bug, and one line says so, or too little memory
+        if out_of_memory := memory_error(error):
+            sys.exit(_fail(program, out_of_memory.exit_code, str(out_of_memory), options))
         message = f"bug: {type(error).__name__}: {error}; run again with --debug and report what it prints"
         code = _fail(program, ExitCode.BUG, message, options)
     sys.exit(code or 0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 import errno
+import re
+import resource
+from pathlib import Path
 
 
 class ExitCode(enum.IntEnum):
@@ -56,3 +59,88 @@ def first_line(error: BaseException) -> str:
     """The first line of what an exception says, at most 200 characters that a terminal can show; else its kind."""
     said = str(error).strip().splitlines() or [type(error).__name__]
     return "".join(character if character.isprintable() else " " for character in said[0][:200]).strip()
+
+
+_NO_MEMORY = re.compile(
+    r"not enough memory|out of memory|can't allocate memory|Unable to allocate|Failed to allocate memory|_ALLOC_FAILED"
+)
+"""How PyTorch, CUDA, cuDNN, NumPy and ONNX Runtime say it."""
+_WANTED = re.compile(r"(?:allocate|of size) ([\d.]+) ?([KMGTPE]?)")
+_SCALE = " KMGTPE"
+
+
+def memory_error(error: BaseException, remedy: str = "") -> CommandError | None:
+    """The `CommandError` (69) for an error of any library that says that memory ran out; None for all others.
+
+    Args:
+        error: what was raised.
+        remedy: what to do about it, the end of the sentence.
+    """
+    said = str(error)
+    # The classes are known by name, since whoever has no PyTorch must be able to ask as well.
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    known = known or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if not known and (isinstance(error, OSError | CommandError) or not _NO_MEMORY.search(said)):
+        return None
+    wanted = _WANTED.search(said)
+    needed = "more was asked for than there is"
+    if wanted:
+        needed = f"{_size(float(wanted[1]) * 1024 ** _SCALE.index(wanted[2] or ' '))} were asked for at once"
+    there = _on_gpu(said) or f"{_size(free_memory())} are free"
+    return CommandError(
+        ExitCode.NO_DEVICE,
+        f"not enough memory: {needed}, {there}{f'; {remedy}' if remedy else ''}",
+    )
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take: of the machine, of its control group, of its own limit."""
+    free = [float("inf")]
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            free.append(int(line.split()[1]) * 1024)
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        numbers = [_lines(f"/sys/fs/cgroup/{name}") for name in (limit, used)]
+        if all(numbers) and all(lines[0].isdigit() for lines in numbers):
+            free.append(int(numbers[0][0]) - int(numbers[1][0]))
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _lines("/proc/self/statm")
+    if soft != resource.RLIM_INFINITY and pages:
+        free.append(soft - int(pages[0].split()[0]) * resource.getpagesize())
+    return max(0.0, min(free))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _on_gpu(said: str) -> str:
+    """What PyTorch says of a GPU's memory, in short; empty where it is not about one."""
+    found = re.search(r"total capacity of ([\d.]+ \w+) of which ([\d.]+ \w+) is free", said)
+    return f"{found[2]} of {found[1]} are free on the GPU" if found else ""
+
+
+def _size(count: float) -> str:
+    """Bytes for a person."""
+    step = 0
+    while count >= 1024 and step < len(_SCALE) - 1:
+        count, step = count / 1024, step + 1
+    return f"{count:.3g} {_SCALE[step]}iB" if step else f"{count:.0f} bytes"
+
+
+def command_error(error: BaseException) -> CommandError:
+    """What a command ends with after `error`, whatever it is: a line and an exit code."""
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CommandError(ExitCode.INTERRUPTED, "stopped by SIGINT")
+    out_of_memory = memory_error(error)
+    if isinstance(error, OSError) and not out_of_memory:
+        return writing_error(error)
+    return out_of_memory or CommandError(ExitCode.BUG, f"bug: {type(error).__name__}: {first_line(error)}")
