@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
-import io
 import sys
 import time
 from pathlib import Path
@@ -205,12 +204,9 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
             log.info("%s: %s, images made again to compare: %d", out, _number(faults), again)
             faults = list(look(out, check=check))
     if faults:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a stray's name can be any bytes
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["fault", "file_name", "detail"])
         writer.writerows([fault.fault, fault.file_name, fault.detail] for fault in faults)
-        sys.stdout.flush()
         hint = "" if repair else "; --repair makes broken images again"
         raise CommandError(ExitCode.CHECK_FAILED, f"{out}: {_number(faults)}, the first: {faults[0]}{hint}")
     log.info("%s: every image is what the manifest says", out)

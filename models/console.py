@@ -12,6 +12,7 @@ import click
 
 from models.errors import CommandError, ExitCode, memory_error, writing_error
 from models.log import _log_as_json, log, set_up_logging
+from models.streams import lost_output, make_safe
 
 
 def log_format_option(function: Any) -> Any:
@@ -43,6 +44,7 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
 
     Every option `--some-thing` of the program `gan-x` is also read from `GAN_X_SOME_THING`.
     """
+    make_safe()
     set_up_logging()
     given = sys.argv[1:] if arguments is None else list(arguments)
     prefix = program.upper().replace("-", "_")
@@ -76,6 +78,8 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
             sys.exit(_fail(program, out_of_memory.exit_code, str(out_of_memory), options))
         message = f"bug: {type(error).__name__}: {error}; run again with --debug and report what it prints"
         code = _fail(program, ExitCode.BUG, message, options)
+    if reason := lost_output():
+        log.warning("not all of the output was written: %s", reason)
     sys.exit(code or 0)
 
 
