@@ -37,6 +37,7 @@ class BatchSizes(click.ParamType[tuple[int, ...]]):
 
 
 @click.group(context_settings={"show_default": True, "max_content_width": 110})
+@console.version_option
 def cli() -> None:
     """Turn a trained generator into a file for production, and prove that the two agree."""
 

@@ -102,6 +102,7 @@ _rate = click.FloatRange(min=0, min_open=True)
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror the training images.")
 @_value("--precision", click.Choice(CHOICES["precision"]), "bfloat16 is faster where the machine has it.")
 @_value("--seed", click.IntRange(0, 2**63 - 1), "Seed of everything random.")
+@console.version_option
 @console.debug_option
 def cli(
     data: Path,

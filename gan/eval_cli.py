@@ -14,6 +14,7 @@ from models.log import log
 
 
 @click.group(context_settings={"show_default": True, "max_content_width": 110})
+@console.version_option
 def cli() -> None:
     """Say how good images are, in numbers and pictures."""
 

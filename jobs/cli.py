@@ -73,6 +73,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
 @options.publishing
 @options.quality_gate
 @console.log_format_option
+@console.version_option
 @console.debug_option
 @click.pass_context
 def cli(

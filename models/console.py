@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+import models
 from models.errors import CommandError, ExitCode, memory_error, writing_error
 from models.log import _log_as_json, log, set_up_logging
 from models.streams import lost_output, make_safe
@@ -36,6 +37,13 @@ def debug_option(function: Any) -> Any:
 
     return click.option(
         "--debug", is_flag=True, expose_value=False, callback=remember, help="Show the traceback of an error."
+    )(function)
+
+
+def version_option(function: Any) -> Any:
+    """Add `--version` to a click command."""
+    return click.version_option(
+        models.__version__, message="%(prog)s %(version)s", help="Show the version.", allow_from_autoenv=False
     )(function)
 
 
@@ -73,14 +81,30 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     except OSError as error:
         failure = writing_error(error)
         code = _fail(program, failure.exit_code, str(failure), options)
+    except ModuleNotFoundError as error:
+        code = _fail(program, *_missing(program, error), options)
     except Exception as error:  # the last net: what lands here is a bug, and one line says so, or too little memory
         if out_of_memory := memory_error(error):
             sys.exit(_fail(program, out_of_memory.exit_code, str(out_of_memory), options))
-        message = f"bug: {type(error).__name__}: {error}; run again with --debug and report what it prints"
-        code = _fail(program, ExitCode.BUG, message, options)
+        code = _fail(program, ExitCode.BUG, _bug(error), options)
     if reason := lost_output():
         log.warning("not all of the output was written: %s", reason)
     sys.exit(code or 0)
+
+
+def _missing(program: str, error: ModuleNotFoundError) -> tuple[ExitCode, str]:
+    """What to say where a package cannot be imported; that it is one of ours is a bug."""
+    name = (error.name or "").partition(".")[0]
+    if name in ("", "models", "gan", "export", "jobs") or name in sys.stdlib_module_names:
+        return ExitCode.BUG, _bug(error)
+    return ExitCode.NO_DEVICE, (
+        f"{program} needs the Python package {name}, which is not installed: `pip install .` in the folder of the "
+        "sources installs all that it needs; requirements-batch.txt is for gan-batch alone"
+    )
+
+
+def _bug(error: Exception) -> str:
+    return f"bug: {type(error).__name__}: {error}; run again with --debug and report what it prints"
 
 
 def _fail(program: str, code: ExitCode, message: str, options: dict[str, bool]) -> int:

@@ -1,0 +1,86 @@
+"""Before a command begins: are its packages its own, is all that it needs installed, and which version is it?"""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import os
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from click.testing import CliRunner
+
+import models
+import synthetic_defects
+from tests.conftest import ROOT, fails_in_one_line, run
+from tests.test_house import COMMANDS
+
+
+def enter(command: str, *arguments: str | Path, before: Path) -> CompletedProcess[str]:
+    """A command, where Python looks into the folder `before` first."""
+    program = f"import sys, synthetic_defects as door; sys.argv[0] = {command!r}; door.{command.replace('-', '_')}()"
+    path = os.pathsep.join([str(before), str(ROOT)])
+    return run(sys.executable, "-P", "-c", program, *arguments, cwd=before, PYTHONPATH=path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", ["models.py", "models/__init__.py"])
+def test_file_with_the_name_of_our_package_is_named(command: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("raise SystemExit('the wrong one ran')")
+    fails_in_one_line(enter(command, "--help", before=tmp_path), 2, f"{tmp_path / name} is in the way", "Rename it")
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [("gan-batch", "jobs"), ("gan-train", "gan"), ("gan-eval", "gan"), ("gan-export", "export")]
+)
+def test_package_with_the_name_of_the_commands_own_is_named(command: str, package: str, tmp_path: Path) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    fails_in_one_line(enter(command, "--help", before=tmp_path), 2, str(tmp_path / package / "__init__.py"))
+
+
+def test_file_that_the_command_does_not_import_is_not_in_its_way(tmp_path: Path) -> None:
+    (tmp_path / "gan.py").write_text("")
+    (tmp_path / "jobs").mkdir()  # no package: Python goes on to ours
+    result = enter("gan-batch", "--help", before=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_every_command_comes_through_the_front_door() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    scripts = settings["options.entry_points"]["console_scripts"].split("\n")[1:]
+    doors = {f"{command} = synthetic_defects:{command.replace('-', '_')}" for command in COMMANDS}
+    assert set(scripts) == doors
+    assert [door for door in doors if not hasattr(synthetic_defects, door.rpartition(":")[2])] == []
+
+
+@pytest.mark.parametrize(
+    "command", ["gan-train PHOTOS --out m", "gan-eval quality PHOTOS PHOTOS", "gan-export onnx w.pth"]
+)
+def test_lean_install_says_what_to_install(command: str, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None")
+    words = [str(photos) if word == "PHOTOS" else word for word in command.split()]
+    result = run(*words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    fails_in_one_line(result, 69, "torch, which is not installed", "pip install .")
+    assert "bug" not in result.stderr
+
+
+def test_without_click_no_command_calls_it_a_bug(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['click'] = None")
+    fails_in_one_line(enter("gan-batch", "--help", before=tmp_path), 69, "click", "pip install")
+
+
+@pytest.mark.parametrize(("command", "module"), COMMANDS.items())
+def test_version_is_that_of_the_package(command: str, module: str) -> None:
+    cli = importlib.import_module(module).cli
+    result = CliRunner().invoke(cli, ["--version"], prog_name=command)
+    assert (result.exit_code, result.stdout) == (0, f"{command} {models.__version__}\n")
+    assert "version = attr: models.__version__\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
+
+
+def test_variable_named_like_the_version_does_not_end_the_command(tmp_path: Path) -> None:
+    fails_in_one_line(run("gan-batch", "status", tmp_path, GAN_BATCH_VERSION="1"), 66, str(tmp_path))
