@@ -12,7 +12,7 @@ import click
 
 import models
 from models.errors import CommandError, ExitCode, memory_error, writing_error
-from models.log import _log_as_json, log, set_up_logging
+from models.log import log, log_as_json, set_up_logging
 from models.streams import lost_output, make_safe
 
 
@@ -62,7 +62,8 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     for option, value in itertools.pairwise(word for part in given for word in part.split("=", 1)):
         log_format = value if option == "--log-format" else log_format
     if log_format == "json":
-        _log_as_json(options)
+        options["json"] = True
+        log_as_json()
     code = 0
     try:
         with command.make_context(program, given, obj=options, auto_envvar_prefix=prefix) as context:
@@ -107,7 +108,7 @@ def _bug(error: Exception) -> str:
     return f"bug: {type(error).__name__}: {error}; run again with --debug and report what it prints"
 
 
-def _fail(program: str, code: ExitCode, message: str, options: dict[str, bool]) -> int:
+def _fail(program: str, code: int, message: str, options: dict[str, bool]) -> int:
     if options["debug"]:
         log.exception("traceback")
     line = " ".join(message.split())

@@ -31,7 +31,7 @@ class ExitCode(enum.IntEnum):
 class CommandError(Exception):
     """Something the user can act on: one line that names the file or option, and an exit code."""
 
-    def __init__(self, exit_code: ExitCode, message: str) -> None:
+    def __init__(self, exit_code: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 

@@ -47,7 +47,7 @@ class _JsonLines(logging.Formatter):
         return json.dumps(row)
 
 
-def _log_as_json(options: dict[str, bool]) -> None:
-    options["json"] = True
+def log_as_json() -> None:
+    """Write what follows as one JSON object a line."""
     for handler in log.handlers:
         handler.setFormatter(_JsonLines())

@@ -62,7 +62,7 @@ class Done:
 class Failed:
     """Why a worker ended: a line for the user with its exit code, and the traceback where it is a bug."""
 
-    exit_code: ExitCode
+    exit_code: int
     message: str
     traceback: str = ""
 
@@ -79,7 +79,7 @@ class Failed:
 
     def error(self) -> Exception:
         """It as an exception of this process."""
-        if self.exit_code is not ExitCode.BUG:
+        if self.exit_code != ExitCode.BUG:
             return CommandError(self.exit_code, self.message)
         bug = RuntimeError(f"in a worker: {self.message}")
         bug.add_note(self.traceback)

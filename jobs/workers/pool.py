@@ -22,13 +22,14 @@ from multiprocessing.connection import Connection, wait
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
 from jobs.workers.crew import POLL_SECONDS, QUEUED, Crew, Done, Order
+from models.stopping import SIGNALS, signal_name
 
 
 class _Worker:
     def __init__(self, order: Order) -> None:
         ours, theirs = socket.socketpair()
         # A child begins with these signals blocked and leaves them so: this process hears them and ends its workers.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "jobs.workers.worker", str(theirs.fileno()), str(os.getpid())],
@@ -148,7 +149,7 @@ class WorkerPool:
         again.extendleft(reversed(dead.parts))
         code = dead.end()
         if not cause:
-            cause = f"signal {-code}, {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            cause = f"signal {-code}, {signal_name(-code)}" if code < 0 else f"exit code {code}"
         self._crew.died(dead.parts[0] if dead.parts else None, cause)
         self._workers[number] = _Worker(self._order)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
-from models.errors import CommandError, ExitCode, command_error, first_line, memory_error
+from models.errors import CommandError, ExitCode, command_error, first_line, memory_error, writing_error
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,13 @@ def test_other_errors_are_not_taken_for_too_little_memory(error: Exception) -> N
 ])  # fmt: skip
 def test_every_error_has_its_exit_code(error: BaseException, code: int) -> None:
     assert command_error(error).exit_code == code
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_or_broken_disk_is_74(number: int) -> None:
+    assert writing_error(OSError(number, os.strerror(number))).exit_code is ExitCode.IO_ERROR
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOTDIR])
+def test_a_place_that_is_not_to_be_written_is_73(number: int) -> None:
+    assert writing_error(OSError(number, os.strerror(number))).exit_code is ExitCode.CANNOT_WRITE

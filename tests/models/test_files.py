@@ -24,6 +24,7 @@ from models.files import (
     sync_folder,
     write_atomically,
     write_file,
+    write_probe,
 )
 from tests.conftest import ROOT
 
@@ -445,3 +446,15 @@ def test_asking_does_not_take_the_lock(folder: Path) -> None:
 def test_place_that_is_no_folder_is_not_locked(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert not is_locked(tmp_path / place)
+
+
+def test_write_probe_leaves_the_folder_and_nothing_in_it(tmp_path: Path) -> None:
+    write_probe(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_write_probe_refuses_a_folder_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError) as refused:
+        write_probe(tmp_path / "file" / "folder")
+    assert refused.value.exit_code is ExitCode.CANNOT_WRITE
