@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
+import signal
 import subprocess
 import sysconfig
+import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from models import console
+from models.log import log
+
 pytest_plugins = ["tests.last_words"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+COMMANDS = {"gan-train": "gan.cli", "gan-eval": "gan.eval_cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}
+"""The commands, and the module with the `cli` of each."""
 TINY = ("--g-width", "2", "--d-width", "2", "--z-dim", "8", "--batch-size", "8")
 """Options of gan-train that make a step take milliseconds."""
 
@@ -64,6 +75,43 @@ def run(
         text=True,
         timeout=timeout,
     )
+
+
+def run_in_process(
+    program: str, *arguments: str | Path, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as its entry point does, but in this process: it spares what a new one takes to import.
+
+    What it says goes to files, so that C code is not heard; environment, working folder, log and signals are as before
+    afterwards. A test whose claim is about the process itself takes `run`.
+    """
+    words = [str(argument) for argument in arguments]
+    cli = importlib.import_module(COMMANDS[program]).cli
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
+    log.handlers = []
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.dict(os.environ, clean_environment(**environment), clear=True),
+        warnings.catch_warnings(),
+    ):
+        try:
+            with pytest.raises(SystemExit) as ended:
+                console.run(cli, program, words)
+        finally:
+            log.handlers, log.propagate = handlers, propagate
+            log.setLevel(level)
+            for number, handler in heard.items():
+                signal.signal(number, handler)
+        code = ended.value.code
+        assert isinstance(code, int)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess([program, *words], code, out.read(), err.read())
 
 
 def fails_in_one_line(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

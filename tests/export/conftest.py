@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import subprocess
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export.cli import cli
 from export.onnx_exporter import build, export_onnx
 from gan.networks.dcgan import Generator
-from models import console
+from tests.conftest import run_in_process as in_process
 
 
 def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0) -> Generator:
@@ -47,19 +43,8 @@ def change(model: onnx.ModelProto, name: str, new: Callable[[NDArray[Any]], NDAr
     tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
 
 
-def run_in_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`gan-export` without the seconds that a new process needs to import PyTorch."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        pytest.raises(SystemExit) as exit_,
-    ):
-        console.run(cli, "gan-export", [str(argument) for argument in arguments])
-    code = exit_.value.code
-    assert isinstance(code, int)
-    return subprocess.CompletedProcess(["gan-export", *map(str, arguments)], code, out.getvalue(), err.getvalue())
+run_in_process = partial(in_process, "gan-export")
+"""`gan-export` without the seconds that a new process needs to import PyTorch."""
 
 
 @pytest.fixture(scope="session")

@@ -57,11 +57,9 @@ def test_without_arguments_it_reads_and_writes_the_models_folder(
     assert sorted(os.listdir(tmp_path / "models")) == ["generator.onnx", "generator_model.pth"]
 
 
-def test_options_are_read_from_the_environment(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_read_from_the_environment(weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "elsewhere" / "g.onnx"
-    monkeypatch.setenv("GAN_EXPORT_ONNX_OUT", str(out))
-    monkeypatch.setenv("GAN_EXPORT_ONNX_BATCH_CHECK", "2,5")
-    result = run_in_process("onnx", weights)
+    result = run_in_process("onnx", weights, GAN_EXPORT_ONNX_OUT=str(out), GAN_EXPORT_ONNX_BATCH_CHECK="2,5")
     assert result.returncode == 0, result.stderr
     compared = {row["latents"] for row in info_of(out).parity["rows"] if row["latents"].startswith("batch")}
     assert compared == {"batch 2", "batch 5"}

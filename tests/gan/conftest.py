@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.cli import cli
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
-from models import console
-from models.log import log
-from tests.conftest import scratch
+from tests.conftest import run_in_process, scratch
 
 SMALL: dict[str, Any] = {"z_dim": 8, "g_width": 2, "d_width": 2, "batch_size": 8, "total_kimg": 0.0, "epochs": 2}
 
@@ -48,24 +44,6 @@ def plates() -> ImageSet:
 
 
 @pytest.fixture
-def gan_train(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """`gan-train` as its entry point runs it, but in this process: a call spares the seconds that torch loads."""
-
-    def call(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        with monkeypatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("GAN_TRAIN_")]:
-                patch.delenv(name)
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                console.run(cli, "gan-train", [str(argument) for argument in arguments])
-        out, errors = capsys.readouterr()
-        return subprocess.CompletedProcess(["gan-train"], int(str(ended.value.code)), out, errors)
-
-    handlers, level, propagate = log.handlers[:], log.level, log.propagate
-    yield call
-    log.handlers[:], log.propagate = handlers, propagate
-    log.setLevel(level)
+def gan_train() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`gan-train` in this process: a call spares the seconds that torch loads."""
+    return partial(run_in_process, "gan-train")

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from gan.survey_cli import data_command
-from models import console
-from models.log import log
-from tests.conftest import fails_in_one_line, write_photos
+from tests.conftest import fails_in_one_line, run_in_process, write_photos
 
 Data = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def gan_eval_data(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def gan_eval_data() -> Data:
     """The command as a program runs it, but in this process."""
-    for name in [name for name in os.environ if name.startswith("GAN_EVAL_")]:
-        monkeypatch.delenv(name)
-
-    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            console.run(data_command, "gan-eval", [str(argument) for argument in arguments])
-        out, errors = capsys.readouterr()
-        return subprocess.CompletedProcess(["gan-eval"], int(str(ended.value.code)), out, errors)
-
-    handlers, level, propagate = log.handlers[:], log.level, log.propagate
-    yield call
-    log.handlers[:], log.propagate = handlers, propagate
-    log.setLevel(level)
+    return partial(run_in_process, "gan-eval", "data")
 
 
 def test_it_prints_a_page_and_ends_with_0(gan_eval_data: Data, photos: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.eval_cli import cli
-from models import console
-from models.log import log
-from tests.conftest import fails_in_one_line, run, write_photos
+from tests.conftest import fails_in_one_line, run, run_in_process, write_photos
 
 
 class Pools(nn.Module):
@@ -47,28 +44,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def quality(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pools: Path, tmp_path: Path
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def quality(pools: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`gan-eval quality` in this process, with a small feature network, in an empty folder."""
-
-    def call(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        with monkeypatch.context() as patch:
-            patch.chdir(tmp_path)
-            for name in [name for name in os.environ if name.startswith("GAN_EVAL_")]:
-                patch.delenv(name)
-            for name, value in {"GAN_EVAL_QUALITY_FEATURES": str(pools), **environment}.items():
-                patch.setenv(name, value)
-            capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                console.run(cli, "gan-eval", ["quality", *(str(argument) for argument in arguments)])
-        out, errors = capsys.readouterr()
-        return subprocess.CompletedProcess(["gan-eval"], int(str(ended.value.code)), out, errors)
-
-    handlers, level, propagate = log.handlers[:], log.level, log.propagate
-    yield call
-    log.handlers[:], log.propagate = handlers, propagate
-    log.setLevel(level)
+    environment = {"GAN_EVAL_QUALITY_FEATURES": str(pools)}
+    return partial(run_in_process, "gan-eval", "quality", cwd=tmp_path, **environment)
 
 
 def test_table_goes_to_stdout_and_the_page_to_the_default_folder(

@@ -14,8 +14,7 @@ from click.testing import CliRunner
 
 import models
 import synthetic_defects
-from tests.conftest import ROOT, fails_in_one_line, run
-from tests.test_house import COMMANDS
+from tests.conftest import COMMANDS, ROOT, fails_in_one_line, run
 
 
 def enter(command: str, *arguments: str | Path, before: Path) -> CompletedProcess[str]:
