@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import onnxruntime
 
@@ -44,8 +45,9 @@ def open_session(model: str, provider: str, settings: dict[str, str] | None = No
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised, or asked of the session below
     try:
+        content = Path(model).read_bytes()  # ONNX Runtime itself opens only names in UTF-8
         session = onnxruntime.InferenceSession(
-            model, options, providers=[(provider, settings or {})], enable_fallback=0
+            content, options, providers=[(provider, settings or {})], enable_fallback=0
         )
     except Exception as error:
         raise CommandError(

@@ -44,6 +44,12 @@ def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False
         raise _about(path, error) from None
 
 
+def is_utf8(path: str | os.PathLike[str]) -> bool:
+    """Whether a library that takes every name for UTF-8 finds `path`: not where the bytes are others."""
+    name = os.fspath(path)
+    return os.fsencode(name) == name.encode(errors="replace")
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's names to disk: what was renamed into it stays."""
     _on_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, os.fsync)

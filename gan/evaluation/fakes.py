@@ -99,7 +99,7 @@ def _listed(folder: Path) -> list[str]:
             )
         return [path.relative_to(folder).as_posix() for path in find_images(folder)]
     try:
-        with manifest.open(newline="") as file:
+        with manifest.open(newline="", encoding="utf-8") as file:
             names = [row["file_name"] for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, csv.Error):
         raise CommandError(ExitCode.BAD_DATA, f"{manifest} cannot be read, or has no column file_name") from None

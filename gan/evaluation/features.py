@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import warnings
 import zipfile
@@ -163,14 +164,15 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, and still what many have
+            content = io.BytesIO(path.read_bytes())  # PyTorch itself opens only names in UTF-8
             if "archive_format" in names:
-                program = torch.export.load(path)
+                program = torch.export.load(content)
                 if device != "cpu":
                     program = move_to_device_pass(program, device)
                 return program.module()
             if "constants.pkl" in names:
                 # PyTorch gives torch.jit no types.
-                module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+                module = torch.jit.load(content, map_location=device)  # type: ignore[no-untyped-call]
                 module.eval()
                 return module  # type: ignore[no-any-return]
     except Exception as error:  # both raise many kinds on damaged files

@@ -161,7 +161,7 @@ def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) ->
         CommandError, OSError: where it cannot be written.
     """
     text = page(quality, sets, pairs)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:

@@ -133,7 +133,7 @@ def read_training(model: Path, sha256: str) -> dict[str, Any]:
     """What `training_options.json` beside a model says, where it is of weights with this `sha256`; else nothing."""
     options: Any = None
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        options = json.loads(model.with_name("training_options.json").read_text())
+        options = json.loads(model.with_name("training_options.json").read_text(encoding="utf-8"))
     if not isinstance(options, dict) or options.get("weights_sha256") != sha256:
         log.info("no training_options.json of these weights beside %s: the file will not say how it was trained", model)
         return {}

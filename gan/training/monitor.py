@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from models.files import write_atomically
+from models.files import is_utf8, write_atomically
 from models.log import log
 
 GRID_IMAGES = 64
@@ -52,14 +52,20 @@ class StatsWriter:
         self.path = folder / "stats.jsonl"
         self.rows = [row for row in read_stats(self.path) if row["step"] <= step]
         write_atomically(
-            self.path, lambda temporary: temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+            self.path,
+            lambda temporary: temporary.write_text(
+                "".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8"
+            ),
         )
-        self._file = open(self.path, "a")  # noqa: SIM115 (closed in __exit__)
+        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed in __exit__)
         self._tensorboard: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._tensorboard = SummaryWriter(str(folder), purge_step=step + 1)
+            if is_utf8(folder):
+                self._tensorboard = SummaryWriter(str(folder), purge_step=step + 1)
+            else:
+                log.info("TensorBoard writes only below names in UTF-8: curves go to stats.jsonl only")
         except ImportError:
             log.info("no TensorBoard installed: curves go to stats.jsonl only")
 

@@ -321,7 +321,9 @@ class _Run:
         if trainer.best is not None:
             options["kid_x1000"] = trainer.best["kid_x1000"]
         text = json.dumps(options, indent=2) + "\n"
-        write_atomically(self.out / "training_options.json", lambda temporary: temporary.write_text(text))
+        write_atomically(
+            self.out / "training_options.json", lambda temporary: temporary.write_text(text, encoding="utf-8")
+        )
 
 
 def _stop_if_diverged(trainer: Trainer, out: Path) -> None:

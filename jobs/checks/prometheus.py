@@ -79,7 +79,8 @@ def _write(path: Path, out: Path | str, start: float, code: int, result: RunResu
         gauge("gan_batch_images_wanted", "Images that the folder shall hold.", found.count)
         gauge("gan_batch_images_committed", "Images that are safely in it.", found.committed)
         info = Gauge("gan_batch_info", "What ran.", ["out", "state", "provider", "model_sha256"], registry=registry)
-        info.labels(str(out), found.state, found.provider, found.model_sha256).set(1)
+        name = str(out).encode(errors="backslashreplace").decode()  # the file is UTF-8, a folder's name need not be
+        info.labels(name, found.state, found.provider, found.model_sha256).set(1)
     write_to_textfile(str(path), registry)
 
 
@@ -87,7 +88,7 @@ def _last_success(path: Path) -> float:
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
-        families = list(text_string_to_metric_families(path.read_text()))
+        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return 0.0
     return next((sample.value for family in families for sample in family.samples if sample.name == _SUCCESS), 0.0)
