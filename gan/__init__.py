@@ -26,8 +26,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gan.config import RECIPES, TrainConfig
+    from gan.evaluation.comparison import Quality
+    from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
-    from gan.evaluation.quality import Quality, evaluate
     from gan.networks.dcgan import Discriminator, Generator
     from gan.networks.reader import load_generator, read_training
     from gan.photos.read import ImageSet, load_images
@@ -43,8 +44,8 @@ else:
             "Discriminator": "gan.networks.dcgan",
             "Generator": "gan.networks.dcgan",
             "load_features": "gan.evaluation.features",
-            "Quality": "gan.evaluation.quality",
-            "evaluate": "gan.evaluation.quality",
+            "Quality": "gan.evaluation.comparison",
+            "evaluate": "gan.evaluation.evaluate",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",
             "Course": "gan.training.run",

@@ -169,7 +169,9 @@ def cli(
         from gan.evaluation.features import load_features
         from gan.training.validation import Validation
 
-        held_out = Validation(photos.images, load_features(features, device), config.seed)
+        with errors_in_flags(cli):
+            network = load_features(features, device)
+        held_out = Validation(photos.images, network, config.seed)
     with distributed.joined(processes):
         model = train(
             images, out, config, device=device, resume=resume, overwrite=overwrite,

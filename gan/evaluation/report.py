@@ -1,157 +1,24 @@
-"""A comparison of generated images with photos for a person: a table for the terminal and one HTML file."""
+"""A comparison of generated images with photos as one HTML file, which holds its pictures."""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import io
-import json
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from gan.evaluation.metrics import SUSPECTED_RATIO
+from gan.evaluation.comparison import Quality, Sets
+from gan.evaluation.copying import Pair
+from gan.evaluation.summary import copying_rule, headline, quality_json, remarks, rows
 from models.files import write_atomically
-
-if TYPE_CHECKING:
-    from gan.evaluation.quality import Pair, Quality, Sets
 
 SHOWN_IMAGES = 32
 COLUMNS = 8
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number for a person: what it is, of the fakes, of real photos, and what it means."""
-
-    name: str
-    fakes: str
-    photos: str
-    meaning: str
-
-
-def rows(quality: Quality) -> list[Row]:
-    """The numbers in the order in which to look at them."""
-
-    def kid(value: float, interval: tuple[float, float]) -> str:
-        return f"{value:.1f} ({interval[0]:.1f} to {interval[1]:.1f})"
-
-    result = [
-        Row(
-            "KID × 1000",
-            kid(quality.kid_x1000, quality.kid_x1000_interval),
-            kid(quality.kid_x1000_floor, quality.kid_x1000_floor_interval),
-            "distance from the photos: 0 is perfect, lower is better",
-        ),
-        Row(
-            "density", f"{quality.density:.2f}", f"{quality.density_floor:.2f}", "how deep among the photos: 1 is right"
-        ),
-        Row(
-            "coverage",
-            f"{quality.coverage:.2f}",
-            f"{quality.coverage_floor:.2f}",
-            f"share of photos with a fake nearby: {quality.coverage_ideal:.2f} is ideal here",
-        ),
-        Row(
-            "MS-SSIM",
-            f"{quality.ms_ssim:.3f}",
-            f"{quality.ms_ssim_real:.3f}",
-            "likeness of two random images: more than the photos' is too little variety",
-        ),
-        Row(
-            "spectrum",
-            f"{quality.spectrum_distance_db:.1f} dB",
-            f"{quality.spectrum_floor_db:.1f} dB",
-            "difference in grain and detail: 3 dB is twice or half the power",
-        ),
-    ]
-    copying, pixels = quality.copying, quality.pixel_copying
-    if copying is None or pixels is None:
-        return [*result, Row("copying", "not asked", "", "give --train, the photos that were trained on")]
-    return [
-        *result,
-        Row("train distance", f"{copying.ratio:.2f} ×", "1.00 ×", "median distance to the nearest training image"),
-        Row(
-            "near",
-            _percent(copying.below_5th),
-            "5.0 %",
-            "share nearer to a training image than 95 % of held-out photos are",
-        ),
-        Row(
-            "very near",
-            _percent(copying.below_1st),
-            "1.0 %",
-            "share nearer to a training image than 99 % of held-out photos are",
-        ),
-        Row(
-            "pixel distance",
-            f"{pixels.ratio:.2f} ×",
-            "1.00 ×",
-            "train distance by pixels at 32×32, whatever the brightness",
-        ),
-        Row("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
-        Row("copying", quality.copying_verdict or "", "", copying_rule(quality)),
-    ]
-
-
-def copying_rule(quality: Quality) -> str:
-    """What the verdict follows from, in a line."""
-    if quality.copying is None:
-        return ""
-    return (
-        f"copies: very near above {100 * quality.copying.copies_above:.0f} %; suspected: above "
-        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in either way"
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def headline(quality: Quality) -> str:
-    """What was compared with what, in a line."""
-    trained = f", {quality.n_train} training images" if quality.train else ""
-    kind = "gray" if quality.channels == 1 else "colour"
-    return (
-        f"{quality.n_fake} fakes, {quality.n_real} real photos{trained}; {quality.image_size} pixels, {kind}, "
-        f"features of {quality.features}"
-    )
-
-
-def remarks(quality: Quality) -> list[str]:
-    """How the numbers were made, as far as it bears on reading them."""
-    return [
-        f"Beside the fakes stands what real photos score: {quality.floor_of} (MS-SSIM: REAL).",
-        "KID is over all pairs, unbiased; in brackets its 95 % interval for other images of the same sources: a "
-        "bootstrap over images, in which no image is compared with itself.",
-        f"MS-SSIM is of 500 random pairs at {quality.ms_ssim_scales} scales, as many as {quality.image_size} pixels "
-        "have room for.",
-        *quality.notes,
-    ]
-
-
-def table(quality: Quality) -> str:
-    """The report for a terminal."""
-    lines = [Row("", "fakes", "real photos", ""), *rows(quality)]
-    widths = [max(len(getattr(line, name)) for line in lines) for name in ("name", "fakes", "photos")]
-    body = [
-        "  ".join(
-            [line.name.ljust(widths[0]), line.fakes.ljust(widths[1]), line.photos.ljust(widths[2]), line.meaning]
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([headline(quality), "", *body, "", *remarks(quality)])
-
-
-def to_json(quality: Quality) -> str:
-    """The numbers as one JSON object."""
-    return json.dumps(dataclasses.asdict(quality), indent=2, ensure_ascii=False)
 
 
 def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) -> None:
@@ -160,11 +27,11 @@ def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) ->
     Raises:
         CommandError, OSError: where it cannot be written.
     """
-    text = page(quality, sets, pairs)
+    text = report_page(quality, sets, pairs)
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
-def page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
+def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
     """The report as HTML."""
     body = "".join(
         f"<tr><th>{escape(row.name)}</th><td>{escape(row.fakes)}</td><td>{escape(row.photos)}</td>"
@@ -184,7 +51,7 @@ def page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
         reals=_picture(_some(sets.real.images), f"{min(SHOWN_IMAGES, quality.n_real)} real photos"),
         pairs=_pairs(quality, pairs),
         spectrum=_spectrum(quality),
-        numbers=escape(to_json(quality)),
+        numbers=escape(quality_json(quality)),
     )
 
 
@@ -206,7 +73,7 @@ def _picture(images: Tensor, text: str, columns: int = COLUMNS) -> str:
 
 def _pairs(quality: Quality, pairs: list[Pair]) -> str:
     if quality.copying is None:
-        return "<p>Not looked for: give <code>--train</code>, the photos that were trained on.</p>"
+        return "<p>Not looked for: that needs the photos that were trained on (<code>--train</code>).</p>"
     figures = "".join(
         f"<figure>{_picture(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
         f"<figcaption>{pair.distance:.2f} ×<br>{escape(pair.fake_name)}<br>{escape(pair.train_name)}"

@@ -135,7 +135,7 @@ def read_training(model: Path, sha256: str) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, RecursionError):
         options = json.loads(model.with_name("training_options.json").read_text(encoding="utf-8"))
     if not isinstance(options, dict) or options.get("weights_sha256") != sha256:
-        log.info("no training_options.json of these weights beside %s: the file will not say how it was trained", model)
+        log.info("no training_options.json of these weights beside %s: how they were trained is not known", model)
         return {}
     return options
 

@@ -53,9 +53,9 @@ def quality(pools: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedPr
 def test_table_goes_to_stdout_and_the_page_to_the_default_folder(
     quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, tmp_path: Path
 ) -> None:
-    result = quality(folders / "real", folders / "fake", "--train", folders / "train")
+    result = quality(folders / "real", folders / "fake", "--train", folders / "train", "--image-size", "64")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("15 fakes, 20 real photos, 12 training images; 128 pixels, gray, features of pools")
+    assert result.stdout.startswith("15 fakes, 20 real photos, 12 training images; 64 pixels, gray, features of pools")
     assert re.search(r"\nKID × 1000 +-?\d+\.\d \(.* to .*\) +-?\d+\.\d \(", result.stdout)
     assert re.search(r"\ncopying +none found", result.stdout)
     assert "pictures: evaluation/quality/report.html" in result.stderr
@@ -71,7 +71,7 @@ def test_json_is_one_object_and_all_there_is_on_stdout(
     values = json.loads(result.stdout)
     assert (values["n_fake"], values["seed"], values["channels"], values["image_size"]) == (10, 3, 3, 64)
     assert values["copying"] is None
-    assert values["floor_of"] == "two random halves of REAL"
+    assert values["floor_of"] == "two random halves of the real photos"
     assert np.isfinite(values["kid_x1000"])
     assert (tmp_path / "here" / "report.html").is_file()
 
@@ -80,7 +80,7 @@ def test_page_has_the_same_bytes_when_made_again(
     quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        result = quality(folders / "real", folders / "fake")
+        result = quality(folders / "real", folders / "fake", "--image-size", "32")
         assert result.returncode == 0, result.stderr
         (tmp_path / "evaluation" / "quality" / "report.html").rename(tmp_path / f"{len(list(tmp_path.iterdir()))}.html")
     one, other = tmp_path.glob("*.html")
@@ -90,10 +90,10 @@ def test_page_has_the_same_bytes_when_made_again(
 def test_generator_is_sampled(
     quality: Callable[..., subprocess.CompletedProcess[str]], folders: Path, trained: Path
 ) -> None:
-    result = quality(folders / "real", trained / "generator_model.pth", "--count", "30", "--json")
+    result = quality(folders / "real", trained / "generator_model.pth", "--count", "10", "--json")
     assert result.returncode == 0, result.stderr
     values = json.loads(result.stdout)
-    assert (values["n_fake"], values["image_size"]) == (30, 128)
+    assert (values["n_fake"], values["image_size"]) == (10, 128)
     assert values["kid_x1000"] > values["kid_x1000_floor"]
 
 
@@ -105,10 +105,11 @@ def test_generator_is_sampled(
         (66, ["{real}", "{fake}", "--train", "nowhere"], ["nowhere"]),
         (66, ["{real}", "{fake}", "--features", "resnet"], ["resnet", "efficientnet-lite0 and inception are known"]),
         (2, ["{real}", "{real}"], ["REAL", "FAKE"]),
-        (2, ["{real}", "{fake}", "--train", "{real}"], ["--train"]),
+        (2, ["{real}", "{fake}", "--train", "{real}"], ["REAL", "--train"]),
+        (2, ["{real}", "{fake}", "--fit", "zoom"], ["--fit"]),
         (2, ["{real}", "{fake}", "--count", "9"], ["--count"]),
         (2, ["{real}", "{fake}", "--channels", "2"], ["--channels"]),
-        (2, ["{real}", "model.onnx"], ["gan-batch --count 1000 --model model.onnx"]),
+        (66, ["{real}", "model.onnx"], ["model.onnx"]),
         (65, ["{real}", "{fake}", "--image-size", "256"], ["--image-size 128"]),
         (73, ["{real}", "{fake}", "--out", "{fake}/scratch_000.png"], ["scratch_000.png"]),
     ],
@@ -130,7 +131,7 @@ def test_photos_that_cannot_be_used_stop_it_unless_they_are_to_be_skipped(
     real, train = write_photos(tmp_path / "real", 10, 1), write_photos(tmp_path / "train", 10, 2)
     for folder in (real, train):
         (folder / "empty.png").touch()
-    command = (real, folders / "fake", "--train", train)
+    command = (real, folders / "fake", "--train", train, "--image-size", "32")
     fails_in_one_line(quality(*command), 65, "empty.png", "--skip-bad-files")
     result = quality(*command, "--skip-bad-files")
     assert result.returncode == 0, result.stderr
@@ -148,6 +149,7 @@ def test_installed_command_compares_with_the_network_that_comes_along(folders: P
     out = tmp_path / "report"
     result = run("gan-eval", "quality", folders / "real", folders / "fake", "--count", "10", "--out", out, "--json")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["features"] == "efficientnet-lite0"
+    values = json.loads(result.stdout)
+    assert (values["features"], values["image_size"], values["fit"]) == ("efficientnet-lite0", 128, "crop")
     assert (out / "report.html").is_file()
     assert [line for line in result.stderr.splitlines() if " INFO " not in line] == []  # no library's warnings

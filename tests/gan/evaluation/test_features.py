@@ -138,7 +138,7 @@ def test_file_that_is_no_network_is_refused_with_65(tmp_path: Path, kind: str) -
         torch.save({"weight": torch.zeros(2)}, path)
     else:
         path.write_bytes(script(tmp_path / "whole.pt", Means()).read_bytes()[:-100])
-    with pytest.raises(CommandError, match=r"own\.pt is neither TorchScript") as caught:
+    with pytest.raises(CommandError, match=r"own\.pt` is neither TorchScript") as caught:
         load_features(str(path))
     assert caught.value.exit_code == ExitCode.BAD_DATA
 
@@ -147,7 +147,7 @@ def test_damaged_torchscript_is_refused_with_65(tmp_path: Path) -> None:
     path = tmp_path / "own.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("own/constants.pkl", b"damaged")
-    with pytest.raises(CommandError, match=r"own\.pt cannot be loaded") as caught:
+    with pytest.raises(CommandError, match=r"own\.pt` cannot be loaded") as caught:
         load_features(str(path))
     assert caught.value.exit_code == ExitCode.BAD_DATA
 
@@ -183,7 +183,7 @@ class TestInception:
         cached = tmp_path / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
         cached.parent.mkdir()
         cached.write_bytes(b"no weights")
-        with pytest.raises(CommandError, match="--features inception: ") as caught:
+        with pytest.raises(CommandError, match="`features=inception`: ") as caught:
             load_features("inception")
         assert caught.value.exit_code == ExitCode.BAD_DATA
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from gan.evaluation import metrics
 from gan.evaluation.metrics import (
-    copying,
     density_coverage,
-    diversity,
+    ideal_coverage,
     kid,
     kid_interval,
+    mean_ms_ssim,
     ms_ssim,
     nearest,
     spectrum,
@@ -213,14 +213,14 @@ def test_ms_ssim_refuses_what_it_cannot_compare(x: Tensor, y: Tensor) -> None:
 
 
 def test_diversity_is_1_for_one_image_again_and_again_and_low_for_noise() -> None:
-    assert diversity(noise(1).expand(10, -1, -1, -1), 20) == pytest.approx(1, abs=1e-12)
-    assert diversity(noise(20), 20) < 0.2
+    assert mean_ms_ssim(noise(1).expand(10, -1, -1, -1), 20) == pytest.approx(1, abs=1e-12)
+    assert mean_ms_ssim(noise(20), 20) < 0.2
 
 
 def test_diversity_compares_the_same_pairs_for_the_same_seed_and_never_an_image_with_itself() -> None:
     images = torch.stack([torch.full((1, 16, 16), 255 * row, dtype=torch.uint8) for row in range(2)])
-    assert diversity(images, 30) < 0.01  # black against white, never white against white
-    assert diversity(noise(20), 20, 1) == diversity(noise(20), 20, 1) != diversity(noise(20), 20, 2)
+    assert mean_ms_ssim(images, 30) < 0.01  # black against white, never white against white
+    assert mean_ms_ssim(noise(20), 20, 1) == mean_ms_ssim(noise(20), 20, 1) != mean_ms_ssim(noise(20), 20, 2)
 
 
 def test_spectrum_of_white_noise_is_flat_at_its_variance() -> None:
@@ -247,42 +247,11 @@ def test_spectrum_of_an_even_plate_is_finite() -> None:
     assert spectrum(torch.full((2, 3, 64, 64), 7, dtype=torch.uint8)).tolist() == pytest.approx([-10.79] * 32, abs=0.01)
 
 
-def distances_of(count: int, seed: int, factor: float = 1.0) -> Tensor:
-    return factor * (5 + torch.randn(count, generator=torch.Generator().manual_seed(seed)).double())
-
-
-def test_fresh_images_are_not_taken_for_copies_however_few_are_held_out() -> None:
-    for held_out in (10, 30, 200):
-        verdicts = [copying(distances_of(300, 2 * n), distances_of(held_out, 2 * n + 1)).verdict for n in range(100)]
-        assert verdicts.count("copies") <= 1  # one in 1000 is what chance gives
-        assert verdicts.count("suspected") <= 12
-
-
-def test_copies_are_found_among_fresh_images() -> None:
-    held_out = distances_of(100, 1)
-    some = torch.cat([torch.zeros(20).double(), distances_of(80, 2)])
-    found = copying(some, held_out)
-    assert found.verdict == "copies"
-    assert found.below_1st == pytest.approx(0.20, abs=0.03)
-    few = torch.cat([torch.zeros(6).double(), distances_of(94, 2)])
-    assert copying(few, held_out).verdict == "suspected"
-
-
-def test_images_systematically_nearer_are_suspected_and_ones_further_away_are_not() -> None:
-    nearer = copying(distances_of(300, 1, 0.7), distances_of(300, 2))
-    assert nearer.ratio == pytest.approx(0.7, rel=0.05)
-    assert nearer.verdict != "none found"
-    assert copying(torch.full((50,), 3.9).double(), torch.linspace(1, 9, 50).double()).verdict == "suspected"
-    assert copying(distances_of(300, 1, 1.5), distances_of(300, 2)).verdict == "none found"
-
-
-def test_limits_rise_where_few_photos_are_held_out() -> None:
-    few, many = copying(distances_of(50, 1), distances_of(10, 2)), copying(distances_of(50, 1), distances_of(500, 2))
-    assert (many.copies_above, many.suspected_above) == (0.10, 0.03)
-    assert few.copies_above == pytest.approx(1 - 0.001**0.1)
-    assert few.suspected_above == pytest.approx(1 - 0.05**0.1)
-
-
-def test_copying_needs_distances_of_both() -> None:
-    with pytest.raises(ValueError, match="distances of both"):
-        copying(torch.zeros(0), torch.zeros(5))
+def test_ideal_coverage_is_what_images_of_one_source_reach_on_average() -> None:
+    generator = torch.Generator().manual_seed(1)
+    covered = [
+        density_coverage(torch.randn(30, 3, generator=generator), torch.randn(20, 3, generator=generator))[1]
+        for _ in range(300)
+    ]
+    assert sum(covered) / 300 == pytest.approx(ideal_coverage(30, 20), abs=0.01)
+    assert ideal_coverage(10**6, 10**6) == pytest.approx(1 - 1 / 2**5, abs=1e-4)

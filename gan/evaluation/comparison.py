@@ -1,0 +1,203 @@
+"""Two sets of images compared: what goes in, what is measured, and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientation
+from gan.evaluation.features import FeatureNetwork
+from gan.evaluation.metrics import (
+    density_coverage,
+    ideal_coverage,
+    kid,
+    kid_interval,
+    mean_ms_ssim,
+    spectrum,
+    spectrum_distance,
+    ssim_scales,
+)
+from gan.photos.read import ImageSet
+from models.progress import Progress
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the images came from, and how they were read.
+
+    Attributes:
+        real, fake, train: the folders or files; `train` is None where copies are not looked for.
+        fit: how photos became squares, one of `gan.photos.read.FITS`.
+        fit_reason: why it is this one.
+        notes: what the reader of the numbers should know.
+    """
+
+    real: str
+    fake: str
+    train: str | None = None
+    fit: str = "crop"
+    fit_reason: str = "as asked"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What is compared: images of one shape; `train` is what the fakes may have been copied from."""
+
+    real: ImageSet
+    fake: ImageSet
+    train: ImageSet | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What `gan.evaluate` measured. "Floor": what real photos score, where the fakes could be no better.
+
+    Attributes:
+        real, fake, train, fit, fit_reason, notes: see `Sources`.
+        n_real, n_fake, n_train: how many of each.
+        channels, image_size, features, seed: how they were compared.
+        floor_of: which real photos gave the floors.
+        kid_x1000, kid_x1000_interval: KID × 1000 of the fakes, and its 95 % bootstrap interval.
+        density, coverage: of the fakes among the real photos; `coverage_ideal` is what as many fakes of the very
+            distribution of the real photos would reach on average.
+        ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
+            are; `ms_ssim_scales` is how many scales fit.
+        spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
+        copying, pixel_copying: by features and by pixels, see `gan.evaluation.copying`; None without training images.
+        copying_verdict: the worse of both.
+    """
+
+    real: str
+    fake: str
+    train: str | None
+    n_real: int
+    n_fake: int
+    n_train: int
+    channels: int
+    image_size: int
+    fit: str
+    fit_reason: str
+    features: str
+    seed: int
+    floor_of: str
+    kid_x1000: float
+    kid_x1000_interval: tuple[float, float]
+    kid_x1000_floor: float
+    kid_x1000_floor_interval: tuple[float, float]
+    density: float
+    density_floor: float
+    coverage: float
+    coverage_floor: float
+    coverage_ideal: float
+    ms_ssim: float
+    ms_ssim_real: float
+    ms_ssim_scales: int
+    spectrum_distance_db: float
+    spectrum_floor_db: float
+    spectrum_real_db: tuple[float, ...]
+    spectrum_fake_db: tuple[float, ...]
+    copying: Copying | None
+    pixel_copying: Copying | None
+    copying_verdict: str | None
+    notes: tuple[str, ...]
+
+
+def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) -> tuple[Quality, list[Pair]]:
+    """All the numbers, and the fakes that lie nearest to training images.
+
+    Args:
+        sets: what is compared: 10 real photos at least, and 20 where there are no training images.
+        sources: where they came from.
+        network: in whose eyes.
+        seed: of what is drawn at random.
+
+    Raises:
+        ValueError: images of different shapes, or too few.
+    """
+    given = [images for images in (sets.real, sets.fake, sets.train) if images is not None]
+    if len({images.images.shape[1:] for images in given}) != 1:
+        raise ValueError(f"images of different shapes: {[list(images.images.shape) for images in given]}")
+    real, fake, known = _seen(sets, network)
+    if sets.train is not None and known is not None:
+        floor_of, one, other = "training photos against real ones", real, known.first(len(sets.train.images))
+        copies = find_copies(sets.fake, sets.real, sets.train, (fake.features, real.features, known.features))
+    else:
+        floor_of, copies = "two random halves of the real photos", None
+        one, other = _halves(real, seed)
+    density, coverage = density_coverage(real.features, fake.features)
+    density_floor, coverage_floor = density_coverage(one.features, other.features)
+    real_curve, fake_curve = spectrum(real.images), spectrum(fake.images)
+    quality = Quality(
+        sources.real,
+        sources.fake,
+        sources.train,
+        n_real=len(real.images),
+        n_fake=len(fake.images),
+        n_train=len(sets.train.images) if sets.train else 0,
+        channels=real.images.shape[1],
+        image_size=real.images.shape[2],
+        fit=sources.fit,
+        fit_reason=sources.fit_reason,
+        features=network.name,
+        seed=seed,
+        floor_of=floor_of,
+        kid_x1000=1000 * kid(real.features, fake.features),
+        kid_x1000_interval=_kid_interval(real, fake, seed),
+        kid_x1000_floor=1000 * kid(one.features, other.features),
+        kid_x1000_floor_interval=_kid_interval(one, other, seed),
+        density=density,
+        density_floor=density_floor,
+        coverage=coverage,
+        coverage_floor=coverage_floor,
+        coverage_ideal=ideal_coverage(len(real.images), len(fake.images)),
+        ms_ssim=mean_ms_ssim(fake.images, seed=seed),
+        ms_ssim_real=mean_ms_ssim(real.images, seed=seed),
+        ms_ssim_scales=ssim_scales(real.images.shape[2]),
+        spectrum_distance_db=spectrum_distance(real_curve, fake_curve),
+        spectrum_floor_db=spectrum_distance(spectrum(one.images), spectrum(other.images)),
+        spectrum_real_db=tuple(real_curve.tolist()),
+        spectrum_fake_db=tuple(fake_curve.tolist()),
+        copying=copies.by_features if copies else None,
+        pixel_copying=copies.by_pixels if copies else None,
+        copying_verdict=copies.verdict if copies else None,
+        notes=sources.notes,
+    )
+    return quality, copies.pairs if copies else []
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Images uint8 `[N, C, S, S]` and their features `[N, D]`."""
+
+    images: Tensor
+    features: Tensor
+
+    def first(self, count: int) -> _Seen:
+        return _Seen(self.images[:count], self.features[:count])
+
+
+def _seen(sets: Sets, network: FeatureNetwork) -> tuple[_Seen, _Seen, _Seen | None]:
+    """The features of the real photos, of the fakes, and of the training images in every orientation."""
+    mirrored = [] if sets.train is None else in_every_orientation(sets.train.images)
+    passes = sum(len(images) for images in (sets.real.images, sets.fake.images, *mirrored))
+    with Progress("features", passes, "images") as progress:
+        real = _Seen(sets.real.images, network(sets.real.images, progress.update))
+        fake = _Seen(sets.fake.images, network(sets.fake.images, progress.update))
+        if not mirrored:
+            return real, fake, None
+        known = torch.cat([network(images, progress.update) for images in mirrored])
+    return real, fake, _Seen(mirrored[0], known)
+
+
+def _halves(seen: _Seen, seed: int) -> tuple[_Seen, _Seen]:
+    order = torch.randperm(len(seen.images), generator=torch.Generator().manual_seed(seed))
+    one, other = order.tensor_split(2)
+    return _Seen(seen.images[one], seen.features[one]), _Seen(seen.images[other], seen.features[other])
+
+
+def _kid_interval(real: _Seen, fake: _Seen, seed: int) -> tuple[float, float]:
+    low, high = kid_interval(real.features, fake.features, seed=seed)
+    return 1000 * low, 1000 * high

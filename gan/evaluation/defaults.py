@@ -1,0 +1,17 @@
+"""What a comparison is made with unless it is told otherwise; read by the command line, so nothing heavy is here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FEATURES = "efficientnet-lite0"
+"""The network in whose eyes images are compared."""
+COUNT, COUNTS = 1000, (10, 20_000)
+"""How many fakes are looked at, and between which numbers that is."""
+IMAGE_SIZE, IMAGE_SIZES = 128, (32, 1024)
+"""Side in pixels at which folders of images are compared, and between which numbers it is."""
+FIT = "crop"
+"""How a photo becomes a square where nothing tells how the generator's did."""
+OUT = Path("evaluation/quality")
+MODEL = Path("models/generator.onnx")
+"""Where the fit of a run of gan-batch is looked up, if that run was made with this file."""

@@ -1,0 +1,198 @@
+"""How good generated images are: find and read them and real photos, compare, and leave the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+from gan.devices import find_device
+from gan.evaluation import defaults
+from gan.evaluation.comparison import Quality, Sets, Sources, compare
+from gan.evaluation.features import load_features
+from gan.evaluation.generators import TrainedGenerator
+from gan.evaluation.images import read_made, read_photos
+from gan.evaluation.report import write_report
+from gan.evaluation.runs import file_sha256, image_names, is_run, model_sha256
+from gan.photos.duplicates import near_copies, same_pixels
+from gan.photos.read import FITS, MIN_IMAGES, ImageSet, find_images
+from models.errors import CommandError, ExitCode
+from models.files import write_probe
+
+REPORT = "report.html"
+
+
+def evaluate(
+    real: Path,
+    fake: Path,
+    *,
+    train: Path | None = None,
+    model: Path | None = None,
+    count: int = defaults.COUNT,
+    seed: int = 0,
+    features: str = defaults.FEATURES,
+    channels: int | None = None,
+    image_size: int | None = None,
+    fit: str | None = None,
+    skip_bad_files: bool = False,
+    device: str = "auto",
+    out: Path | None = None,
+) -> Quality:
+    """Compare generated images with real photos.
+
+    Args:
+        real: folder or `.zip` of photos that were not trained on.
+        fake: folder of generated images (of a run of `gan-batch`, with folders or tar files: the images in its
+            manifest), of which `count` are taken, evenly spaced in their order; or a generator that is asked for
+            `count` images: a file of `gan-export onnx`, a `generator_model.pth` or a `network-snapshot-*.pt`.
+        train: folder or `.zip` of the photos that were trained on: for the floor, and for the search for copies.
+        model: the ONNX file that made the run in `fake`, which tells how the training photos were fitted; None:
+            `models/generator.onnx`, if that is the file that made it.
+        count: how many fakes, at most; 10 to 20,000.
+        seed: of the latents, and of everything that is drawn at random; 0 to 2⁶³ - 1.
+        features: see `gan.evaluation.features.load_features`.
+        channels: 1 or 3; None: those of the fakes.
+        image_size: all images are brought to it, 32 to 1024; None: that of the generator, or 128.
+        fit: how a photo becomes a square, one of `gan.photos.read.FITS`; None: as when the generator was trained, or
+            `crop` where that is not known.
+        skip_bad_files: compare without the photos that cannot be used, instead of stopping.
+        device: `auto`, `cpu` or `cuda`.
+        out: folder for `report.html`; None: none is written.
+
+    Raises:
+        CommandError: 2 arguments that cannot be meant, such as folders that overlap; 65 unusable images, model or
+            features; 66 nothing there, or an unfinished run; 69 no such device; 73 or 74 where `out` cannot be written.
+    """
+    _refuse_values(count, seed, channels, image_size, fit)
+    _refuse_overlap(real, fake, train)
+    device = find_device(device)
+    for folder in (real, train) if train else (real,):
+        _refuse_nothing(folder)  # that there is none should not be told after a minute of making fakes
+    generator = _generator(fake, channels, image_size, device)
+    sources = _sources(real, fake, train, fit, _maker(fake, generator, model))
+    if out is not None:
+        write_probe(out)
+    network = load_features(features, device)
+    if generator is None:
+        fakes, notes = read_made(fake, count, channels, image_size, sources.fit)
+    else:
+        fakes, notes = generator.images(count, seed), ()
+    shape = fakes.images.shape[1], fakes.images.shape[2]
+    photos = read_photos(real, *shape, skip_bad_files, sources.fit)
+    trained = None if train is None else read_photos(train, *shape, skip_bad_files, sources.fit)
+    if copied := sum(same_pixels(fakes, photos)):
+        notes += (f"{copied} of {len(fakes.names)} fakes are real photos, pixel by pixel",)
+    if trained is not None:
+        photos, of_photos = _held_out(photos, trained)
+        notes += of_photos
+    least = 2 * MIN_IMAGES if trained is None else MIN_IMAGES
+    if len(photos.names) < least:
+        also = "without `train`, as its halves are compared" if trained is None else "that are not in `train`, too"
+        raise CommandError(ExitCode.BAD_DATA, f"{len(photos.names)} photos in {real}: {least} are needed {also}")
+    sets = Sets(photos, fakes, trained)
+    quality, pairs = compare(sets, dataclasses.replace(sources, notes=sources.notes + notes), network, seed)
+    if out is not None:
+        write_report(out / REPORT, quality, sets, pairs)
+    return quality
+
+
+def _refuse_values(count: int, seed: int, channels: int | None, image_size: int | None, fit: str | None) -> None:
+    ranges = {"count": (count, *defaults.COUNTS), "seed": (seed, 0, 2**63 - 1)}
+    if image_size is not None:
+        ranges["image_size"] = image_size, *defaults.IMAGE_SIZES
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise CommandError(ExitCode.USAGE, f"`{name}={value}` is not between {low} and {high}")
+    if channels not in (None, 1, 3):
+        raise CommandError(ExitCode.USAGE, f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
+    if fit is not None and fit not in FITS:
+        raise CommandError(ExitCode.USAGE, f"`fit={fit}` is none of {', '.join(FITS)}")
+
+
+def _refuse_overlap(real: Path, fake: Path, train: Path | None) -> None:
+    """One folder in another would make its images count as both."""
+    folders = [("real", real), ("train", train), ("fake", fake if fake.is_dir() else None)]
+    given = [(name, folder, folder.resolve()) for name, folder in folders if folder is not None]
+    for (name, folder, path), (other_name, other, other_path) in itertools.combinations(given, 2):
+        if path.is_relative_to(other_path) or other_path.is_relative_to(path):
+            raise CommandError(
+                ExitCode.USAGE,
+                f"`{name}` {folder} and `{other_name}` {other} are one folder, or one lies in the other: "
+                "the same images would be compared with themselves",
+            )
+
+
+def _refuse_nothing(photos: Path) -> None:
+    if is_run(photos):
+        image_names(photos)
+    else:
+        find_images(photos)
+
+
+def _generator(fake: Path, channels: int | None, image_size: int | None, device: str) -> TrainedGenerator | None:
+    """The generator in `fake`; None where that is a folder of images.
+
+    Raises:
+        CommandError: 2 a shape that the generator does not make, 65 not a generator, 66 nothing there.
+    """
+    if fake.is_dir():
+        return None
+    if not fake.exists():
+        raise CommandError(ExitCode.NO_INPUT, f"no folder or file {fake.absolute()}: name generated images or a model")
+    generator = TrainedGenerator.open(fake, device)
+    if channels not in (None, generator.channels):
+        raise CommandError(ExitCode.USAGE, f"`channels={channels}`: {fake} makes images of {generator.channels}")
+    if image_size not in (None, generator.size):
+        raise CommandError(ExitCode.USAGE, f"`image_size={image_size}`: {fake} makes images of {generator.size}")
+    return generator
+
+
+def _maker(fake: Path, generator: TrainedGenerator | None, model: Path | None) -> TrainedGenerator | None:
+    """The generator that made the fakes; None where it is not known.
+
+    Raises:
+        CommandError: 2 `model` did not make them.
+    """
+    if generator is not None:
+        if model is not None:
+            raise CommandError(ExitCode.USAGE, f"`model={model}`: {fake} is a generator itself")
+        return generator
+    made_by = model_sha256(fake)
+    if model is None:
+        is_maker = made_by and file_sha256(defaults.MODEL) == made_by
+        return TrainedGenerator.open(defaults.MODEL) if is_maker else None
+    found = TrainedGenerator.open(model)
+    if made_by and file_sha256(model) != made_by:
+        raise CommandError(
+            ExitCode.USAGE, f"`model={model}` did not make {fake}, whose run.json names the sha256 {made_by[:12]}…"
+        )
+    return found
+
+
+def _sources(real: Path, fake: Path, train: Path | None, fit: str | None, maker: TrainedGenerator | None) -> Sources:
+    """Where the images are, and how photos become squares: as asked, else as the generator was trained."""
+    trained = maker.fit if maker is not None and maker.fit in FITS else ""
+    notes: tuple[str, ...] = ()
+    if fit is not None:
+        reason = "as asked"
+        if trained and trained != fit:
+            notes = (f"the generator was trained with fit {trained}: other photos than it saw are compared here",)
+    elif trained and maker is not None:
+        fit, reason = trained, f"as the generator was trained ({maker.path})"
+    else:
+        fit, reason = defaults.FIT, "the usual one, since it is not known how the generator's photos were fitted"
+        if maker is None:
+            reason += " (the ONNX file knows: --model)"
+    return Sources(str(real), str(fake), None if train is None else str(train), fit, reason, notes)
+
+
+def _held_out(photos: ImageSet, trained: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
+    """The real photos that were not trained on, and what the reader should know of them."""
+    rows = [row for row, known in enumerate(same_pixels(photos, trained)) if not known]
+    kept = ImageSet(photos.images[rows], [photos.names[row] for row in rows])
+    notes: tuple[str, ...] = ()
+    if len(rows) < len(photos.names):
+        notes += (f"{len(photos.names) - len(rows)} real photos were trained on, too, and were left out",)
+    if kept.names and (copies := near_copies(kept, trained)):
+        notes += (f"{copies}: near-copies flatter the floor, and a generator that learned them by heart",)
+    return kept, notes

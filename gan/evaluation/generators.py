@@ -1,0 +1,104 @@
+"""Images of a trained generator, made for a comparison; and how its training photos were fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan.networks.pixels import to_pixels
+from gan.networks.reader import load, load_generator, read_training, weights_sha256
+from gan.photos.read import ImageSet
+from models.errors import CommandError, ExitCode, first_line
+from models.info import GeneratorInfo, InfoError
+from models.latents import latents
+
+ONNX = ".onnx"
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A generator file that can be asked for images.
+
+    Attributes:
+        path: the file.
+        channels, size: of its images, which are square; the side in pixels.
+        fit: how its training photos became squares, one of `gan.photos.read.FITS`; empty where the file does not say.
+        pixels: the images of latents float32 `[N, z_dim]`, N up to 50: uint8 `[N, H, W, C]`.
+    """
+
+    path: Path
+    z_dim: int
+    channels: int
+    size: int
+    fit: str
+    pixels: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+
+    @classmethod
+    def open(cls, path: Path, device: str = "cpu") -> TrainedGenerator:
+        """The generator in an ONNX file of `gan-export`, or in a PyTorch file that `load_generator` reads.
+
+        Raises:
+            CommandError: 66 no such file, 65 not a generator.
+        """
+        return _of_onnx(path) if path.suffix.lower() == ONNX else _of_pytorch(path, device)
+
+    def images(self, count: int, seed: int) -> ImageSet:
+        """The first `count` images of a seed, those that `gan-batch` makes: uint8 `[count, C, S, S]`."""
+        batches: list[Tensor] = []
+        for start in range(0, count, _BATCH):
+            made = self.pixels(latents(seed, start, min(start + _BATCH, count), self.z_dim))
+            batches.append(torch.from_numpy(made).permute(0, 3, 1, 2))
+        return ImageSet(torch.cat(batches), [f"image {index} of seed {seed}" for index in range(count)])
+
+
+def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
+    generator = load_generator(path).to(device).eval()
+
+    @torch.no_grad()
+    def pixels(z: NDArray[np.float32]) -> NDArray[np.uint8]:
+        made: NDArray[np.uint8] = to_pixels(generator(torch.from_numpy(z).to(device))).cpu().numpy()
+        return made
+
+    content = load(path)  # a snapshot says itself how it was trained
+    options = content["config"] if "snapshot_format" in content else None
+    if options is None:
+        options = read_training(path, weights_sha256(generator.state_dict())).get("options")
+    return TrainedGenerator(path, generator.z_dim, generator.channels, generator.image_size, _fit_in(options), pixels)
+
+
+def _of_onnx(path: Path) -> TrainedGenerator:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # what goes wrong is raised
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CommandError(ExitCode.NO_INPUT, f"cannot read {path.absolute()}: {error.strerror}") from None
+    try:
+        session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+        info = GeneratorInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+    except InfoError as error:
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is no generator of gan-export: {error}") from None
+    except Exception as error:  # onnxruntime's exceptions have no common base of their own
+        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}") from None
+
+    def pixels(z: NDArray[np.float32]) -> NDArray[np.uint8]:
+        made: NDArray[np.uint8] = session.run(["pixels"], {"z": z})[0]
+        return made
+
+    return TrainedGenerator(path, info.z_dim, info.channels, info.height, _fit_in(info.training.get("options")), pixels)
+
+
+def _fit_in(options: Any) -> str:
+    """The fit in the options of a training, which come from a file."""
+    fit = options.get("fit") if isinstance(options, dict) else None
+    return fit if isinstance(fit, str) else ""

@@ -1,0 +1,86 @@
+"""The images that are compared, brought to one shape: photos, and what a generator made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gan.evaluation.defaults import IMAGE_SIZE
+from gan.evaluation.runs import image_names, is_run, photos_of
+from gan.photos.find import Photo
+from gan.photos.read import MIN_IMAGES, ImageSet, load_images, opened, read_image
+from models.errors import CommandError, ExitCode
+
+
+def read_photos(folder: Path, channels: int, size: int, skip_bad_files: bool, fit: str) -> ImageSet:
+    """All photos of a folder, a `.zip` or a run of gan-batch; raises as `load_images` does."""
+    if not is_run(folder):
+        return load_images(folder, channels, size, skip_bad_files, fit=fit)
+    return _read(folder, photos_of(folder, image_names(folder)), channels, size, fit)
+
+
+def read_made(
+    folder: Path, count: int, channels: int | None, image_size: int | None, fit: str
+) -> tuple[ImageSet, tuple[str, ...]]:
+    """`count` images of a folder, evenly spaced in their order, so that every part of the folder is looked at.
+
+    Args:
+        folder: a run of gan-batch, or one of images.
+        count: how many, at most.
+        channels: 1 or 3; None: as the files.
+        image_size: all are brought to it; None: 128.
+        fit: how one that is not square becomes a square.
+
+    Returns:
+        The images, all of one shape, and notes for the reader of the report.
+
+    Raises:
+        CommandError: 65 unusable images, or smaller ones than the size; 66 none there, or an unfinished run.
+    """
+    names = image_names(folder)
+    names = [names[index * len(names) // count] for index in range(count)] if len(names) > count else names
+    if len(names) < MIN_IMAGES:
+        raise CommandError(ExitCode.BAD_DATA, f"{len(names)} images in {folder}, at least {MIN_IMAGES} are needed")
+    photos = photos_of(folder, names)
+    shapes = {_shape(folder, photo) for photo in photos}
+    sides = sorted({shape[1:] for shape in shapes}, key=lambda side: (min(side), side))
+    size, channels = image_size or IMAGE_SIZE, channels or max(shape[0] for shape in shapes)
+    smallest = min(sides[0])
+    told = f"{_by(sides[0])}" if len(sides) == 1 else f"of {len(sides)} sizes, {_by(sides[0])} to {_by(sides[-1])}"
+    if smallest < size:
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"the images in {folder} are {told}: add `image_size={smallest}` "
+            "(enlarged ones would look blurred beside the photos)",
+        )
+    images = _read(folder, photos, channels, size, fit)
+    return images, () if sides == [(size, size)] else (f"the fakes are {told} and were brought to {size}×{size}",)
+
+
+def _read(folder: Path, photos: Sequence[Photo], channels: int, size: int, fit: str) -> ImageSet:
+    images = []
+    for photo in photos:
+        try:
+            images.append(torch.from_numpy(read_image(photo, channels, size, fit)).permute(2, 0, 1))
+        except ValueError as error:
+            raise _unusable(folder, photo, error) from None
+    return ImageSet(torch.stack(images), [photo.name for photo in photos])
+
+
+def _shape(folder: Path, photo: Photo) -> tuple[int, int, int]:
+    """Channels, width and height that a file's header tells."""
+    try:
+        with opened(photo) as image:
+            return (1 if image.mode in {"1", "L", "F"} or image.mode.startswith("I") else 3), *image.size
+    except ValueError as error:
+        raise _unusable(folder, photo, error) from None
+
+
+def _unusable(folder: Path, photo: Photo, error: ValueError) -> CommandError:
+    return CommandError(ExitCode.BAD_DATA, f"{folder / photo.name} cannot be read: {error}")
+
+
+def _by(side: tuple[int, int]) -> str:
+    return f"{side[0]}×{side[1]}"

@@ -1,0 +1,141 @@
+"""A comparison in words and numbers for a person: the rows of the report, a table for the terminal, JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from gan.evaluation.comparison import Quality
+from gan.evaluation.copying import SUSPECTED_RATIO
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """One number for a person: what it is, of the fakes, of real photos, and what it means."""
+
+    name: str
+    fakes: str
+    photos: str
+    meaning: str
+
+
+def rows(quality: Quality) -> list[ReportRow]:
+    """The numbers in the order in which to look at them."""
+
+    def kid(value: float, interval: tuple[float, float]) -> str:
+        return f"{value:.1f} ({interval[0]:.1f} to {interval[1]:.1f})"
+
+    result = [
+        ReportRow(
+            "KID × 1000",
+            kid(quality.kid_x1000, quality.kid_x1000_interval),
+            kid(quality.kid_x1000_floor, quality.kid_x1000_floor_interval),
+            "distance from the photos: 0 is perfect, lower is better",
+        ),
+        ReportRow(
+            "density", f"{quality.density:.2f}", f"{quality.density_floor:.2f}", "how deep among the photos: 1 is right"
+        ),
+        ReportRow(
+            "coverage",
+            f"{quality.coverage:.2f}",
+            f"{quality.coverage_floor:.2f}",
+            f"share of photos with a fake nearby: {quality.coverage_ideal:.2f} is ideal here",
+        ),
+        ReportRow(
+            "MS-SSIM",
+            f"{quality.ms_ssim:.3f}",
+            f"{quality.ms_ssim_real:.3f}",
+            "likeness of two random images: more than the photos' is too little variety",
+        ),
+        ReportRow(
+            "spectrum",
+            f"{quality.spectrum_distance_db:.1f} dB",
+            f"{quality.spectrum_floor_db:.1f} dB",
+            "difference in grain and detail: 3 dB is twice or half the power",
+        ),
+    ]
+    copying, pixels = quality.copying, quality.pixel_copying
+    if copying is None or pixels is None:
+        return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: --train")]
+    return [
+        *result,
+        ReportRow(
+            "train distance", f"{copying.ratio:.2f} ×", "1.00 ×", "median distance to the nearest training image"
+        ),
+        ReportRow(
+            "near",
+            _percent(copying.below_5th),
+            "5.0 %",
+            "share nearer to a training image than 95 % of held-out photos are",
+        ),
+        ReportRow(
+            "very near",
+            _percent(copying.below_1st),
+            "1.0 %",
+            "share nearer to a training image than 99 % of held-out photos are",
+        ),
+        ReportRow(
+            "pixel distance",
+            f"{pixels.ratio:.2f} ×",
+            "1.00 ×",
+            "train distance by pixels at 32×32, whatever the brightness",
+        ),
+        ReportRow("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
+        ReportRow("copying", quality.copying_verdict or "", "", copying_rule(quality)),
+    ]
+
+
+def copying_rule(quality: Quality) -> str:
+    """What the verdict follows from, in a line."""
+    if quality.copying is None:
+        return ""
+    return (
+        f"copies: very near above {100 * quality.copying.copies_above:.0f} %; suspected: above "
+        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in either way"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def headline(quality: Quality) -> str:
+    """What was compared with what, in a line."""
+    trained = f", {quality.n_train} training images" if quality.train else ""
+    kind = "gray" if quality.channels == 1 else "colour"
+    return (
+        f"{quality.n_fake} fakes, {quality.n_real} real photos{trained}; {quality.image_size} pixels, {kind}, "
+        f"features of {quality.features}, fit {quality.fit}"
+    )
+
+
+def remarks(quality: Quality) -> list[str]:
+    """How the numbers were made, as far as it bears on reading them."""
+    return [
+        f"Photos became squares by fit {quality.fit}: {quality.fit_reason}.",
+        f"Beside the fakes stands what real photos score: {quality.floor_of}; MS-SSIM is of the real ones alone.",
+        "KID is over all pairs, unbiased; in brackets its 95 % interval for other images of the same sources: a "
+        "bootstrap over images, in which no image is compared with itself.",
+        f"MS-SSIM is of 500 random pairs at {quality.ms_ssim_scales} scales, as many as {quality.image_size} pixels "
+        "have room for.",
+        *quality.notes,
+    ]
+
+
+def table(quality: Quality) -> str:
+    """The report for a terminal."""
+    lines = [ReportRow("", "fakes", "real photos", ""), *rows(quality)]
+    widths = [max(len(getattr(line, name)) for line in lines) for name in ("name", "fakes", "photos")]
+    body = [
+        "  ".join(
+            [line.name.ljust(widths[0]), line.fakes.ljust(widths[1]), line.photos.ljust(widths[2]), line.meaning]
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([headline(quality), "", *body, "", *remarks(quality)])
+
+
+def quality_json(quality: Quality) -> str:
+    """The numbers as one JSON object."""
+    return json.dumps(dataclasses.asdict(quality), indent=2, ensure_ascii=False)

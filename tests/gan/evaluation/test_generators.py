@@ -1,0 +1,84 @@
+"""Generators that are asked for images: PyTorch files, snapshots, ONNX files, and the fit that they tell of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from gan.evaluation.generators import TrainedGenerator
+from gan.networks.dcgan import Generator
+from gan.networks.pixels import to_pixels
+from gan.networks.reader import weights_sha256
+from gan.training.snapshots import save
+from models.errors import CommandError, ExitCode
+from models.latents import latents
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(1)
+    return Generator(8, 3, 2).eval()
+
+
+def fit_of(path: Path) -> str:
+    return TrainedGenerator.open(path).fit
+
+
+def test_images_are_those_that_gan_batch_would_make_of_its_latents(tmp_path: Path, generator: Generator) -> None:
+    save(tmp_path / "generator_model.pth", generator.state_dict())
+    opened = TrainedGenerator.open(tmp_path / "generator_model.pth")
+    found = opened.images(60, 5)
+    with torch.no_grad():
+        expected = to_pixels(generator(torch.from_numpy(latents(5, 0, 60, 8)))).permute(0, 3, 1, 2)
+    assert (opened.channels, opened.size, opened.fit) == (3, 128, "")
+    assert found.images.shape == (60, 3, 128, 128)
+    assert found.names[59] == "image 59 of seed 5"
+    assert int((found.images.int() - expected.int()).abs().max()) <= 1
+
+
+def test_onnx_file_gives_the_images_of_its_network_and_the_fit_of_its_training(trained: Path, exported: Path) -> None:
+    by_pytorch = TrainedGenerator.open(trained / "generator_model.pth")
+    by_onnx = TrainedGenerator.open(exported)
+    assert (by_onnx.channels, by_onnx.size, by_onnx.fit) == (by_pytorch.channels, by_pytorch.size, "crop")
+    one, other = (opened.images(12, 3).images.int() for opened in (by_pytorch, by_onnx))
+    assert int((one - other).abs().max()) <= 1
+
+
+def test_fit_is_that_of_the_training_options_of_these_very_weights(tmp_path: Path, generator: Generator) -> None:
+    path = tmp_path / "generator_model.pth"
+    save(path, generator.state_dict())
+    options = {"options": {"fit": "pad"}, "weights_sha256": weights_sha256(generator.state_dict())}
+    (tmp_path / "training_options.json").write_text(json.dumps(options))
+    assert fit_of(path) == "pad"
+    (tmp_path / "training_options.json").write_text(json.dumps({**options, "weights_sha256": "of others"}))
+    assert fit_of(path) == ""
+
+
+@pytest.mark.parametrize("options", [{}, {"fit": 7}, {"fit": "tile"}])
+def test_fit_of_an_onnx_file_is_what_its_metadata_says(exported: Path, tmp_path: Path, options: dict[str, str]) -> None:
+    model = onnx.load(exported)
+    (training,) = (entry for entry in model.metadata_props if entry.key == "gan.training")
+    training.value = json.dumps({"options": options})
+    onnx.save(model, tmp_path / "other.onnx")
+    assert fit_of(tmp_path / "other.onnx") == ("tile" if options == {"fit": "tile"} else "")
+
+
+def test_snapshot_tells_its_fit_itself(trained: Path) -> None:
+    snapshot = next(trained.glob("network-snapshot-*.pt"))
+    assert fit_of(snapshot) == "crop"
+
+
+def test_what_is_no_generator_or_is_not_there_is_refused(tmp_path: Path) -> None:
+    for name in ("text.pth", "text.onnx"):
+        (tmp_path / name).write_text("no model")
+        with pytest.raises(CommandError, match=name) as caught:
+            TrainedGenerator.open(tmp_path / name)
+        assert caught.value.exit_code == ExitCode.BAD_DATA
+    for name in ("nowhere.pth", "nowhere.onnx"):
+        with pytest.raises(CommandError, match=name) as caught:
+            TrainedGenerator.open(tmp_path / name)
+        assert caught.value.exit_code == ExitCode.NO_INPUT
