@@ -1,0 +1,288 @@
+"""README.md and docs/: every command runs, every link leads somewhere, every option has its line."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import torch
+from torch import nn
+
+from gan import TrainConfig
+from gan.config import RECIPES
+from tests.conftest import COMMANDS, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
+from tests.jobs.object_server import ObjectServer
+from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
+
+README = ROOT / "README.md"
+SMALL = {
+    "GAN_TRAIN_IMAGE_SIZE": "32", "GAN_TRAIN_EPOCHS": "2", "GAN_TRAIN_BATCH_SIZE": "8", "GAN_TRAIN_Z_DIM": "8",
+    "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_EVAL_QUALITY_COUNT": "12",
+    "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
+}  # fmt: skip
+"""What makes the commands quick, so that they can run as they are written."""
+SMALLER = {
+    # As written: as run here.
+    "make test": f"make -C {ROOT} --dry-run test",
+    "make demo": f"make -C {ROOT} demo",
+    "source .venv/bin/activate": "true",  # the tests run in the environment that `make` made
+    "gan-train photos.zip": "gan-train photos.zip --out models-of-zip",
+    "--resume": "--resume --epochs 3",
+    "gan-export onnx": "gan-export onnx --overwrite",
+    "gan-export torch": "gan-export torch --overwrite",
+    "their_generator.pth": "their_generator.pth --out theirs.onnx",
+    "--count 10000": "--count 100",
+    "--count 100000": "--count 100",
+    "--count 2000": "--count 20",
+    "--append 1000": "--append 10",
+    "s3://factory": "s3://bucket",
+    "s3://factory/defects/2026-11-22": "s3://bucket/defects/20*",
+    "cd /srv/defects": "cd .",
+    ".venv/bin/gan-batch": f"{SCRIPTS}/gan-batch",
+    "pip install '.[objects]'": "pip install --dry-run --no-deps obstore",
+    "pip install '.[ray]'": "pip install --dry-run --no-deps ray",
+    "pip install '.[parquet]'": "pip install --dry-run --no-deps pyarrow",
+    "pip install '.[inception]'": "pip install --dry-run --no-deps torch-fidelity",
+    "pip install boto3": "pip install --dry-run --no-deps boto3",
+    "pip install 'onnxruntime-gpu[cuda,cudnn]'": "pip install --dry-run --no-deps 'onnxruntime-gpu[cuda,cudnn]'",
+    "pip install -r requirements-batch.txt": f"pip install --dry-run --no-deps -r {ROOT}/requirements-batch.txt",
+    "pip install --no-deps .": "pip install --no-deps --no-build-isolation --target lean checkout",
+    "pip install .": "pip install --no-deps --no-build-isolation --target plain checkout",
+    "TrainConfig.of(seed=1)": "TrainConfig.of(epochs=1, batch_size=8, g_width=2, d_width=2)",
+    "from jobs import run_batch": "from jobs import Gate, run_batch",
+    "count=1000": "count=10, gate=Gate('off')",
+}
+NOT_OURS = {"--no-deps", "--collector", "--nproc-per-node"}
+"""Options of other programs in the documents."""
+
+
+def smaller(text: str) -> str:
+    """`text` with the longest entries of `SMALLER` put in first, each place once."""
+    parts = sorted(SMALLER, key=len, reverse=True)
+    pattern = "|".join(re.escape(part) + r"(?![\w-])" for part in parts)
+    return re.sub(pattern, lambda match: SMALLER[match[0]], text)
+
+
+def commands_of(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Each command that does something by itself, with what a user types."""
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield name, command
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            yield from commands_of(f"{name} {inner.name}", inner)
+
+
+def every_command() -> dict[str, dict[str, click.Option]]:
+    """Name → its options by their spelling in the tables."""
+    return {
+        name: {
+            ", ".join([*option.opts, *option.secondary_opts]): option
+            for option in command.params
+            if isinstance(option, click.Option) and not option.hidden
+        }
+        for program, module in COMMANDS.items()
+        for name, command in commands_of(program, importlib.import_module(module).cli)
+    }
+
+
+# What runs
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with photos where the pages say they are, and a checkout to install from."""
+    photos = write_photos(tmp_path / "path/to/photos", 48)  # a third is enough to be held out
+    write_photos(tmp_path / "path/to/held_out", 16, seed=1)
+    write_photos(tmp_path / "datasets/anomaly_detection_dataset/bad", 16, seed=2)
+    shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
+    left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
+    for package in ("gan", "export", "jobs", "models"):
+        shutil.copytree(ROOT / package, tmp_path / "checkout" / package, ignore=left_out)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "checkout")
+    return tmp_path
+
+
+@pytest.fixture
+def later_desk(desk: Path, trained: Path, exported: Path) -> Path:
+    """The desk of somebody who has split the photos, and trained and exported a generator."""
+    write_photos(desk / "datasets/mine/train", 24, seed=3)
+    write_photos(desk / "datasets/mine/validation", 16, seed=4)
+    (desk / "models").mkdir()
+    for name in ("models/generator_model.pth", "their_generator.pth"):
+        shutil.copy(trained / "generator_model.pth", desk / name)
+    shutil.copy(exported, desk / "models/generator.onnx")
+    return desk
+
+
+def run_shell(command: str, folder: Path, environment: dict[str, str]) -> None:
+    result = subprocess.run(
+        ["bash", "-ec", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=600,
+    )  # fmt: skip
+    assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+
+
+class Pools(nn.Module):
+    """64 means of places: what a photo is to a feature network that takes no time."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return nn.functional.adaptive_avg_pool2d(images[:, :1], [8, 8]).flatten(1)
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """A file for `--features`: comparing by EfficientNet takes 20 s of processor time."""
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(Pools(), (torch.zeros(2, 3, 32, 32),), dynamic_shapes=(batch,))
+    torch.export.save(program, tmp_path / "my.pt2")
+    return tmp_path / "my.pt2"
+
+
+def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, features: Path) -> None:
+    if shutil.which("make") is None or not (ROOT / ".venv" / "installed").exists():
+        pytest.skip("`make demo` would install everything: run `make test`")
+    seen = blocks(README, "sh")
+    assert len(seen) >= 6
+    for block in [*seen, *inline_commands(README)]:
+        if block in seen or block not in "".join(seen):
+            command = smaller(block).replace("synthetic/2026-11-22", "synthetic/20*")
+            run_shell(command, desk, clean_environment(**SMALL, GAN_TRAIN_FEATURES=str(features)))
+    assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
+    assert (desk / "evaluation/quality/report.html").exists()
+
+
+def lines_of(page: Path) -> list[str]:
+    """The commands of a page's blocks and running text, without those that name a thing in capitals, such as OUT."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    lines += [line for line in inline_commands(page) if not re.search(r"\b[A-Z]{2,}\b", line)]
+    return list(dict.fromkeys(line for line in lines if line not in every_command()))  # a name alone is a mention
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if lines_of(page) and page != README], ids=lambda page: page.name
+)
+def test_every_command_of_a_page_runs_in_order(
+    page: Path, request: pytest.FixtureRequest, features: Path
+) -> None:
+    folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
+    if page.name == "training.md":
+        shutil.rmtree(folder / "models")
+    settings = {**SMALL, "GAN_TRAIN_FEATURES": str(features)}
+    if page.name == "object-stores.md":
+        settings |= ObjectServer().environment
+    for line in lines_of(page):
+        program, *arguments = shlex.split(smaller(line))
+        if program in ("gan-train", "gan-eval", "gan-export"):  # here, where PyTorch is loaded already
+            result = run_in_process(program, *arguments, cwd=folder, **settings)
+            assert result.returncode == 0, f"{line}\n{result.stderr}"
+        else:
+            run_shell(smaller(line), folder, clean_environment(**settings))
+
+
+def test_cron_line_runs_in_an_empty_environment(desk: Path) -> None:
+    (line,) = blocks(README, "cron")
+    assert "%" not in line  # cron would end the command there
+    schedule, command = line.split("  ", 1)
+    assert len(schedule.split()) == 5
+    for _ in range(2):  # the second time there is nothing to do
+        run_shell(smaller(command.strip()), desk, {"HOME": str(desk), "PATH": "/usr/bin:/bin"})
+    assert "complete" in (desk / "gan-batch.log").read_text()
+
+
+def test_python_block_runs(desk: Path) -> None:
+    (code,) = (block for page in PAGES for block in blocks(page, "python"))
+    result = subprocess.run(
+        [sys.executable, "-c", smaller(code)], cwd=desk, env=clean_environment(), capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "CPUExecutionProvider" in result.stdout
+
+
+# What is named
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_its_heading(page: Path) -> None:
+    for link in links(page):
+        name, _, section = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not section or section in anchors(target), link
+
+
+def test_readme_leads_to_every_page() -> None:
+    assert {f"docs/{page.name}" for page in PAGES if page != README} <= set(links(README))
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 180
+
+
+def test_every_option_of_every_command_has_a_line_and_every_line_an_option() -> None:
+    assert {name: sorted(table) for name, table in option_tables().items()} == {
+        name: sorted(options) for name, options in every_command().items()
+    }
+
+
+def test_documents_name_no_option_that_does_not_exist() -> None:
+    known = {spelling for options in every_command().values() for names in options for spelling in names.split(", ")}
+    for page in [*PAGES, ROOT / "models/MODEL_CARD.md"]:
+        code = [*spans(page), *blocks(page, "sh"), *blocks(page, "cron"), *blocks(page, "ini")]
+        named = set(re.findall(r"(?<![\w.-])--[a-z][a-z0-9-]*", "\n".join(code)))
+        assert sorted(named - known - NOT_OURS - {"--now", "--help"}) == [], page.name
+
+
+def test_commands_of_running_text_have_the_options_that_they_are_shown_with() -> None:
+    known = {name: {one for names in options for one in names.split(", ")} for name, options in every_command().items()}
+    for page in PAGES:
+        for command in inline_commands(page):
+            name = max((name for name in known if f"{command} ".startswith(f"{name} ")), key=len, default=None)
+            named = set(re.findall(r"(?<= )--[a-z][a-z0-9-]*", command))
+            assert name is None or named <= known[name], command
+
+
+def shown(value: object) -> str:
+    """A default as the tables have it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_tables_show_the_defaults_of_the_commands() -> None:
+    tables = option_tables()
+    wrong = [
+        (name, spelling, tables[name][spelling]["default"], default)
+        for name, options in every_command().items()
+        for spelling, option in options.items()
+        if "default" in tables[name][spelling] and (default := static_default(option)) is not None
+        if tables[name][spelling]["default"] != default
+    ]
+    assert wrong == []
+
+
+def static_default(option: click.Option) -> str | None:
+    """The default that click knows, as the tables show it; None where it is found while the command runs."""
+    value = option.to_info_dict()["default"]
+    if option.is_flag:
+        return shown(bool(value))
+    return None if value is None else shown(value)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_table_of_training_shows_what_a_recipe_sets(recipe: str) -> None:
+    table = {row["option"]: row for row in option_tables()["gan-train"].values() if recipe in row}
+    config = dataclasses.asdict(TrainConfig.of(recipe))
+    for cell, row in table.items():
+        value = config.pop(re.findall("`--([a-z0-9-]+)`", cell)[0].replace("-", "_"))
+        assert value is None or row[recipe] == shown(value), cell
+    assert config == {}, "options without a line"
