@@ -19,7 +19,7 @@ FIRST_KIMG = 10.0
 """Before this a healthy generator, too, may still give even gray."""
 REMEDY = (
     "try --recipe small-data; with it, more photos, a higher --r1-gamma or another --seed; "
-    "README.md, When training collapses"
+    "docs/training.md, When training collapses"
 )
 
 

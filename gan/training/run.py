@@ -79,7 +79,7 @@ def train(
 
     Args:
         data: the images, from `gan.photos.read.load_images`.
-        out: folder to write to; the files are described in README.md.
+        out: folder to write to; the files are described in docs/training.md.
         config: the options.
         device: a torch device.
         resume: go on from the newest snapshot in `out`: exactly, with the same options on the same kind of device. A
