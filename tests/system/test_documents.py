@@ -119,7 +119,7 @@ def desk(tmp_path: Path) -> Path:
 def later_desk(desk: Path, trained: Path, exported: Path) -> Path:
     """The desk of somebody who has split the photos, and trained and exported a generator."""
     write_photos(desk / "datasets/mine/train", 24, seed=3)
-    write_photos(desk / "datasets/mine/validation", 16, seed=4)
+    write_photos(desk / "datasets/mine/validation", 20, seed=4)
     (desk / "models").mkdir()
     for name in ("models/generator_model.pth", "their_generator.pth"):
         shutil.copy(trained / "generator_model.pth", desk / name)
@@ -181,7 +181,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
     folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
-    settings = {**SMALL, "GAN_TRAIN_FEATURES": str(features)}
+    settings = {**SMALL, "GAN_TRAIN_FEATURES": str(features), "GAN_EVAL_QUALITY_FEATURES": str(features)}
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment
     for line in lines_of(page):
