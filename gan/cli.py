@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gan.config import CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, TrainConfig
+from gan.pattern_options import pattern_options
 from models import console
 from models.errors import CommandError, ExitCode, first_line
 from models.flags import errors_in_flags
@@ -19,6 +20,7 @@ from models.log import log
 from models.progress import Progress, duration
 
 if TYPE_CHECKING:
+    from gan.photos.decode import Scale
     from gan.photos.read import ImageSet
 
 DEFAULT_DATA = Path("datasets/anomaly_detection_dataset/good")
@@ -102,6 +104,7 @@ _rate = click.FloatRange(min=0, min_open=True)
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror the training images.")
 @_value("--precision", click.Choice(CHOICES["precision"]), "bfloat16 is faster where the machine has it.")
 @_value("--seed", click.IntRange(0, 2**63 - 1), "Seed of everything random.")
+@pattern_options
 @console.version_option
 @console.debug_option
 def cli(
@@ -121,6 +124,8 @@ def cli(
     patience_kimg: float,
     on_collapse: str,
     dry_run: bool,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
     **values: Any,
 ) -> None:
     """Learn a generator from the images in the folder DATA.
@@ -150,7 +155,7 @@ def cli(
     if "precision" in RECIPES[recipe] and values["precision"] is None and not fast_bfloat16(device):
         config = dataclasses.replace(config, precision="float32")
         log.info("%s does not calculate in bfloat16: float32 it is; --precision bfloat16 insists", device)
-    images = _load(data, config, skip_bad_files)
+    images = _load(data, config, skip_bad_files, only, without)
     if recipe == "dcgan" and len(images.names) < FEW_IMAGES:
         log.warning(
             "the plain recipe is known to collapse on few images and there are %d: --recipe small-data is for few",
@@ -158,7 +163,7 @@ def cli(
         )
     photos = None
     if validation is not None and processes.is_first:
-        photos = _load(validation, config, skip_bad_files)
+        photos = _load(validation, config, skip_bad_files, only, without, images.scales)
         _refuse_shared(images, photos, validation)
     if dry_run and resume and processes.is_first:
         newest_snapshot(out)
@@ -196,13 +201,21 @@ def _refuse_places(data: Path, out: Path, validation: Path | None) -> None:
         raise click.UsageError(f"--out {out} lies in a folder of photos: its samples would be taken for photos")
 
 
-def _load(folder: Path, config: TrainConfig, skip_bad_files: bool) -> ImageSet:
+def _load(
+    folder: Path,
+    config: TrainConfig,
+    skip_bad_files: bool,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    scales: Mapping[str, Scale] | None = None,
+) -> ImageSet:
     from gan.photos.read import find_images, load_images
 
-    with Progress("checking", len(find_images(folder)), "files") as progress:
+    with errors_in_flags(cli), Progress("checking", len(find_images(folder, only, without)), "files") as progress:
         return load_images(
-            folder, config.channels, config.image_size, skip_bad_files, lambda: progress.update(1), config.fit
-        )
+            folder, config.channels, config.image_size, skip_bad_files, lambda: progress.update(1), config.fit,
+            only=only, without=without, scales=scales,
+        )  # fmt: skip
 
 
 def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
@@ -218,8 +231,7 @@ def _refuse_shared(images: ImageSet, held_out: ImageSet, folder: Path) -> None:
         )
     if copies := near_copies(held_out, images):
         log.warning(
-            "%s: %s: if they show the same, the KID flatters; gan-eval data --split keeps near-duplicates together, "
-            "but not mirrored ones",
+            "%s: %s: if they show the same, the KID flatters; gan-eval data --split keeps near-duplicates together",
             folder, copies,
         )  # fmt: skip
 

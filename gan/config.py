@@ -6,9 +6,11 @@ import dataclasses
 import math
 from typing import Any
 
+from gan.photos.fit import FITS
+
 CHOICES = {
     "loss": ("bce", "hinge", "relativistic"),
-    "fit": ("crop", "pad", "stretch", "tile"),
+    "fit": FITS,
     "flip": ("none", "horizontal", "vertical", "both"),
     "precision": ("float32", "bfloat16"),
 }

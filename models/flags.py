@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator
 
 import click
 
 from models.errors import CommandError, ExitCode
+from models.log import log
 
 _NAMED = re.compile(r"`(\w+)(?:=([^`]+))?`")
 
@@ -40,10 +42,18 @@ def in_flags(message: str, command: click.Command) -> str:
 def errors_in_flags(command: click.Command) -> Iterator[None]:
     """Raise a library's `CommandError` with the command's options in the place of arguments; a wrong one as usage.
 
+    What is logged meanwhile says it in options, too.
+
     Raises:
         click.UsageError: where the library ends with 2.
         CommandError: all others.
     """
+
+    def say_in_flags(record: logging.LogRecord) -> bool:
+        record.msg, record.args = in_flags(record.getMessage(), command), ()
+        return True
+
+    log.addFilter(say_in_flags)
     try:
         yield
     except CommandError as error:
@@ -51,3 +61,5 @@ def errors_in_flags(command: click.Command) -> Iterator[None]:
         if error.exit_code == ExitCode.USAGE:
             raise click.UsageError(message) from error
         raise CommandError(error.exit_code, message) from error
+    finally:
+        log.removeFilter(say_in_flags)

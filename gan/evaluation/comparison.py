@@ -29,7 +29,7 @@ class Sources:
 
     Attributes:
         real, fake, train: the folders or files; `train` is None where copies are not looked for.
-        fit: how photos became squares, one of `gan.photos.read.FITS`.
+        fit: how photos became squares, one of `gan.photos.fit.FITS`.
         fit_reason: why it is this one.
         notes: what the reader of the numbers should know.
     """

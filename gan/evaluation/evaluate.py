@@ -15,7 +15,8 @@ from gan.evaluation.images import read_made, read_photos
 from gan.evaluation.report import write_report
 from gan.evaluation.runs import file_sha256, image_names, is_run, model_sha256
 from gan.photos.duplicates import near_copies, same_pixels
-from gan.photos.read import FITS, MIN_IMAGES, ImageSet, find_images
+from gan.photos.fit import FITS
+from gan.photos.read import MIN_IMAGES, ImageSet, find_images
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
 
@@ -53,7 +54,7 @@ def evaluate(
         features: see `gan.evaluation.features.load_features`.
         channels: 1 or 3; None: those of the fakes.
         image_size: all images are brought to it, 32 to 1024; None: that of the generator, or 128.
-        fit: how a photo becomes a square, one of `gan.photos.read.FITS`; None: as when the generator was trained, or
+        fit: how a photo becomes a square, one of `gan.photos.fit.FITS`; None: as when the generator was trained, or
             `crop` where that is not known.
         skip_bad_files: compare without the photos that cannot be used, instead of stopping.
         device: `auto`, `cpu` or `cuda`.

@@ -30,7 +30,7 @@ class TrainedGenerator:
     Attributes:
         path: the file.
         channels, size: of its images, which are square; the side in pixels.
-        fit: how its training photos became squares, one of `gan.photos.read.FITS`; empty where the file does not say.
+        fit: how its training photos became squares, one of `gan.photos.fit.FITS`; empty where the file does not say.
         pixels: the images of latents float32 `[N, z_dim]`, N up to 50: uint8 `[N, H, W, C]`.
     """
 

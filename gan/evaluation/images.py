@@ -9,8 +9,9 @@ import torch
 
 from gan.evaluation.defaults import IMAGE_SIZE
 from gan.evaluation.runs import image_names, is_run, photos_of
+from gan.photos.decode import scales_of, shape_of
 from gan.photos.find import Photo
-from gan.photos.read import MIN_IMAGES, ImageSet, load_images, opened, read_image
+from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
 from models.errors import CommandError, ExitCode
 
 
@@ -61,9 +62,10 @@ def read_made(
 
 def _read(folder: Path, photos: Sequence[Photo], channels: int, size: int, fit: str) -> ImageSet:
     images = []
+    scales = scales_of(photos)
     for photo in photos:
         try:
-            images.append(torch.from_numpy(read_image(photo, channels, size, fit)).permute(2, 0, 1))
+            images.append(torch.from_numpy(read_image(photo, channels, size, fit, scales)).permute(2, 0, 1))
         except ValueError as error:
             raise _unusable(folder, photo, error) from None
     return ImageSet(torch.stack(images), [photo.name for photo in photos])
@@ -72,8 +74,7 @@ def _read(folder: Path, photos: Sequence[Photo], channels: int, size: int, fit: 
 def _shape(folder: Path, photo: Photo) -> tuple[int, int, int]:
     """Channels, width and height that a file's header tells."""
     try:
-        with opened(photo) as image:
-            return (1 if image.mode in {"1", "L", "F"} or image.mode.startswith("I") else 3), *image.size
+        return shape_of(photo)
     except ValueError as error:
         raise _unusable(folder, photo, error) from None
 

@@ -1,18 +1,23 @@
-"""Where the photos lie: a folder or a zip, with the same names and the same way to open them."""
+"""Which files are photos: those of a folder or a zip, with the same names and the same way to open them."""
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
 from models.errors import CommandError, ExitCode
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = {
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".webp",
+}  # fmt: skip
+"""What the formats that are read are usually called, in small letters."""
 MAX_MEMBER_BYTES = 1 << 30
 """A file in a zip that claims more is not unpacked; the largest photo that is read has 600 MB (100 MP, 16-bit RGB)."""
 
@@ -48,12 +53,9 @@ class Photo:
             ValueError: what is wrong with the file, in a few words.
             OSError: it cannot be looked at.
         """
-        if self.problem:
-            raise ValueError(self.problem)
+        self._check()
         if self.archive is not None and self.member is not None:
             return io.BytesIO(_unpack(self.archive, self.member))
-        if self.path.stat().st_size == 0:
-            raise ValueError("empty file")
         return self.path
 
     def read(self) -> bytes:
@@ -61,14 +63,43 @@ class Photo:
         source = self.source()
         return source.read_bytes() if isinstance(source, Path) else source.getvalue()
 
+    def opened(self) -> BinaryIO:
+        """The file to look into, without a check of what a zip claims; raises as `source` does, and as zipfile does."""
+        if self.archive is not None and self.member is not None:
+            self._check()
+            return cast(BinaryIO, self.archive.open(self.member))
+        source = self.source()
+        return source.open("rb") if isinstance(source, Path) else source
+
+    def head(self, count: int) -> bytes:
+        """The first bytes, fewer where there are fewer; raises as `opened` does."""
+        with self.opened() as file:
+            return file.read(count)
+
+    def _check(self) -> None:
+        if self.problem:
+            raise ValueError(self.problem)
+        if self.member is not None:
+            if self.member.flag_bits & 1:
+                raise ValueError("encrypted: unpack the zip with its password and name the folder")
+            if self.member.file_size > MAX_MEMBER_BYTES:
+                raise ValueError(f"claims {self.member.file_size:,} bytes, more than {MAX_MEMBER_BYTES:,} in a zip")
+        if (self.path.stat().st_size if self.member is None else self.member.file_size) == 0:
+            raise ValueError("empty file")
+
 
 @contextlib.contextmanager
-def photos_in(data: Path) -> Iterator[list[Photo]]:
+def photos_in(data: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> Iterator[list[Photo]]:
     """The photos below a folder or in a `.zip`, sorted by name; those of a zip can be read until the block ends.
 
     Hidden files and folders are left out, and so is what our own commands leave among pictures (`SHEETS`,
     `LEFT_BESIDE`). Links to folders are not followed, so no link can form a loop. A zip is
     read in place: nothing is unpacked to disk. Zips within a folder or within a zip are not looked into.
+
+    Args:
+        data: the folder or zip.
+        only: where there are any, photos that fit none of these patterns are left out; see `fits`.
+        without: photos that fit one of these are left out.
 
     Raises:
         CommandError: 66 where there is nothing by that name or no photo in it, 65 where a `.zip` is none.
@@ -80,17 +111,52 @@ def photos_in(data: Path) -> Iterator[list[Photo]]:
             found = [Photo(path.relative_to(data).as_posix(), path) for path in _below(data)]
         else:
             raise CommandError(
-                ExitCode.NO_INPUT, f"no folder {data.absolute()}: name a folder of images, or a .zip of them"
+                ExitCode.NO_INPUT, f"no folder {place_of(data)}: name a folder of images, or a .zip of them"
             )
         if not found:
             kinds = " ".join(sorted(SUFFIXES))
-            raise CommandError(ExitCode.NO_INPUT, f"no images ({kinds}) in {data.absolute()} or below it")
-        yield sorted(found, key=lambda photo: photo.name.split("/"))
+            raise CommandError(ExitCode.NO_INPUT, f"no images ({kinds}) in {place_of(data)} or below it")
+        kept = [photo for photo in found if _wanted(photo.name, only, without)]
+        if not kept:
+            raise CommandError(
+                ExitCode.NO_INPUT,
+                f"not one of {len(found)} images in {place_of(data)} is left by the patterns: only "
+                f"{', '.join(map(repr, only)) or 'anything'}, not {', '.join(map(repr, without)) or 'anything'}",
+            )
+        yield sorted(kept, key=lambda photo: photo.name.split("/"))
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a pattern as of the shell (`*_mask.*`, `bad`, `bad/*`, `cam?/*.png`) fits a photo.
+
+    Without a slash it fits the name of a file or of any folder above it, with one the path or a folder's path. `*`
+    stands for any letters, a slash among them.
+    """
+    parts = name.split("/")
+    if "/" not in pattern.strip("/"):
+        return any(fnmatch.fnmatchcase(part, pattern.strip("/")) for part in parts)
+    above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return any(fnmatch.fnmatchcase(path, pattern.strip("/")) for path in above)
+
+
+def printable(name: str) -> str:
+    """A file's name that keeps a report's lines whole, and can be printed whatever its bytes are."""
+    return name if name.isprintable() else repr(name)
+
+
+def place_of(data: Path) -> str:
+    """A folder's or file's absolute path, for a message."""
+    return printable(str(data.absolute()))
+
+
+def _wanted(name: str, only: Sequence[str], without: Sequence[str]) -> bool:
+    asked = not only or any(fits(name, pattern) for pattern in only)
+    return asked and not any(fits(name, pattern) for pattern in without)
 
 
 def _below(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
-        raise CommandError(ExitCode.NO_INPUT, f"cannot look into {error.filename}: {error.strerror}")
+        raise CommandError(ExitCode.NO_INPUT, f"cannot look into {printable(str(error.filename))}: {error.strerror}")
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         ours = SHEETS.union(*(names for mark, names in LEFT_BESIDE.items() if mark in files))
@@ -104,9 +170,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except OSError as error:
-        raise CommandError(ExitCode.NO_INPUT, f"cannot open {path.absolute()}: {error.strerror or error}") from None
+        raise CommandError(ExitCode.NO_INPUT, f"cannot open {place_of(path)}: {error.strerror or error}") from None
     except Exception:  # a damaged directory raises many kinds
-        raise CommandError(ExitCode.BAD_DATA, f"{path.absolute()} is no zip file, or damaged: copy it again") from None
+        raise CommandError(ExitCode.BAD_DATA, f"{place_of(path)} is no zip file, or damaged: copy it again") from None
 
 
 def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[Photo]:
@@ -126,12 +192,6 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[Photo]:
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    if member.flag_bits & 1:
-        raise ValueError("encrypted: unpack the zip with its password and name the folder")
-    if member.file_size > MAX_MEMBER_BYTES:
-        raise ValueError(f"claims {member.file_size:,} bytes, more than {MAX_MEMBER_BYTES:,} in a zip")
-    if member.file_size == 0:
-        raise ValueError("empty file")
     try:
         return archive.read(member)  # never more than it claims, and its checksum is compared
     except NotImplementedError:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from gan.photos.find import Photo, photos_in
-from models.errors import CommandError, ExitCode, first_line
+from gan.photos.decode import Scale, read_plain, scales_of
+from gan.photos.find import Photo, photos_in, place_of, printable
+from gan.photos.fit import FITS, INVENTED, at_least, fit_image, invented
+from gan.photos.mixture import mask_like, mixtures
+from models.errors import CommandError, ExitCode
 from models.log import log
 
 MIN_IMAGES = 10
-MIN_SIDE = 32
-"""Pixels; a smaller photo would be mostly interpolation."""
-MAX_PIXELS = 100_000_000
-"""A file that claims more is taken for a decompression bomb and is not decoded."""
-FITS = ("crop", "pad", "stretch", "tile")
-"""How an oblong or large photo becomes a square; `fit_image` says what each does."""
 MAX_TILE_BYTES = 8 << 30
 """What the photos may take in memory where they are kept at their own resolution (`tile`)."""
 
@@ -37,14 +32,41 @@ class ImageSet:
         images: uint8 `[N, C, S, S]`; of `tile` the centre of each photo.
         names: N paths relative to the folder or inside the zip, sorted, `/`-separated.
         photos: only of `tile`: the N photos to crop from, uint8 `[C, H, W]` with H, W ≥ S, each of its own size.
+        scales: how the folder's deep gray became 8 bits: give it to `load_images` for photos to be compared with these.
     """
 
     images: Tensor
     names: list[str]
     photos: tuple[Tensor, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
 
-def find_images(data: Path) -> list[Path]:
+@dataclass
+class _Loading:
+    """What has been read so far."""
+
+    squares: list[Tensor] = field(default_factory=list)
+    whole: list[Tensor] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+    masks: list[str] = field(default_factory=list)
+    oblong: dict[str, float] = field(default_factory=dict)
+    tile_bytes: int = 0
+
+    def add(self, photo: Photo, image: Image.Image, size: int, fit: str) -> None:
+        if fit == "tile":
+            image = at_least(image, size)
+            self.whole.append(_to_tensor(image).contiguous())
+            self.tile_bytes += self.whole[-1].numel()
+        self.squares.append(_to_tensor(fit_image(image, size, fit)))
+        self.names.append(photo.name)
+        if mask_like(image):
+            self.masks.append(photo.name)
+        if fit == "pad" and invented(*image.size) > INVENTED:
+            self.oblong[photo.name] = invented(*image.size)
+
+
+def find_images(data: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> list[Path]:
     """Image files below a folder or in a `.zip`, in sorted order; in a zip its own path with the name behind it.
 
     What is looked at and what is left out: `gan.photos.find.photos_in`.
@@ -52,7 +74,7 @@ def find_images(data: Path) -> list[Path]:
     Raises:
         CommandError: 66 where there is nothing by that name or no image in it, 65 where a `.zip` is none.
     """
-    with photos_in(data) as photos:
+    with photos_in(data, only, without) as photos:
         return [photo.path for photo in photos]
 
 
@@ -63,8 +85,14 @@ def load_images(
     skip_bad_files: bool = False,
     on_file: Callable[[], None] = lambda: None,
     fit: str = "crop",
+    *,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    scales: Mapping[str, Scale] | None = None,
 ) -> ImageSet:
     """Check and load every image below `folder`; all the files that cannot be used are logged in one report.
+
+    Logged as well: how deep gray was scaled, what is mixed in the folder, and photos of which `pad` invents much.
 
     Args:
         folder: searched recursively, or a `.zip`.
@@ -73,6 +101,9 @@ def load_images(
         skip_bad_files: go on without unusable files instead of stopping.
         on_file: called after each file.
         fit: one of `FITS`.
+        only: patterns of the photos to take, where not all; see `gan.photos.find.fits`.
+        without: patterns of photos to leave out.
+        scales: of other photos, with which these will be compared; by default the folder's own.
 
     Raises:
         CommandError: 66 no such folder or no images; 65 unusable files, fewer than 10 good ones, or with `tile` more
@@ -81,139 +112,80 @@ def load_images(
     """
     if fit not in FITS:
         raise ValueError(f"fit is one of {', '.join(FITS)}, not {fit!r}")
-    squares: list[Tensor] = []
-    whole: list[Tensor] = []
-    names: list[str] = []
-    bad: list[str] = []
-    tile_bytes = 0
-    with photos_in(folder) as photos:
+    loading = _Loading()
+    with photos_in(folder, only, without) as photos:
+        scales = {**scales_of(photos), **(scales or {})}
         for photo in photos:
             try:
-                image = read_plain(photo, channels)
-                if fit == "tile":
-                    image = _at_least(image, size)
-                    tile_bytes += image.width * image.height * channels
-                    if tile_bytes > MAX_TILE_BYTES:
-                        raise _too_many_tiles(folder, len(whole) + 1, len(photos))
-                    whole.append(_to_tensor(image).contiguous())
-                squares.append(_to_tensor(fit_image(image, size, fit)))
-                names.append(photo.name)
+                loading.add(photo, read_plain(photo, channels, scales), size, fit)
             except ValueError as error:
-                bad.append(f"{printable(photo.name)}: {error}")
+                loading.bad.append(f"{printable(photo.name)}: {error}")
+            if loading.tile_bytes > MAX_TILE_BYTES:
+                raise _too_many_tiles(folder, len(loading.whole), len(photos))
             on_file()
-    if bad:
-        log.warning("%d of %d files cannot be used:\n  %s", len(bad), len(bad) + len(names), "\n  ".join(bad))
-        if not skip_bad_files:
-            raise CommandError(
-                ExitCode.BAD_DATA,
-                f"{len(bad)} of {len(bad) + len(names)} files in {folder.absolute()} cannot be used, the first is "
-                f"{bad[0]}; fix or remove them, or add --skip-bad-files",
-            )
-    if len(names) < MIN_IMAGES:
+    _report_bad(folder, loading.bad, len(loading.names), skip_bad_files)
+    for scale in scales.values():
+        log.info("%s", scale)
+    _warn(loading)
+    if len(loading.names) < MIN_IMAGES:
         raise CommandError(
             ExitCode.BAD_DATA,
-            f"{len(names)} usable images in {folder.absolute()}, at least {MIN_IMAGES} are needed "
+            f"{len(loading.names)} usable images in {place_of(folder)}, at least {MIN_IMAGES} are needed "
             "(a few hundred for good results)",
         )
-    return ImageSet(torch.stack(squares), names, tuple(whole))
+    return ImageSet(torch.stack(loading.squares), loading.names, tuple(loading.whole), scales)
 
 
-def read_image(photo: Photo | Path, channels: int, size: int, fit: str = "crop") -> NDArray[np.uint8]:
+def read_image(
+    photo: Photo | Path, channels: int, size: int, fit: str = "crop", scales: Mapping[str, Scale] | None = None
+) -> NDArray[np.uint8]:
     """One photo, turned upright, as uint8 `[size, size, channels]`; of several pages or frames the first.
+
+    Args:
+        photo: of a folder or zip, or a file.
+        channels: 1 for gray, 3 for colour.
+        size: side in pixels.
+        fit: one of `FITS`.
+        scales: of deep gray, from `gan.photos.decode.scales_of`; by default by the photo's own largest sample.
 
     Raises:
         ValueError: what is wrong with the file, in a few words.
     """
-    fitted = fit_image(read_plain(photo, channels), size, fit)
+    fitted = fit_image(read_plain(photo, channels, scales), size, fit)
     return np.array(fitted, dtype=np.uint8).reshape(size, size, channels)
 
 
-def read_plain(photo: Photo | Path, channels: int) -> Image.Image:
-    """One photo in its own size, turned upright, of mode L or RGB.
-
-    Raises:
-        ValueError: what is wrong with the file, in a few words.
-    """
-    with opened(photo) as image:
-        return eight_bit(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
-
-
-@contextlib.contextmanager
-def opened(photo: Photo | Path) -> Iterator[Image.Image]:
-    """The photo with its claims checked and its pixels not decoded yet; what fails in the block is named, too.
-
-    Raises:
-        ValueError: what is wrong with the file, in a few words.
-    """
-    if isinstance(photo, Path):
-        photo = Photo(photo.name, photo)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning; MAX_PIXELS decides
-            with Image.open(photo.source()) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise ValueError(f"{width}×{height} pixels are more than {MAX_PIXELS:,}")
-                if min(width, height) < MIN_SIDE:
-                    raise ValueError(f"{width}×{height} pixels, the shorter side needs at least {MIN_SIDE}")
-                yield image
-    except UnidentifiedImageError:
-        raise ValueError("not an image, or damaged at its start") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"claims more than {MAX_PIXELS:,} pixels") from None
-    except ValueError:
-        raise
-    except Exception as error:  # decoders raise many kinds; one damaged file must not hide the others
-        raise ValueError(f"unreadable: {first_line(error)}") from None
+def _report_bad(folder: Path, bad: list[str], good: int, skip_bad_files: bool) -> None:
+    if not bad:
+        return
+    count = len(bad) + good
+    log.warning("%d of %d files cannot be used:\n  %s", len(bad), count, "\n  ".join(bad))
+    if not skip_bad_files:
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"{len(bad)} of {count} files in {place_of(folder)} cannot be used, the first is {bad[0]}; fix or remove "
+            "them, or add `skip_bad_files`",
+        )
 
 
-def fit_image(image: Image.Image, size: int, fit: str) -> Image.Image:
-    """A photo as a square of `size` pixels.
-
-    - `crop`: the shorter side is resized to `size`, the centre kept.
-    - `pad`: the longer side is resized to `size`, and the rest filled with the photo's own reflection. Repeated edge
-      pixels would be stripes without grain, which no surface has and a discriminator finds, or a generator learns, at
-      once; a reflection has the grain, the brightness and the contrast of the surface. Its price: what touches the
-      border is seen twice.
-    - `stretch`: resized to `size` × `size`, whatever its shape.
-    - `tile`: the centre at its own resolution; a photo whose shorter side is under `size` is enlarged first.
-    """
-    if fit == "stretch":
-        return image.resize((size, size), Image.Resampling.LANCZOS)
-    if fit == "pad":
-        scale = size / max(image.size)
-        width, height = (max(1, round(side * scale)) for side in image.size)
-        inner = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
-        left, top = (size - width) // 2, (size - height) // 2
-        borders = [(top, size - height - top), (left, size - width - left), (0, 0)]
-        return Image.fromarray(np.pad(inner, borders[: inner.ndim], mode="reflect"))
-    if fit == "tile":
-        image = _at_least(image, size)
-        left, top = (image.width - size) // 2, (image.height - size) // 2
-        return image.crop((left, top, left + size, top + size))
-    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-
-
-def printable(name: str) -> str:
-    """A file's name that keeps a report's lines whole."""
-    return name if name.isprintable() else repr(name)
-
-
-def _at_least(image: Image.Image, size: int) -> Image.Image:
-    """`image` itself where its shorter side has `size` pixels, else enlarged until it has."""
-    shorter = min(image.size)
-    if shorter >= size:
-        return image
-    width, height = (max(size, round(side * size / shorter)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+def _warn(loading: _Loading) -> None:
+    for mixed in mixtures(loading.names, loading.masks):
+        log.warning("%s", mixed)
+    if loading.oblong:
+        worst = max(loading.oblong, key=loading.oblong.__getitem__)
+        log.warning(
+            "`fit=pad` invents more than a third of %d of %d photos by reflection (%.0f %% of %s), and letters there "
+            "stand mirrored: `fit=crop` cuts them instead, `fit=tile` takes crops at their own size",
+            len(loading.oblong), len(loading.names), 100 * loading.oblong[worst], printable(worst),
+        )  # fmt: skip
 
 
 def _too_many_tiles(folder: Path, reached: int, count: int) -> CommandError:
     return CommandError(
         ExitCode.BAD_DATA,
-        f"the first {reached} of {count} photos in {folder.absolute()} need more than "
+        f"the first {reached} of {count} photos in {place_of(folder)} need more than "
         f"{MAX_TILE_BYTES / (1 << 30):.3g} GiB of memory at their own resolution: take fewer or smaller ones, "
-        "or --fit crop",
+        "or `fit=crop`",
     )
 
 
@@ -221,18 +193,3 @@ def _to_tensor(image: Image.Image) -> Tensor:
     """Mode L or RGB to uint8 `[C, H, W]`."""
     pixels = np.array(image, dtype=np.uint8).reshape(image.height, image.width, -1)
     return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
-def eight_bit(image: Image.Image) -> Image.Image:
-    """8 bits a channel without transparency: 16-bit and float samples are scaled, transparent becomes black."""
-    if image.mode.startswith(("I", "F")):
-        samples = np.asarray(image, dtype=np.float64)
-        if not np.isfinite(samples).all() or samples.min() < 0 or samples.max() > 65535:
-            raise ValueError("samples outside 0 to 65535")
-        top = samples.max()
-        white = 1.0 if image.mode == "F" and top <= 1 else 255.0 if image.mode == "F" and top <= 255 else 65535.0
-        return Image.fromarray(np.round(samples * (255 / white)).astype(np.uint8))
-    if "transparency" in image.info or image.mode in {"LA", "PA", "La", "RGBa", "RGBA"}:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return image

@@ -1,30 +1,31 @@
-"""What is in a folder of photos, before anything is trained on it."""
+"""Are the photos fit to train on: what is in a folder, before anything is learned from it."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from gan.photos.duplicates import groups_of, near_duplicates, thumbnail
-from gan.photos.find import Photo, photos_in
-from gan.photos.read import eight_bit, opened
-from gan.photos.split import natural, runs
+from gan.photos.decode import Picture, Scale, decode, scales_of
+from gan.photos.find import Photo, photos_in, place_of, printable
+from gan.photos.fit import thumbnail
+from gan.photos.mixture import mask_like, mixtures
+from gan.photos.series import natural, runs, same_minute
+from gan.photos.times import minutes_of
 from models.errors import CommandError, ExitCode
+from models.groups import VIEW, groups_of, near_duplicates, overlapping, turned, united
 
 GRAY_TOLERANCE = 8
 """Steps by which the channels of a gray photo may differ: what JPEG makes of equal ones."""
 GRAY_SHARE = 0.999
 """Share of pixels that must keep to it: the rest may be a few odd pixels, and no coloured defect."""
-_DEEP = ("I", "F")
+DEEP = ("I", "F")
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ class PhotoFacts:
         width: pixels, turned upright; so `height`.
         height: see `width`.
         mode: how it is stored, in Pillow's words: L gray, RGB, RGBA, P palette, I;16 …
-        bits: a channel: 1, 8, 16 or 32.
+        bits: a channel, as stored.
         colour: whether its channels really differ.
         brightness: mean gray, 0 to 255.
         contrast: standard deviation of gray.
         clipped: share of pixels that are 0 or 255 in gray, 0 to 1.
         sha256: of size and decoded pixels: equal for the same picture in two formats without loss.
+        see_through: part of it is transparent, and was read as black.
+        mask: all black and white, as masks are.
+        taken: seconds, by its EXIF (`gan.photos.times.taken_at`), or None.
     """
 
     name: str
@@ -54,6 +58,9 @@ class PhotoFacts:
     contrast: float
     clipped: float
     sha256: str
+    see_through: bool = False
+    mask: bool = False
+    taken: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ class BadFile:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Photos of one folder with one prefix whose numbers follow each other."""
+class Series:
+    """Photos whose numbers or times follow each other."""
 
     first: str
     last: str
@@ -94,9 +101,12 @@ class Survey:
         unreadable: those that cannot be used.
         photos: the others, sorted by name.
         folders: photos a folder; the uppermost is `.`.
-        runs: neighbours in number.
+        runs: neighbours in number or time.
         exact_duplicates: groups of names whose pixels are equal.
-        near_duplicates: groups of names that show the same, the exact ones among them (`gan.photos.duplicates`).
+        near_duplicates: groups of names that show the same, the exact ones among them (`models.groups`).
+        times: name to seconds, of the photos whose time their name or EXIF tells.
+        scales: how deep gray became 8 bits.
+        mixed: what is mixed in the folder, in sentences.
     """
 
     data: str
@@ -104,9 +114,17 @@ class Survey:
     unreadable: tuple[BadFile, ...]
     photos: tuple[PhotoFacts, ...]
     folders: dict[str, int]
-    runs: tuple[Run, ...]
+    runs: tuple[Series, ...]
     exact_duplicates: tuple[tuple[str, ...], ...]
     near_duplicates: tuple[tuple[str, ...], ...]
+    times: dict[str, float] = field(default_factory=dict)
+    scales: tuple[Scale, ...] = ()
+    mixed: tuple[str, ...] = ()
+
+    @property
+    def same_minute(self) -> list[list[str]]:
+        """Groups of names that were taken in one minute of the clock."""
+        return same_minute(self.times)
 
     @property
     def sizes(self) -> dict[tuple[int, int], int]:
@@ -121,7 +139,7 @@ class Survey:
     @property
     def gray_in_effect(self) -> int:
         """Photos stored as colour whose channels are the same."""
-        return sum(not photo.colour and not photo.mode.startswith(("1", "L", *_DEEP)) for photo in self.photos)
+        return sum(not photo.colour and not photo.mode.startswith(("1", "L", *DEEP)) for photo in self.photos)
 
     def spread(self, name: str) -> Spread:
         """Of a number of `PhotoFacts`."""
@@ -133,116 +151,103 @@ class Survey:
         return [photo.name for photo in sorted(self.photos, key=lambda photo: (getattr(photo, name), photo.name))]
 
 
-def survey(data: Path, on_file: Callable[[], None] = lambda: None) -> Survey:
+def survey(
+    data: Path,
+    on_file: Callable[[], None] = lambda: None,
+    *,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> Survey:
     """Look at every photo of a folder or zip; files that cannot be used are findings and no errors.
 
     Args:
         data: searched as `gan.load_images` does.
         on_file: called after each file.
+        only: patterns of the photos to look at, where not all; see `gan.photos.find.fits`.
+        without: patterns of photos to leave out.
 
     Raises:
         CommandError: 66 no such folder or no images, 65 not one can be used.
     """
     facts: list[PhotoFacts] = []
-    thumbnails: list[NDArray[np.float32]] = []
+    small: list[NDArray[np.float32]] = []
+    views: list[NDArray[np.float32]] = []
     bad: list[BadFile] = []
-    with photos_in(data) as photos:
+    with photos_in(data, only, without) as photos:
+        scales = scales_of(photos)
         for photo in photos:
             try:
-                fact, small = _look(photo)
-                facts.append(fact)
-                thumbnails.append(small)
+                picture = decode(photo, scales)
+                gray = picture.image.convert("L")
+                facts.append(_facts(photo, picture, gray))
+                small.append(thumbnail(gray))
+                views.append(thumbnail(gray, VIEW))
             except ValueError as error:
                 bad.append(BadFile(photo.name, str(error)))
             on_file()
     if not facts:
         raise CommandError(
             ExitCode.BAD_DATA,
-            f"not one of {len(bad)} files in {data.absolute()} can be used, the first is {bad[0].name!r}: "
+            f"not one of {len(bad)} files in {place_of(data)} can be used, the first is {printable(bad[0].name)}: "
             f"{bad[0].reason}",
         )
     names = [fact.name for fact in facts]
-    numbers = {digest: number for number, digest in enumerate(dict.fromkeys(fact.sha256 for fact in facts))}
-    exact = groups_of(np.array([numbers[fact.sha256] for fact in facts]))
-    near = _united(len(facts), [*exact, *near_duplicates(np.stack(thumbnails))])
+    exact, near = _same(facts, np.stack(small), np.stack(views))
+    times = minutes_of(names, {fact.name: fact.taken for fact in facts if fact.taken is not None})
     return Survey(
         data=str(data),
         files=len(facts) + len(bad),
         unreadable=tuple(bad),
         photos=tuple(facts),
         folders=dict(Counter(str(PurePosixPath(name).parent) for name in sorted(names, key=natural))),
-        runs=tuple(Run(run[0], run[-1], len(run)) for run in runs(names)),
+        runs=tuple(Series(run[0], run[-1], len(run)) for run in runs(names, times)),
         exact_duplicates=_named(exact, names),
         near_duplicates=_named(near, names),
+        times=times,
+        scales=tuple(scales.values()),
+        mixed=tuple(mixtures(names, [fact.name for fact in facts if fact.mask])),
     )
 
 
-def to_json(found: Survey) -> str:
-    """One object with everything in it, also what `gan.photos.survey_text` says of it."""
-    from gan.photos.survey_text import advice
-
-    content = {
-        **dataclasses.asdict(found),
-        "sizes": [{"width": width, "height": height, "count": count} for (width, height), count in found.sizes.items()],
-        "modes": found.modes,
-        "gray_in_effect": found.gray_in_effect,
-        **{name: dataclasses.asdict(found.spread(name)) for name in ("width", "height", "brightness", "contrast")},
-        "clipped": dataclasses.asdict(found.spread("clipped")),
-        "advice": advice(found),
-    }
-    return json.dumps(content, indent=2)
+def _same(
+    facts: list[PhotoFacts], small: NDArray[np.float32], views: NDArray[np.float32]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Groups of equal pixels, and of photos that show the same."""
+    numbers = {digest: number for number, digest in enumerate(dict.fromkeys(fact.sha256 for fact in facts))}
+    exact = groups_of(np.array([numbers[fact.sha256] for fact in facts]))
+    order = sorted(range(len(facts)), key=lambda index: natural(facts[index].name))
+    shifted = [[order[place] for place in group] for group in overlapping(views[order])]
+    return exact, united(len(facts), [*exact, *near_duplicates(small), *turned(small, views), *shifted])
 
 
-def _look(photo: Photo) -> tuple[PhotoFacts, NDArray[np.float32]]:
-    """A photo's facts and its thumbnail."""
-    with opened(photo) as image:
-        mode = image.mode
-        bits = _bits(image)
-        upright = eight_bit(ImageOps.exif_transpose(image))
-        gray = upright.convert("L")
-        plain = gray if upright.mode in {"1", "L"} else upright.convert("RGB")
+def _facts(photo: Photo, picture: Picture, gray: Image.Image) -> PhotoFacts:
     pixels = np.asarray(gray)
-    digest = hashlib.sha256(f"{gray.width}×{gray.height}".encode())
+    plain = gray if picture.image.mode in {"1", "L"} else picture.image.convert("RGB")
     colour = plain.mode == "RGB" and _is_colour(np.asarray(plain))
+    digest = hashlib.sha256(f"{gray.width}×{gray.height}".encode())
     digest.update(plain.tobytes() if colour else pixels.tobytes())
     counts = gray.histogram()
-    fact = PhotoFacts(
+    return PhotoFacts(
         name=photo.name,
         width=gray.width,
         height=gray.height,
-        mode=mode,
-        bits=bits,
+        mode=picture.mode,
+        bits=picture.bits,
         colour=colour,
         brightness=round(float(pixels.mean()), 2),
         contrast=round(float(pixels.std()), 2),
         clipped=round((counts[0] + counts[255]) / pixels.size, 5),
         sha256=digest.hexdigest(),
+        see_through=picture.see_through,
+        mask=mask_like(gray),
+        taken=picture.taken,
     )
-    return fact, thumbnail(gray)
 
 
 def _is_colour(pixels: NDArray[np.uint8]) -> bool:
     """Whether the channels of uint8 `[H, W, 3]` differ by more than JPEG makes of equal ones."""
     difference = pixels.max(axis=2) - pixels.min(axis=2)
     return bool((difference > GRAY_TOLERANCE).mean() > 1 - GRAY_SHARE)
-
-
-def _bits(image: Image.Image) -> int:
-    """Bits a channel as stored; Pillow opens 16-bit colour as 8-bit and tells only in what it hands its decoder."""
-    if image.mode == "1":
-        return 1
-    if image.mode in _DEEP:
-        return 32
-    raw = "".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-    return 16 if image.mode.startswith("I;16") or ";16" in raw else 8
-
-
-def _united(count: int, groups: Iterable[list[int]]) -> list[list[int]]:
-    """Groups of indices that share one become one."""
-    label = np.arange(count)
-    for group in groups:
-        label[np.isin(label, label[group])] = label[group].min()
-    return groups_of(label)
 
 
 def _named(groups: list[list[int]], names: list[str]) -> tuple[tuple[str, ...], ...]:

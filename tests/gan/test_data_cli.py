@@ -97,15 +97,15 @@ def test_a_name_in_a_zip_that_is_too_long_for_a_file_is_65(gan_eval_data: Data, 
 
 
 def test_the_same_split_comes_again_and_another_seed_gives_another(gan_eval_data: Data, tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", 100)
-    for out, seed in (("a", 1), ("b", 1), *((f"c{seed}", seed) for seed in range(2, 8))):
+    write_photos(tmp_path / "photos", 60)
+    for out, seed in (("a", 1), ("b", 1), *((f"c{seed}", seed) for seed in range(2, 5))):
         assert gan_eval_data(tmp_path / "photos", "--split", tmp_path / out, "--seed", str(seed)).returncode == 0
 
     def kept(out: str) -> list[str]:
         return sorted(path.name for path in (tmp_path / out / "validation").iterdir())
 
     assert kept("a") == kept("b")
-    assert [seed for seed in range(2, 8) if kept(f"c{seed}") != kept("a")]
+    assert [seed for seed in range(2, 5) if kept(f"c{seed}") != kept("a")]
 
 
 def test_the_share_is_the_one_asked_for(gan_eval_data: Data, tmp_path: Path) -> None:

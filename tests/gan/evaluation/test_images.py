@@ -77,7 +77,7 @@ def test_oblong_images_become_squares_as_photos_do(tmp_path: Path) -> None:
     assert rows["crop"][0] > 60 > rows["stretch"][0]
 
 
-def test_sixteen_bit_images_are_gray(tmp_path: Path) -> None:
+def test_sixteen_bit_images_are_gray_of_one_scale(tmp_path: Path) -> None:
     for number in range(12):
-        Image.fromarray(np.full((32, 32), 257 * number, np.uint16)).save(tmp_path / f"{number:02d}.png")
-    assert read_made(tmp_path, 20, None, 32, "crop")[0].images[:, 0, 0, 0].tolist() == list(range(12))
+        Image.fromarray(np.full((32, 32), 257 * 20 * number, np.uint16)).save(tmp_path / f"{number:02d}.png")
+    assert read_made(tmp_path, 20, None, 32, "crop")[0].images[:, 0, 0, 0].tolist() == list(range(0, 240, 20))

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan.photos import duplicates
-from gan.photos.duplicates import SIDE, near_copies, near_duplicates, same_pixels, thumbnail
+from gan.photos.duplicates import near_copies, same_pixels
+from gan.photos.fit import thumbnail
 from gan.photos.read import ImageSet
+from models import groups
+from models.groups import SIDE, near_duplicates
 from tests.conftest import scratch, surface
 
 Thumbnails = NDArray[np.float32]
@@ -59,7 +62,7 @@ def test_the_same_photo_with_a_little_noise_is_a_duplicate() -> None:
 def test_one_lamp_over_different_surfaces_makes_no_duplicates() -> None:
     lamp = np.linspace(0, 200, SIDE, dtype=np.float32)[:, None]
     images = lamp + np.random.default_rng(0).normal(0, 8, (10, SIDE, SIDE)).astype(np.float32)
-    assert np.corrcoef(images.reshape(10, -1)).min() > duplicates.SAME_WHOLE, "the lamp alone must make them alike"
+    assert np.corrcoef(images.reshape(10, -1)).min() > groups.SAME_WHOLE, "the lamp alone must make them alike"
     assert near_duplicates(images) == []
 
 
@@ -78,7 +81,7 @@ def test_pairs_that_meet_are_one_group() -> None:
     step = structure(1, seed=5)[0] - 128
     images[1], images[2] = images[0] + 0.3 * step, images[0] + 0.6 * step
     ends = np.corrcoef(images[0].ravel(), images[2].ravel())[0, 1]
-    assert ends < duplicates.SAME_WHOLE, "the ends of the chain must not be alike themselves"
+    assert ends < groups.SAME_WHOLE, "the ends of the chain must not be alike themselves"
     assert near_duplicates(images) == [[0, 1, 2]]
 
 

@@ -276,7 +276,7 @@ def test_photos_that_would_fill_the_memory_are_65_and_what_to_do(
 ) -> None:
     write_photos(tmp_path, 12)
     monkeypatch.setattr(dataset, "MAX_TILE_BYTES", 11 * 128 * 128)
-    with pytest.raises(CommandError, match=r"first 12 of 12 photos.*GiB.*--fit crop") as refused:
+    with pytest.raises(CommandError, match=r"first 12 of 12 photos.*GiB.*`fit=crop`") as refused:
         load_images(tmp_path, 1, SIZE, fit="tile")
     assert refused.value.exit_code is ExitCode.BAD_DATA
 

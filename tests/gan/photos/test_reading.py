@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan.photos.read import FITS, read_image
+from gan.photos.fit import FITS
+from gan.photos.read import read_image
 
 SIZE = 64
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -10,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan.photos import split as module
+from gan.photos import split_folder as module
 from gan.photos.find import Photo
-from gan.photos.split import BLOCK, blocks, default_share, natural, runs, split, units_of, write_split
+from gan.photos.series import BLOCK, blocks, natural, runs
+from gan.photos.split import default_share, split, units_of
+from gan.photos.split_folder import write_split
 from models.errors import CommandError, ExitCode
 from tests.conftest import write_photos
 
@@ -227,10 +231,25 @@ def test_photos_of_a_zip_are_written_as_files_below_the_folder_whatever_their_na
         for name, content in photos.items():
             archive.writestr(f"../x/{name}", content)
     write_split(tmp_path / "data.zip", tmp_path / "out", ["x/scratch_000.png"], ["x/scratch_001.png"])
-    assert tree(tmp_path / "out") == {
+    written = tree(tmp_path / "out")
+    del written["split.json"]
+    assert written == {
         "train/x/scratch_000.png": photos[FIRST[0]],
         "validation/x/scratch_001.png": photos[SECOND[0]],
     }
+
+
+def test_the_split_says_of_every_photo_its_part_its_sha256_and_what_it_was_kept_together_with(tmp_path: Path) -> None:
+    data = write_photos(tmp_path / "data", 3)
+    write_split(data, tmp_path / "out", [*FIRST, *SECOND], ["scratch_002.png"], [[*FIRST, *SECOND]])
+    rows = json.loads((tmp_path / "out" / "split.json").read_text())["photos"]
+    assert rows == {
+        name: {"part": part, "sha256": hashlib.sha256((data / name).read_bytes()).hexdigest(), "group": group}
+        for name, part, group in (
+            (FIRST[0], "train", FIRST[0]), (SECOND[0], "train", FIRST[0]),
+            ("scratch_002.png", "validation", "scratch_002.png"),
+        )
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["a.png/b.png", "a.png/b/c.png"])
@@ -246,7 +265,7 @@ def test_a_name_in_a_zip_that_is_also_a_folder_is_65(tmp_path: Path, name: str) 
 def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     write_split(write_photos(tmp_path / "data", 2), tmp_path / "out", FIRST, SECOND)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["train", "validation"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["split.json", "train", "validation"]
 
 
 TAKEN: dict[str, Callable[[Path], object]] = {

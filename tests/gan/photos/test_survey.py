@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from gan.photos.survey import PhotoFacts, Survey, survey, to_json
-from gan.photos.survey_text import advice, page, write_sheet
+from gan.photos.sheet import write_sheet
+from gan.photos.survey import PhotoFacts, Survey, survey
+from gan.photos.survey_page import advice, page, to_json
 from models.errors import CommandError, ExitCode
 from tests.conftest import write_photos
 

@@ -1,16 +1,16 @@
-"""A survey for a person: a page of text, advice, and a sheet of small pictures."""
+"""A survey for a person, a page of text with advice, and for a program, JSON."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterable
-from pathlib import Path
 
-from PIL import Image, ImageDraw
-
-from gan.photos.find import photos_in
-from gan.photos.read import MIN_IMAGES, printable, read_plain
+from gan.photos.find import printable
+from gan.photos.fit import INVENTED
+from gan.photos.read import MIN_IMAGES
+from gan.photos.split import Leaks, Parted
 from gan.photos.survey import Survey
-from models.files import write_atomically
 
 LISTED = 10
 """Rows of a list on the page; `--json` has them all."""
@@ -20,12 +20,6 @@ MANY = 1000
 LOW_CONTRAST = 15.0
 """Standard deviation of gray: the median of NEU's scratched steel is 20, that of X-SDD's faint defects 8."""
 MUCH_CLIPPED = 0.05
-SHEET_PHOTOS = 200
-SHEET_GROUPED = 150
-"""Of them at most from groups of near-duplicates, so that others are seen, too."""
-SHEET_OF_A_GROUP = 8
-_CELL, _FRAME, _COLUMNS = 96, 4, 20
-_FRAMES = ("#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#00a6a6", "#f781bf")
 
 
 def advice(found: Survey) -> list[str]:
@@ -59,17 +53,20 @@ def advice(found: Survey) -> list[str]:
             f"{photos} photos are near-duplicates in {len(found.near_duplicates)} groups: divide with --split, which "
             "keeps them together"
         )
+    lines += found.mixed
+    if see_through := sum(photo.see_through for photo in found.photos):
+        lines.append(f"{see_through} photos are partly transparent, and black there: lay them over what is behind")
     if found.unreadable:
         lines.append(f"{len(found.unreadable)} files cannot be used: fix or remove them, or --skip-bad-files")
     return lines
 
 
-def page(found: Survey) -> str:
-    """The survey as text."""
+def page(found: Survey, parted: Parted | None = None) -> str:
+    """The survey as text, arguments between backticks, with the pairs that a split parts."""
     gray = f", {found.gray_in_effect} of them stored as colour and gray in effect" if found.gray_in_effect else ""
     bits = sorted({photo.bits for photo in found.photos})
     lines = [
-        f"{found.files} files in {found.data}, {len(found.photos)} can be used",
+        f"{found.files} files in {printable(found.data)}, {len(found.photos)} can be used",
         "",
         f"sizes       {_counts((f'{w}×{h}', n) for (w, h), n in found.sizes.items())}",
         *(f"  {name:9} {_spread(found, name, '.0f')}" for name in ("width", "height")),
@@ -84,6 +81,9 @@ def page(found: Survey) -> str:
         f"runs        {_counts((_run(run.first, run.last), run.count) for run in found.runs)}",
         *_groups("duplicates to the last pixel", found.exact_duplicates),
         *_groups("near-duplicates", found.near_duplicates),
+        *_times(found),
+        *(["", *_parted(parted)] if parted is not None else []),
+        *(["", *map(str, found.scales)] if found.scales else []),
     ]
     if found.unreadable:
         lines += ["", f"{len(found.unreadable)} cannot be used:"]
@@ -92,38 +92,19 @@ def page(found: Survey) -> str:
     return "\n".join([*lines, "", "Advice:", *(f"  {line}" for line in advice(found))])
 
 
-def write_sheet(found: Survey, data: Path, path: Path) -> None:
-    """Write a PNG of up to 200 photos: groups of near-duplicates first, the members of one side by side in frames of
-    one colour, then others, evenly spread over the names.
-
-    Raises:
-        CommandError: 73 or 74 `path` cannot be written; 66 `data` is no longer there.
-    """
-    shown: list[tuple[str, str | None]] = []
-    for number, group in enumerate(found.near_duplicates):
-        if len(shown) + min(len(group), SHEET_OF_A_GROUP) > SHEET_GROUPED:
-            break
-        shown += [(name, _FRAMES[number % len(_FRAMES)]) for name in group[:SHEET_OF_A_GROUP]]
-    grouped = {name for group in found.near_duplicates for name in group}
-    others = [photo.name for photo in found.photos if photo.name not in grouped]
-    room = min(len(others), SHEET_PHOTOS - len(shown))
-    shown += [(others[index * len(others) // room], None) for index in range(room)]
-    step = _CELL + 2 * _FRAME
-    sheet = Image.new("RGB", (step * min(_COLUMNS, len(shown)), step * -(-len(shown) // _COLUMNS)), "white")
-    draw = ImageDraw.Draw(sheet)
-    with photos_in(data) as photos:
-        by_name = {photo.name: photo for photo in photos if not photo.problem}
-        for index, (name, frame) in enumerate(shown):
-            left, top = index % _COLUMNS * step, index // _COLUMNS * step
-            if frame:
-                draw.rectangle((left, top, left + step - 1, top + step - 1), fill=frame)
-            try:
-                small = read_plain(by_name[name], 3).resize((_CELL, _CELL), Image.Resampling.LANCZOS)
-            except (KeyError, ValueError):  # gone since it was looked at
-                continue
-            sheet.paste(small, (left + _FRAME, top + _FRAME))
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda temporary: sheet.save(temporary, "PNG"))
+def to_json(found: Survey, parted: Parted | None = None) -> str:
+    """One object with everything in it, the advice too."""
+    content = {
+        **dataclasses.asdict(found),
+        "sizes": [{"width": width, "height": height, "count": count} for (width, height), count in found.sizes.items()],
+        "modes": found.modes,
+        "gray_in_effect": found.gray_in_effect,
+        **{name: dataclasses.asdict(found.spread(name)) for name in ("width", "height", "brightness", "contrast")},
+        "clipped": dataclasses.asdict(found.spread("clipped")),
+        **({} if parted is None else {"pairs": dataclasses.asdict(parted)}),
+        "advice": advice(found),
+    }
+    return json.dumps(content, indent=2)
 
 
 def _size_and_fit(found: Survey) -> str:
@@ -134,6 +115,11 @@ def _size_and_fit(found: Survey) -> str:
     start = f"--image-size {size}"
     if shorter >= 4 * size:
         return f"{start} --fit tile: photos are large, and crops at their own resolution keep fine defects"
+    if lost > INVENTED:
+        return (
+            f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo, but pad invents as much by "
+            "reflection, and letters there stand mirrored: look at samples/reals.png"
+        )
     if lost > 0.2:
         return f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo"
     return f"{start} --fit crop: the usual photo has a shorter side of {shorter} pixels and is nearly square"
@@ -168,6 +154,30 @@ def _groups(title: str, groups: tuple[tuple[str, ...], ...]) -> list[str]:
         rest = f" and {len(group) - 4} more" if len(group) > 4 else ""
         lines.append(f"  {len(group)}: {_names(group[:4])}{rest}")
     return lines + _more(len(groups))
+
+
+def _times(found: Survey) -> list[str]:
+    if not found.times:
+        return []
+    groups = found.same_minute
+    lines = ["", f"time of day: {len(found.times)} photos tell it by name or EXIF"]
+    if groups:
+        lines[-1] += f"; {sum(map(len, groups))} share their minute with others, at most {max(map(len, groups))}"
+    return lines
+
+
+def _parted(parted: Parted) -> list[str]:
+    def pairs(leaks: Leaks) -> str:
+        return (
+            f"{leaks.near_duplicates:.0f} of near-duplicates, {leaks.same_minute:.0f} of the same minute, "
+            f"{leaks.neighbours:.0f} of neighbours"
+        )
+
+    lines = [f"pairs that belong together and would be parted with {parted.kept_back} photos kept back"]
+    lines.append(f"  by chance   {pairs(parted.by_chance)}")
+    if parted.made is not None:
+        lines.append(f"  this split  {pairs(parted.made)}")
+    return lines
 
 
 def _more(count: int) -> list[str]:

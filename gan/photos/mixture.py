@@ -1,0 +1,137 @@
+"""A folder that holds more than one kind of picture: masks beside photos, good parts beside bad ones."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from PIL import Image
+
+from gan.photos.find import printable
+
+MASKS = {"mask", "masks", "gt", "groundtruth", "ground_truth", "seg", "segmentation", "annotation", "annotations"}
+MASKS |= {"label", "labels", "labelled"}
+GOOD = {"good", "ok", "normal", "nominal", "pass", "fine", "defect-free", "defect_free", "non-defective", "undefective"}
+BAD = {
+    "bad",
+    "ng",
+    "nok",
+    "nio",
+    "defect",
+    "defects",
+    "defective",
+    "anomaly",
+    "anomalous",
+    "abnormal",
+    "fail",
+    "faulty",
+}
+BAD |= {"reject", "rejected"}
+TRAINED = {"train", "training"}
+KEPT_BACK = {"test", "testing", "val", "valid", "validation"}
+_EXTREMES = 0.999
+_NEAR = 8
+"""Steps from 0 or 255 to which JPEG moves a mask's pixels."""
+
+
+def mask_like(image: Image.Image) -> bool:
+    """Whether a photo of mode L or RGB is all black and white, or all black, as masks are."""
+    counts = image.convert("L").histogram()
+    extreme = sum(counts[:_NEAR]) + sum(counts[-_NEAR:])
+    return extreme >= _EXTREMES * sum(counts) and sum(counts[:_NEAR]) > 0
+
+
+def mixtures(names: Sequence[str], masks: Iterable[str] = ()) -> list[str]:
+    """What is mixed among the photos, a sentence each with the way to part it; of most folders nothing.
+
+    Args:
+        names: relative, `/`-separated.
+        masks: those for which `mask_like` holds.
+    """
+    found, named = _named_masks(names)
+    count = len(names)
+    drawn = sorted(set(masks) - named)
+    if drawn and len(drawn) < count:
+        found.append(
+            f"{len(drawn)} of {count} photos are all black and white, such as {printable(drawn[0])}: where these are "
+            "masks, part them with `without`"
+        )
+    elif drawn:
+        found.append(f"all {count} photos are black and white alone: are these masks?")
+    words = {name: _words(name) for name in names if name not in named}
+    found += _opposed(words, GOOD, BAD, "photos of good parts", "of bad ones")
+    found += _opposed(words, TRAINED, KEPT_BACK, "photos to train on", "photos kept back")
+    if not named and not drawn:
+        found += _pairs(names)
+    return found
+
+
+def _named_masks(names: Sequence[str]) -> tuple[list[str], set[str]]:
+    """By a folder's name, or by the last word of a file's."""
+    patterns: dict[str, list[str]] = {}
+    for name in names:
+        path = PurePosixPath(name)
+        folder = next((part for part in path.parts[:-1] if part.lower() in MASKS), None)
+        ending = re.search(r"[_.\- ]([a-z]+|ground_truth)[0-9]*$", path.stem, re.IGNORECASE)
+        if folder is not None:
+            patterns.setdefault(folder, []).append(name)
+        elif ending and ending[1].lower() in MASKS:
+            word = ending[0].rstrip("0123456789")
+            patterns.setdefault(f"*{word}.*" if word == ending[0] else f"*{word}[0-9]*", []).append(name)
+    said = [
+        f"{len(members)} of {len(names)} photos are called masks, such as {printable(members[0])}: "
+        f"`without='{pattern}'` leaves them out"
+        for pattern, members in patterns.items()
+        if len(members) < len(names)
+    ]
+    return said, {name for members in patterns.values() for name in members}
+
+
+def _words(name: str) -> set[str]:
+    """The folders above a file, and the first and the last word of its name, in small letters."""
+    *folders, file = name.lower().split("/")
+    words = [word for word in re.split(r"[_.\- ]+|(?<=[a-z])(?=[0-9])", PurePosixPath(file).stem) if word]
+    words = [word for word in words if not word.isdigit()]
+    return {*folders, *words[:1], *words[-1:]}
+
+
+def _opposed(words: dict[str, set[str]], ones: set[str], others: set[str], one: str, other: str) -> list[str]:
+    left, right = (
+        Counter(word for found in words.values() for word in sorted(found & kind)[:1]) for kind in (ones, others)
+    )
+    if not left or not right:
+        return []
+    (first, _), (second, _) = left.most_common(1)[0], right.most_common(1)[0]
+    return [
+        f"{left.total()} {one} ({first}) and {right.total()} {other} ({second}) lie together: `only` and `without` "
+        f"part them, such as `only='{_pattern(words, second)}'` or `only='{_pattern(words, first)}'`"
+    ]
+
+
+def _pattern(words: dict[str, set[str]], word: str) -> str:
+    """A pattern that fits the photos with a word: the folder as it is written, or a part of the files' names."""
+    for name in words:
+        for part in PurePosixPath(name).parts[:-1]:
+            if part.lower() == word:
+                return part
+    stems = [PurePosixPath(name).stem for name, found in words.items() if word in found]
+    at = stems[0].lower().find(word)
+    written = stems[0][at : at + len(word)]
+    return f"{written}[!a-z]*" if at == 0 else f"*[!a-z]{written}*"
+
+
+def _pairs(names: Sequence[str]) -> list[str]:
+    """Files of one name but for the ending, such as a photo `.jpg` beside its mask `.png`."""
+    suffixes: dict[PurePosixPath, list[str]] = {}
+    for name in names:
+        suffixes.setdefault(PurePosixPath(name).with_suffix(""), []).append(name)
+    pairs = [members for members in suffixes.values() if len(members) > 1]
+    if 2 * sum(map(len, pairs)) < len(names) or not pairs:
+        return []
+    ending = Counter(PurePosixPath(name).suffix for members in pairs for name in members).most_common()[-1][0]
+    return [
+        f"{len(pairs)} photos are there in pairs of one name, such as {printable(pairs[0][0])} and "
+        f"{printable(pairs[0][1])}: where one of each is no photo, `without='*{ending}'` leaves it out"
+    ]
