@@ -9,6 +9,7 @@ import click
 
 from gan.config import CHOICES
 from gan.evaluation import defaults
+from gan.pattern_options import pattern_options
 from gan.survey_cli import data_command
 from models import console
 from models.flags import errors_in_flags
@@ -71,6 +72,7 @@ def cli() -> None:
     default=defaults.OUT,
     help="Folder for report.html, which holds its pictures.",
 )
+@pattern_options
 @click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the networks run.")
 @console.debug_option
 def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool, out: Path, **options: Any) -> None:

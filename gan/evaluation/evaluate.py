@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from gan.devices import find_device
@@ -36,6 +38,8 @@ def evaluate(
     image_size: int | None = None,
     fit: str | None = None,
     skip_bad_files: bool = False,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
     device: str = "auto",
     out: Path | None = None,
 ) -> Quality:
@@ -57,6 +61,8 @@ def evaluate(
         fit: how a photo becomes a square, one of `gan.photos.fit.FITS`; None: as when the generator was trained, or
             `crop` where that is not known.
         skip_bad_files: compare without the photos that cannot be used, instead of stopping.
+        only: patterns of the photos to take of `real` and `train`, where not all; see `gan.photos.find.fits`.
+        without: patterns of photos of `real` and `train` to leave out.
         device: `auto`, `cpu` or `cuda`.
         out: folder for `report.html`; None: none is written.
 
@@ -68,7 +74,7 @@ def evaluate(
     _refuse_overlap(real, fake, train)
     device = find_device(device)
     for folder in (real, train) if train else (real,):
-        _refuse_nothing(folder)  # that there is none should not be told after a minute of making fakes
+        _refuse_nothing(folder, only, without)  # that there is none should not be told after a minute of making fakes
     generator = _generator(fake, channels, image_size, device)
     sources = _sources(real, fake, train, fit, _maker(fake, generator, model))
     if out is not None:
@@ -79,8 +85,12 @@ def evaluate(
     else:
         fakes, notes = generator.images(count, seed), ()
     shape = fakes.images.shape[1], fakes.images.shape[2]
-    photos = read_photos(real, *shape, skip_bad_files, sources.fit)
-    trained = None if train is None else read_photos(train, *shape, skip_bad_files, sources.fit)
+    load = partial(
+        read_photos, channels=shape[0], size=shape[1], skip_bad_files=skip_bad_files, fit=sources.fit, only=only,
+        without=without,
+    )  # fmt: skip
+    trained = None if train is None else load(train)
+    photos = load(real, scales=trained.scales if trained else None)
     if copied := sum(same_pixels(fakes, photos)):
         notes += (f"{copied} of {len(fakes.names)} fakes are real photos, pixel by pixel",)
     if trained is not None:
@@ -123,11 +133,11 @@ def _refuse_overlap(real: Path, fake: Path, train: Path | None) -> None:
             )
 
 
-def _refuse_nothing(photos: Path) -> None:
+def _refuse_nothing(photos: Path, only: Sequence[str], without: Sequence[str]) -> None:
     if is_run(photos):
         image_names(photos)
     else:
-        find_images(photos)
+        find_images(photos, only, without)
 
 
 def _generator(fake: Path, channels: int | None, image_size: int | None, device: str) -> TrainedGenerator | None:

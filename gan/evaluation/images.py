@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from gan.evaluation.defaults import IMAGE_SIZE
 from gan.evaluation.runs import image_names, is_run, photos_of
-from gan.photos.decode import scales_of, shape_of
+from gan.photos.decode import Scale, scales_of, shape_of
 from gan.photos.find import Photo
 from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
 from models.errors import CommandError, ExitCode
 
 
-def read_photos(folder: Path, channels: int, size: int, skip_bad_files: bool, fit: str) -> ImageSet:
-    """All photos of a folder, a `.zip` or a run of gan-batch; raises as `load_images` does."""
+def read_photos(
+    folder: Path,
+    channels: int,
+    size: int,
+    skip_bad_files: bool,
+    fit: str,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    scales: Mapping[str, Scale] | None = None,
+) -> ImageSet:
+    """All photos of a folder or `.zip`, or the images of a run of gan-batch; arguments and errors of `load_images`."""
     if not is_run(folder):
-        return load_images(folder, channels, size, skip_bad_files, fit=fit)
+        return load_images(folder, channels, size, skip_bad_files, fit=fit, only=only, without=without, scales=scales)
     return _read(folder, photos_of(folder, image_names(folder)), channels, size, fit)
 
 
