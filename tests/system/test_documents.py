@@ -110,7 +110,7 @@ def desk(tmp_path: Path) -> Path:
     left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
     for package in ("gan", "export", "jobs", "models"):
         shutil.copytree(ROOT / package, tmp_path / "checkout" / package, ignore=left_out)
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "pyproject.toml", "synthetic_defects.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "checkout")
     return tmp_path
 
