@@ -29,14 +29,13 @@ from numpy.typing import NDArray
 from torchvision.utils import save_image
 
 import models
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from jobs.dataset import layout, manifest, png
 from jobs.dataset.manifest import Row
 from jobs.dataset.state import COMPLETE, RunState, fingerprint
 from jobs.local import BATCH_SIZE, available_cores
 from jobs.stores.store import LocalStore
 from jobs.workers.session import GeneratorSession
-from models.latents import latents
 from models.providers import CPU
 
 COUNT, READY_COUNT, PLAIN_COUNT, ROUNDS = 20_000, 20_000, 640, 3
@@ -48,10 +47,10 @@ COMMAND = Path(sysconfig.get_path("scripts"), "gan-batch")
 def bare(session: GeneratorSession, count: int) -> float:
     """(a) in images a second."""
     batch = BATCH_SIZE[CPU]
-    z = latents(1, 0, batch, session.info.z_dim)
+    inputs = session.inputs(1, 0, batch)
     start = time.monotonic()
     with ThreadPoolExecutor(available_cores()) as pool:
-        list(pool.map(lambda _: session.pixels(z, batch), range(count // batch)))
+        list(pool.map(lambda _: session.pixels(inputs, batch), range(count // batch)))
     return count / (time.monotonic() - start)
 
 
@@ -120,7 +119,7 @@ def memory(pid: int) -> float:
 
 
 @torch.no_grad()
-def plain(folder: Path, generator: Generator, textures: torch.Tensor, count: int) -> float:
+def plain(folder: Path, generator: DCGAN, textures: torch.Tensor, count: int) -> float:
     """(d) in images a second. What is saved are the bundled model's images, since an untrained one's are flat gray."""
     folder.mkdir()
     start = time.monotonic()
@@ -177,8 +176,8 @@ def help_cpu_seconds() -> float:
 def main() -> None:
     """Print the best of the rounds and their ratios, then memory and start-up."""
     session = GeneratorSession(models.path(), "cpu")
-    generator = Generator().eval()  # of the bundled one's size
-    pixels = session.pixels(latents(1, 0, 64, session.info.z_dim), 64)
+    generator = DCGAN().eval()  # of the bundled one's size
+    pixels = session.pixels(session.inputs(1, 0, 64), 64)
     textures = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     rates: dict[str, list[float]] = {"a": [], "b": [], "c": [], "d": []}
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER")) as folder:

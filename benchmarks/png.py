@@ -16,7 +16,6 @@ from PIL import Image
 import models
 from jobs.dataset import png
 from jobs.workers.session import GeneratorSession
-from models.latents import latents
 
 COUNT, BATCH, ROUNDS = 500, 50, 5
 
@@ -44,9 +43,7 @@ ENCODERS: dict[str, Callable[[NDArray[np.uint8]], Iterable[bytes]]] = {
 def main() -> None:
     """Print one line an encoder."""
     session = GeneratorSession(models.path(), "cpu")
-    images = np.concatenate(
-        [session.pixels(latents(1, i, i + BATCH, session.info.z_dim), BATCH) for i in range(0, COUNT, BATCH)]
-    )
+    images = np.concatenate([session.pixels(session.inputs(1, i, i + BATCH), BATCH) for i in range(0, COUNT, BATCH)])
     seconds = dict.fromkeys(ENCODERS, float("inf"))
     size = dict.fromkeys(ENCODERS, 0)
     for _ in range(ROUNDS):

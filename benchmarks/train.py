@@ -37,7 +37,9 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from gan.config import RECIPES, TrainConfig
-from gan.networks.dcgan import Discriminator, Generator, initialise
+from gan.networks.dcgan import DCGAN
+from gan.networks.discriminator import Discriminator
+from gan.networks.stages import initialise
 from gan.photos.read import load_images
 from gan.training.run import USUAL
 from gan.training.trainer import Trainer
@@ -106,7 +108,7 @@ def plain(
     """(a) to (d): a function that makes one step and returns how many real images it showed."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     random = torch.Generator().manual_seed(0)
-    g, d = Generator(Z_DIM), Discriminator()
+    g, d = DCGAN(Z_DIM), Discriminator()
     for network in (g, d):
         initialise(network, random)
         network.to(DEVICE, memory_format=layout)

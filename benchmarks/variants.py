@@ -27,7 +27,7 @@ from torch.nn import functional
 from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import DEFAULT_OPSET, build
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import load_generator
 from models.latents import latents
@@ -52,12 +52,17 @@ class Subpixel(nn.Module):
     The two rows of outputs 2j - 1 and 2j depend on the inputs j - 1 and j alone (Shi et al., CVPR 2016, section 3).
     """
 
-    def __init__(self, generator: Generator, precision: str) -> None:
+    def __init__(self, generator: DCGAN, precision: str) -> None:
         super().__init__()
         self.z_dim = generator.z_dim
-        first, *layers = [m for m in Exported(generator).main if isinstance(m, nn.ConvTranspose2d)]
+        first, *layers = [m for m in Exported(generator).network.main if isinstance(m, nn.ConvTranspose2d)]
         self.first = first
         self.layers = nn.ModuleList(map(self._convolution, layers))
+
+    @property
+    def network(self) -> nn.Module:
+        """As of `Exported`."""
+        return self
 
     @staticmethod
     @torch.no_grad()
@@ -89,7 +94,7 @@ class Calibration(quantization.CalibrationDataReader):
         return next(({"z": batch} for batch in self.batches), None)
 
 
-def variants(generator: Generator, folder: Path) -> dict[str, Path]:
+def variants(generator: DCGAN, folder: Path) -> dict[str, Path]:
     """The files, by what they are; the first is what `gan-export onnx` writes."""
     plain, static, dynamic = folder / "float32.onnx", folder / "static.onnx", folder / "dynamic.onnx"
     onnx.save_model(build(generator, DEFAULT_OPSET), plain)
@@ -109,7 +114,7 @@ def variants(generator: Generator, folder: Path) -> dict[str, Path]:
     return {**files, "int8, static": static, "int8, dynamic range": dynamic}
 
 
-def _build_as(network: type[nn.Module], generator: Generator) -> onnx.ModelProto:
+def _build_as(network: type[nn.Module], generator: DCGAN) -> onnx.ModelProto:
     onnx_exporter.Exported, before = network, onnx_exporter.Exported
     try:
         return build(generator, DEFAULT_OPSET)
@@ -126,10 +131,10 @@ def open_session(path: Path, change: Callable[[onnxruntime.SessionOptions], obje
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def stand_in() -> Generator:
+def stand_in() -> DCGAN:
     """A random generator whose batch norms fit its values."""
     torch.manual_seed(0)
-    generator = Generator().train()
+    generator = DCGAN().train()
     for module in generator.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None

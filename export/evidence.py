@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import platform
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
 
+from export.exported import reference
 from export.parity import ParityReport, one_thread
-from gan.networks.dcgan import Generator
+from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
-from models.latents import latents
+from models.latents import inputs
 
 
 def seed_of(generator: Generator) -> int:
@@ -26,18 +27,18 @@ def seed_of(generator: Generator) -> int:
 
 def evidence(generator: Generator, report: ParityReport, training: dict[str, Any]) -> GeneratorInfo:
     """The metadata of a file that passed its check; its golden images are those of PyTorch in float64."""
-    z = torch.from_numpy(latents(report.seed, 0, GOLDEN_COUNT, generator.z_dim))
     with one_thread(), torch.no_grad():
-        images = copy.deepcopy(generator).double()(z.double())
+        images = reference(generator)(inputs(report.seed, 0, GOLDEN_COUNT, generator.inputs))
     return GeneratorInfo(
-        architecture=f"dcgan, width {generator.width}",
+        architecture=generator.summary,
         precision=report.precision,
         class_names=[],
-        z_dim=generator.z_dim,
+        inputs=generator.inputs,
         channels=generator.channels,
-        height=generator.image_size,
-        width=generator.image_size,
+        height=generator.height,
+        width=generator.width,
         weights_sha256=weights_sha256(generator.state_dict()),
+        assumed=generator.unseen,
         training=training,
         versions={
             "python": platform.python_version(),
@@ -48,6 +49,9 @@ def evidence(generator: Generator, report: ParityReport, training: dict[str, Any
         parity=dataclasses.asdict(report),
         # A tighter atol may be asked of this machine; others round otherwise.
         golden=Golden.of(
-            report.seed, max(report.atol, report.derived_atol), images.float().numpy(), to_pixels(images).numpy()
+            report.seed,
+            max(report.atol, report.derived_atol),
+            images.astype(np.float32),
+            to_pixels(torch.from_numpy(images)).numpy(),
         ).to_dict(),
     )

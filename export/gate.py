@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from export.evidence import evidence, seed_of
-from export.exported import at_precision
-from export.parity import ParityError, ParityReport, Run, check_parity
-from gan.networks.dcgan import Generator
+from export.exported import at_precision, reference
+from export.parity import ParityError, ParityReport, check_parity
+from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import write_atomically
-from models.info import GeneratorInfo, Golden, InfoError
+from models.info import GeneratorInfo, Golden, InfoError, Run
 
 
 def write_proven(
@@ -51,10 +51,10 @@ def write_proven(
     def write(temporary: Path) -> None:
         save(temporary, None)
         report = check_parity(
-            generator,
+            reference(generator),
             at_precision(generator, precision),
             runs_of(temporary),
-            z_dim=generator.z_dim,
+            needed=generator.inputs,
             seed=seed_of(generator),
             precision=precision,
             batches=batch_check,
@@ -87,13 +87,13 @@ def refuse_faults(report: ParityReport, what: str) -> None:
 
 
 def check_golden(path: Path, info: GeneratorInfo, runtime: str, run: Run) -> None:
-    """Compare the golden images in a file with what `run` makes of their latents.
+    """Compare the golden images in a file with what `run` makes of their inputs.
 
     Raises:
         CommandError: 76, they differ.
     """
     try:
-        fault = Golden.from_dict(info.golden).fault(info.z_dim, run)
+        fault = Golden.from_dict(info.golden).fault(info.inputs, run)
     except InfoError as error:
         fault = str(error)
     if fault:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
 
-from export.exported import Exported
+from export.exported import Exported, example
 from export.gate import write_proven
 from export.parity import DEFAULT_BATCHES, ParityReport
 from export.sessions import TF32, onnx_runs
-from gan.networks.dcgan import Generator
+from gan.networks.generator import FOLDED, Generator
 from models.errors import CommandError, ExitCode
 from models.info import GeneratorInfo
+from models.latents import LATENT
 
 DEFAULT_OPSET = 18
 MEANINGS = {
-    "z": "latents, float32, standard normal",
+    LATENT: "latents, float32, standard normal",
     "images": "float32 in [-1, 1], what the trained network gives",
     "pixels": "uint8, round-half-even(clip((images + 1) * 127.5, 0, 255)), height before width before channels",
 }
@@ -40,8 +41,8 @@ def export_onnx(
 ) -> ParityReport:
     """Export with dynamic batch, compare with PyTorch, and only then let the file appear at `path`.
 
-    The file has one input, `z` float32 `[batch, z_dim]`, and two outputs: `images` float32 `[batch, C, H, W]` in
-    [-1, 1] and `pixels` uint8 `[batch, H, W, C]`; its metadata is a `models.info.GeneratorInfo`.
+    The file has the generator's inputs, `z` float32 `[batch, z_dim]` first, and two outputs: `images` float32
+    `[batch, C, H, W]` in [-1, 1] and `pixels` uint8 `[batch, H, W, C]`; its metadata is a `models.info.GeneratorInfo`.
 
     Args:
         generator: exported as in eval mode; it is not changed.
@@ -86,13 +87,15 @@ def export_onnx(
 
 def build(generator: Generator, opset: int, precision: str = "float32") -> onnx.ModelProto:
     """The bare graph, without metadata and without traces of the machine it was made on."""
+    exported = Exported(generator, precision).eval()
+    values, shapes = example(generator)
     program = torch.onnx.export(
-        Exported(generator, precision).eval(),
-        (torch.zeros(4, generator.z_dim),),  # not 1, which would be taken for a constant
+        exported,
+        values,
         dynamo=True,
-        input_names=["z"],
+        input_names=list(generator.inputs),
         output_names=["images", "pixels"],
-        dynamic_shapes={"z": {0: torch.export.Dim("batch")}},
+        dynamic_shapes=shapes,
         opset_version=opset,
         external_data=False,
         verbose=False,
@@ -100,24 +103,25 @@ def build(generator: Generator, opset: int, precision: str = "float32") -> onnx.
     assert program is not None
     model = program.model_proto
     graph = model.graph
-    if any(node.op_type == "BatchNormalization" for node in graph.node):
-        raise CommandError(ExitCode.CHECK_FAILED, f"opset {opset}: a BatchNormalization was left in the graph")
+    left = sorted(FOLDED.intersection(node.op_type for node in graph.node))
+    if left:
+        raise CommandError(ExitCode.CHECK_FAILED, f"opset {opset}: {', '.join(left)} was left in the graph")
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    _name_by_position(graph)
+    _name_by_position(graph, {f"network.{name}": name for name in exported.network.state_dict()})
     graph.name = "generator"
     model.doc_string = "Makes images of surfaces from latents; see the metadata that begin with `gan.`."
     for value in (*graph.input, *graph.output):
-        value.doc_string = MEANINGS[value.name]
+        value.doc_string = MEANINGS.get(value.name, "float32, standard normal")
     return model
 
 
-def _name_by_position(graph: onnx.GraphProto) -> None:
-    """Give nodes, values and constants names that do not depend on the exporter's counters; weights keep theirs."""
+def _name_by_position(graph: onnx.GraphProto, weights: Mapping[str, str]) -> None:
+    """Give nodes, values and constants names that do not depend on the exporter's counters; weights get theirs."""
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
     for at, tensor in enumerate(graph.initializer):
-        names[tensor.name] = tensor.name if tensor.name.startswith("main.") else f"constant_{at}"
+        names[tensor.name] = weights.get(tensor.name, f"constant_{at}")
         tensor.name = names[tensor.name]
     for at, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{at}"

@@ -13,6 +13,7 @@ from export.torch_exporter import SUFFIX, ProgramFile
 from export.verify import load_onnx
 from models.errors import CommandError, ExitCode
 from models.info import GOLDEN_COUNT, GeneratorInfo
+from models.latents import LATENT
 
 _MANY = 16  # characters of a hash that tell files apart
 
@@ -38,7 +39,7 @@ def as_json(info: GeneratorInfo, facts: dict[str, str]) -> dict[str, Any]:
     """All of it, but of the golden images only where they come from."""
     values = dataclasses.asdict(info)
     golden = {"count": GOLDEN_COUNT, "seed": info.golden["seed"], "atol": info.golden["atol"]}
-    return {"file": facts, **values, "golden": golden}
+    return {"file": facts, **values, "z_dim": info.z_dim, "golden": golden}
 
 
 def as_page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
@@ -58,11 +59,14 @@ def as_page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
 def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
     colour = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
     data, options = info.training.get("data", {}), info.training.get("options", {})
+    others = {name: needed for name, needed in info.inputs.items() if name != LATENT}
     rows = [
         ("file", f"{path}, {facts['size']}, {facts['form']}"),
         ("sha256", facts["sha256"]),
         ("makes", f"{colour} images of {info.width}×{info.height} from latents of {info.z_dim}, in {info.precision}"),
+        ("other inputs", ", ".join(f"{name} {list(kind.shape)}" for name, kind in others.items())),
         ("network", f"{info.architecture}, weights sha256 {info.weights_sha256}"),
+        ("assumed of it", ", ".join(f"{name} {value}" for name, value in info.assumed.items())),
         ("classes", ", ".join(info.class_names)),
         ("made with", ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))),
         ("trained on", f"{data['images']} images, sha256 {data['sha256'][:_MANY]}…" if data else "not known"),

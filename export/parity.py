@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from gan.networks.pixels import to_pixels
 from models.errors import CommandError, ExitCode, first_line
-from models.latents import latents
+from models.info import Run
+from models.latents import Input, inputs
 
-Run = Callable[[NDArray[np.float32]], Sequence[NDArray[Any]]]
-"""Latents float32 `[N, z_dim]` to `images` float32 `[N, C, H, W]` and `pixels` uint8 `[N, H, W, C]`."""
+Inputs = Mapping[str, NDArray[np.float32]]
+"""By name, `[N, …]` each."""
+Images = Callable[[Inputs], NDArray[Any]]
+"""Inputs to images `[N, C, H, W]` of any precision."""
 
 DEFAULT_BATCHES = (1, 2, 3, 64, 129)
 """1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""
@@ -140,11 +141,11 @@ class ParityError(CommandError):
 
 
 def check_parity(
-    generator: nn.Module,
-    own: nn.Module,
+    exact: Images,
+    own: Images,
     runs: Mapping[str, Run],
     *,
-    z_dim: int,
+    needed: Mapping[str, Input],
     seed: int,
     precision: str = "float32",
     batches: Sequence[int] = DEFAULT_BATCHES,
@@ -153,14 +154,13 @@ def check_parity(
 ) -> ParityReport:
     """Compare what runtimes make of one file with the generator it was made from.
 
-    The reference is `generator` in float64 on the CPU. Each batch size gets latents of its own; zeros, ±4 σ in every
-    component and one huge latent follow.
+    Each batch size gets latents of its own; zeros, ±4 σ in every component and one huge latent follow.
 
     Args:
-        generator: in eval mode; latents float `[N, z_dim]` to images float `[N, C, H, W]`.
+        exact: the generator in float64 on the CPU, which is the reference.
         own: the same at `precision`, in PyTorch on the CPU: its error decides the tolerance.
         runs: by name.
-        z_dim: latent dimension.
+        needed: the generator's inputs.
         seed: of the latents.
         precision: `float32` or `fp16`.
         batches: batch sizes.
@@ -173,15 +173,14 @@ def check_parity(
     """
     if not batches:
         raise ValueError("no batch size to compare at")
-    exact = copy.deepcopy(generator).double()
-    usual = {f"batch {n}": latents(seed, at * 4096, at * 4096 + n, z_dim) for at, n in enumerate(batches)}
-    cases = {**usual, **_extremes(latents(seed, 4096 * len(batches), 4096 * len(batches) + 3, z_dim))}
+    usual = {f"batch {n}": inputs(seed, at * 4096, at * 4096 + n, needed) for at, n in enumerate(batches)}
+    cases = {**usual, **_extremes(inputs(seed, 4096 * len(batches), 4096 * len(batches) + 3, needed))}
     expected: dict[str, NDArray[np.float64]] = {}
     own_rows = []
     with one_thread(), torch.no_grad():
-        for name, z in cases.items():
-            expected[name] = _in_chunks(exact, z, torch.float64)
-            images = _in_chunks(own, z, torch.float32).astype(np.float32)
+        for name, case in cases.items():
+            expected[name] = _in_chunks(exact, case).astype(np.float64)
+            images = _in_chunks(own, case).astype(np.float32)
             pixels = to_pixels(torch.from_numpy(images)).numpy()
             own_rows.append(_compare(f"PyTorch {precision}", name, expected[name], images, pixels, None))
     margin = MARGINS[precision]
@@ -189,9 +188,9 @@ def check_parity(
     allowed = {row.latents: max(derived, margin * row.images_error) if atol is None else atol for row in own_rows}
     rows = own_rows
     for runtime, run in runs.items():
-        for name, z in cases.items():
+        for name, case in cases.items():
             try:
-                images, pixels = run(z)
+                images, pixels = run(case)
             except CommandError:
                 raise
             except Exception as error:  # onnxruntime's exceptions have no common base of their own
@@ -215,22 +214,22 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _extremes(usual: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    z_dim = usual.shape[1]
-    huge = usual.copy()
-    huge[1] *= 100
-    return {
-        "zeros": np.zeros((2, z_dim), np.float32),
-        "+4 and -4 σ": np.array([[4.0], [-4.0]], np.float32).repeat(z_dim, axis=1),
-        HUGE_CASE: huge,
-    }
+def _extremes(usual: Inputs) -> dict[str, Inputs]:
+    """Of three usual ones: all inputs are extreme together."""
+    zeros, far, huge = ({name: values[:size].copy() for name, values in usual.items()} for size in (2, 2, 3))
+    for name in usual:
+        zeros[name][:] = 0
+        far[name][0], far[name][1] = 4, -4
+        huge[name][1] *= 100
+    return {"zeros": zeros, "+4 and -4 σ": far, HUGE_CASE: huge}
 
 
-def _in_chunks(network: nn.Module, z: NDArray[np.float32], dtype: torch.dtype) -> NDArray[np.float64]:
-    """Images of latents as float64 `[N, C, H, W]`, computed in `dtype`."""
-    parts = [network(part.to(dtype)).double().numpy() for part in torch.split(torch.from_numpy(z), _CHUNK)]
-    images: NDArray[np.float64] = np.concatenate(parts)
-    return images
+def _in_chunks(images: Images, inputs: Inputs) -> NDArray[Any]:
+    count = len(next(iter(inputs.values())))
+    starts = range(0, count, _CHUNK)
+    return np.concatenate(
+        [images({name: values[at : at + _CHUNK] for name, values in inputs.items()}) for at in starts]
+    )
 
 
 def _compare(

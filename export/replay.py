@@ -1,59 +1,150 @@
-"""An ONNX generator computed by PyTorch, so that a file can be checked in float64 without its trained network."""
+"""An ONNX generator computed in any precision, so that a file can be checked in float64 without its trained network."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+from torch import Tensor
 from torch.nn import functional
 
+from models.errors import CommandError, ExitCode, first_line, memory_error
 
-class Replay(nn.Module):
-    """`images` of a graph as `gan-export` writes them: Reshape, ConvTranspose, Relu, Tanh, and casts of precision.
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
+
+class Replay:
+    """`images` of a graph, by ONNX's own definition of each operator; convolutions are PyTorch's, for their speed.
 
     Args:
-        model: the graph; float16 weights are held as float32, which loses nothing.
+        model: the graph; it is not changed.
+        exact: in float64 throughout, whatever precision the graph is in; else as the graph says.
 
     Raises:
-        ValueError: the graph holds another operator on the way to `images`.
+        ValueError: the graph holds an operator that ONNX does not define.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        super().__init__()
-        self.steps: list[tuple[str, list[str], str, dict[str, Any]]] = []
-        self.values = {}
-        for tensor in model.graph.initializer:
-            value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
-            self.values[tensor.name] = value.float() if value.is_floating_point() else value
-        for node in model.graph.node:
-            if node.op_type not in ("Cast", "Reshape", "ConvTranspose", "Relu", "Tanh"):
-                raise ValueError(f"operator {node.op_type}")
-            settings = {part.name: onnx.helper.get_attribute_value(part) for part in node.attribute}
-            self.steps.append((node.op_type, list(node.input), node.output[0], settings))
-            if node.output[0] == "images":
-                break
+    def __init__(self, model: onnx.ModelProto, exact: bool) -> None:
+        self._exact = exact
+        wanted = onnx.ModelProto()
+        wanted.CopyFrom(model)
+        _keep_images(wanted.graph)
+        if exact:
+            _widen(wanted.graph)
+        try:
+            self._evaluator = ReferenceEvaluator(wanted, new_ops=[Conv, ConvTranspose])
+        except Exception as error:  # of many kinds, for an operator that is not there
+            raise ValueError(first_line(error)) from None
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Replay:
-        """`double()` and `half()` change the constants too."""
-        self.values = {name: fn(value) for name, value in self.values.items()}
-        return self
+    def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
+        """Images `[N, C, H, W]`.
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Latents float `[N, z_dim]` to images `[N, C, H, W]` of the dtype that the weights have now."""
-        dtype = next(value.dtype for value in self.values.values() if value.is_floating_point())
-        values = {**self.values, "z": z.to(dtype)}
-        for kind, inputs, output, settings in self.steps:
-            x = values[inputs[0]]
-            if kind == "ConvTranspose":
-                (pad, *_), (stride, *_) = settings.get("pads", [0]), settings.get("strides", [1])
-                bias = values[inputs[2]] if len(inputs) > 2 else None
-                x = functional.conv_transpose2d(x, values[inputs[1]], bias, stride, pad)
-            elif kind == "Reshape":
-                x = x.reshape(values[inputs[1]].tolist())
-            elif kind != "Cast":
-                x = x.relu() if kind == "Relu" else x.tanh()
-            values[output] = x
-        return values["images"]
+        Raises:
+            CommandError: 76 the graph cannot be computed, 69 too little memory.
+        """
+        given = {name: values.astype(np.float64) if self._exact else values for name, values in inputs.items()}
+        try:
+            outputs: Any = self._evaluator.run(["images"], given)
+        except Exception as error:  # of many kinds
+            reason = f"parity: the file's own graph cannot be computed in float64: {first_line(error)}"
+            raise memory_error(error) or CommandError(ExitCode.CHECK_FAILED, reason) from None
+        images: NDArray[Any] = outputs[0]
+        return images
+
+
+def _keep_images(graph: onnx.GraphProto) -> None:
+    """Leave what `images` depends on."""
+    needed, kept = {"images"}, []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    outputs = [value for value in graph.output if value.name == "images"]
+    del graph.output[:]
+    graph.output.extend(outputs)
+
+
+def _widen(graph: onnx.GraphProto) -> None:
+    """Make every real number one of float64; those that are there keep their values."""
+    for tensor in graph.initializer:
+        tensor.CopyFrom(_wide(tensor))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype") and attribute.i in _FLOATS:
+                attribute.i = TensorProto.DOUBLE
+            elif attribute.type == onnx.AttributeProto.TENSOR:
+                attribute.t.CopyFrom(_wide(attribute.t))
+
+
+def _wide(tensor: TensorProto) -> TensorProto:
+    if tensor.data_type not in _FLOATS:
+        return tensor
+    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name)
+
+
+class _Convolution(OpRun):
+    """By PyTorch: ONNX's own is right, and takes minutes for a generator."""
+
+    op_domain = ""
+    transposed = False
+
+    def _run(
+        self,
+        x: NDArray[Any],
+        weight: NDArray[Any],
+        bias: NDArray[Any] | None = None,
+        auto_pad: str | None = None,
+        dilations: Sequence[int] | None = None,
+        group: int | None = None,
+        kernel_shape: Sequence[int] | None = None,
+        output_padding: Sequence[int] | None = None,
+        output_shape: Sequence[int] | None = None,
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[NDArray[Any]]:
+        if auto_pad not in (None, "NOTSET") or output_shape is not None:
+            raise ValueError("padding that is not written down")
+        dims = x.ndim - 2
+        begin, end = (list(part) for part in np.split(np.array(pads or [0] * 2 * dims), 2))
+        extra = list(output_padding or [0] * dims)
+        settings: dict[str, Any] = {
+            "bias": None if bias is None else torch.from_numpy(bias.copy()),  # a constant cannot be written to
+            "stride": tuple(strides or [1] * dims),
+            "dilation": tuple(dilations or [1] * dims),
+            "groups": group or 1,
+        }
+        if begin == end and not any(extra):
+            settings["padding"], begin, end = tuple(begin), [0] * dims, [0] * dims
+        image, kernel = torch.from_numpy(x), torch.from_numpy(weight.copy())
+        if self.transposed:  # padding takes off what the whole result has at its sides
+            image = getattr(functional, f"conv_transpose{dims}d")(image, kernel, **settings)
+            end = [after - more for after, more in zip(end, extra, strict=True)]
+            return (_padded(image, [-before for before in begin], [-after for after in end]).numpy(),)
+        return (getattr(functional, f"conv{dims}d")(_padded(image, begin, end), kernel, **settings).numpy(),)
+
+
+class Conv(_Convolution):
+    """The operator of this name."""
+
+
+class ConvTranspose(_Convolution):
+    """The operator of this name."""
+
+    transposed = True
+
+
+def _padded(image: Tensor, begin: Sequence[int], end: Sequence[int]) -> Tensor:
+    """With that many zeros more at the beginning and the end of each side, or fewer rows where it is negative."""
+    if not any((*begin, *end)):
+        return image
+    sides = zip(reversed(begin), reversed(end), strict=True)  # PyTorch names the last side first
+    return functional.pad(image, [int(count) for side in sides for count in side])

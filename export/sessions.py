@@ -7,8 +7,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from export.parity import Run
 from models.errors import CommandError, ExitCode, first_line
+from models.info import Run
 from models.providers import CPU, CUDA, cuda_options
 
 TF32 = f"{CUDA}, TF32"
@@ -59,4 +59,4 @@ def open_session(model: str, provider: str, settings: dict[str, str] | None = No
 
 
 def _run_of(session: onnxruntime.InferenceSession) -> Run:
-    return lambda z: session.run(["images", "pixels"], {"z": z})
+    return lambda inputs: session.run(["images", "pixels"], inputs)

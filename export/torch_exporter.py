@@ -13,18 +13,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from export.exported import example
 from export.gate import write_proven
-from export.parity import DEFAULT_BATCHES, ParityReport, Run
-from gan.networks.dcgan import Generator
+from export.parity import DEFAULT_BATCHES, Inputs, ParityReport
+from gan.networks.architectures import generator_of
+from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from models.errors import CommandError, ExitCode, first_line
 from models.files import write_file
-from models.info import GeneratorInfo, InfoError
+from models.info import GeneratorInfo, InfoError, Run
 
 SUFFIX = ".pt2"
 EVIDENCE = "generator.json"
 """Name of the extra file with the `models.info.GeneratorInfo`."""
 _PREFIX = "generator."
+_KINDS = {5: torch.int64, 7: torch.float32}
+"""What a `.pt2` calls the kinds of numbers that a state dict of ours holds."""
 
 
 class _WithPixels(nn.Module):
@@ -34,8 +38,8 @@ class _WithPixels(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        images = self.generator(z)
+    def forward(self, z: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+        images = self.generator(z, *others)
         return images, to_pixels(images)
 
 
@@ -50,7 +54,8 @@ def export_torch(
 ) -> ParityReport:
     """Export as a program of `torch.export`, compare with PyTorch, and only then let the file appear at `path`.
 
-    `torch.export.load(path).module()` takes latents float32 `[N, z_dim]` and gives `images` float32 `[N, C, H, W]` in
+    `torch.export.load(path).module()` takes the generator's inputs in their order, `z` float32 `[N, z_dim]` first, and
+    gives `images` float32 `[N, C, H, W]` in
     [-1, 1] and `pixels` uint8 `[N, H, W, C]`.
 
     Args:
@@ -64,11 +69,11 @@ def export_torch(
         CommandError: 76 the file does not run, 73 it exists or cannot be written.
         ValueError: no batch size.
     """
-    generator = Generator.from_state_dict(generator.state_dict())  # no settings of the training but its weights
+    generator = generator_of(generator.state_dict(), **generator.unseen)  # no settings of the training but its weights
     return write_proven(
         generator,
         path,
-        lambda temporary, info: write_file(temporary, [program_bytes(generator, info)]),
+        lambda temporary, info: write_file(temporary, [program_bytes(generator, _evidence(info))]),
         lambda temporary: program_runs(temporary.read_bytes()),
         precision="float32",
         batch_check=batch_check,
@@ -78,20 +83,20 @@ def export_torch(
     )
 
 
-def program_bytes(generator: Generator, info: GeneratorInfo | None) -> bytes:
-    """The file's content, without traces of the machine it was made on."""
-    program = torch.export.export(
-        _WithPixels(generator).eval(),
-        (torch.zeros(4, generator.z_dim),),
-        dynamic_shapes={"z": {0: torch.export.Dim("batch")}},
-    )
+def program_bytes(generator: Generator, evidence: str | None) -> bytes:
+    """The file's content, with this text as its evidence, without traces of the machine it was made on."""
+    values, shapes = example(generator)
+    program = torch.export.export(_WithPixels(generator).eval(), values, dynamic_shapes=shapes)
     for node in program.graph.nodes:
         for trace in ("stack_trace", "nn_module_stack", "torch_fn", "from_node", "source_fn_stack"):
             node.meta.pop(trace, None)
     buffer = io.BytesIO()  # given a path, its name would get into the file
-    extra = {} if info is None else {EVIDENCE: json.dumps(info.to_metadata(), sort_keys=True)}
-    torch.export.save(program, buffer, extra_files=extra)
+    torch.export.save(program, buffer, extra_files={} if evidence is None else {EVIDENCE: evidence})
     return buffer.getvalue()
+
+
+def _evidence(info: GeneratorInfo | None) -> str | None:
+    return None if info is None else json.dumps(info.to_metadata(), sort_keys=True)
 
 
 def program_runs(content: bytes) -> dict[str, Run]:
@@ -117,7 +122,8 @@ class ProgramFile:
         with self._reading():
             self._archive = zipfile.ZipFile(io.BytesIO(self.content))
             self._entries = {entry.filename.partition("/")[2]: entry for entry in self._archive.infolist()}
-            self.info = GeneratorInfo.from_metadata(json.loads(self._read(f"extra/{EVIDENCE}")))
+            self._evidence = self._read(f"extra/{EVIDENCE}").decode()
+            self.info = GeneratorInfo.from_metadata(json.loads(self._evidence))
 
     def generator(self) -> Generator:
         """The trained network.
@@ -129,11 +135,11 @@ class ProgramFile:
             state = {}
             for name, entry in json.loads(self._read("data/weights/model_weights_config.json"))["config"].items():
                 sizes = [size["as_int"] for size in entry["tensor_meta"]["sizes"]]
-                kind = torch.int64 if name.endswith("num_batches_tracked") else torch.float32
+                kind = _KINDS[entry["tensor_meta"]["dtype"]]
                 raw = bytearray(self._read(f"data/weights/{entry['path_name']}"))
                 state[name.removeprefix(_PREFIX)] = torch.frombuffer(raw, dtype=kind).reshape(sizes)
-            generator = Generator.from_state_dict(state)
-        if program_bytes(generator, self.info) != self.content:
+            generator = generator_of(state, **self.info.assumed)
+        if program_bytes(generator, self._evidence) != self.content:
             raise CommandError(
                 ExitCode.BAD_DATA,
                 f"{self.path}: its program is not what torch {torch.__version__} makes of its weights (it names torch "
@@ -163,7 +169,8 @@ def _run_of(content: bytes, device: str) -> Run:
     network = torch.export.load(io.BytesIO(content)).module().to(device)
 
     @torch.no_grad()
-    def run(z: Any) -> list[Any]:
-        return [output.cpu().numpy() for output in network(torch.from_numpy(z).to(device))]
+    def run(inputs: Inputs) -> list[Any]:
+        given = (torch.from_numpy(values).to(device) for values in inputs.values())
+        return [output.cpu().numpy() for output in network(*given)]
 
     return run

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto
-from torch import nn
 
-from export.exported import at_precision
+from export.exported import at_precision, reference
 from export.gate import check_golden, refuse_faults
 from export.parity import DEFAULT_BATCHES, ParityReport, check_parity
 from export.replay import Replay
 from export.sessions import TF32, onnx_runs
 from export.torch_exporter import SUFFIX, ProgramFile, program_runs
-from gan.networks.dcgan import Generator
+from gan.networks.generator import FOLDED, Generator
 from gan.networks.reader import load_generator, weights_sha256
 from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, InfoError
 
+_KINDS = {"float32": TensorProto.FLOAT}
 NEWEST_IR = 10
 """Of ONNX's file format: the newest that ONNX Runtime 1.20 reads."""
 
@@ -43,11 +42,10 @@ def verify_file(path: Path, model: Path | None = None) -> ParityReport:
     """
     if not path.is_file():
         raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
-    network: nn.Module
-    own: nn.Module
     if path.suffix == SUFFIX:
         program = ProgramFile(path)
-        network, info = program.generator(), program.info
+        generator, info = program.generator(), program.info
+        exact, own = reference(generator), at_precision(generator, info.precision)
         runs = program_runs(program.content)
     else:
         graph, info = load_onnx(path)
@@ -55,7 +53,7 @@ def verify_file(path: Path, model: Path | None = None) -> ParityReport:
         if faults:
             raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {'; '.join(faults)}")
         try:
-            network = Replay(graph)
+            exact, own = Replay(graph, exact=True), Replay(graph, exact=False)
         except ValueError as error:
             raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {error}") from None
         runs = onnx_runs(str(path), info.precision)
@@ -63,18 +61,17 @@ def verify_file(path: Path, model: Path | None = None) -> ParityReport:
         ParityReport.of(info.parity)
     except ValueError as error:
         raise CommandError(ExitCode.CHECK_FAILED, f"{path} is not as gan-export writes it: {error}") from None
-    own = copy.deepcopy(network).half() if info.precision == "fp16" else network
     for runtime, run in runs.items():
         if runtime != TF32:
             check_golden(path, info, runtime, run)
     if model is not None:
-        network = generator = _generator_of(model, info, path)
-        own = at_precision(generator, info.precision)
+        generator = _generator_of(model, info, path)
+        exact, own = reference(generator), at_precision(generator, info.precision)
     report = check_parity(
-        network,
+        exact,
         own,
         runs,
-        z_dim=info.z_dim,
+        needed=info.inputs,
         seed=(info.golden["seed"] + 1) % 2**64,  # other latents than at the export
         precision=info.precision,
         batches=DEFAULT_BATCHES,
@@ -112,15 +109,15 @@ def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:
         faults.append(f"IR version {model.ir_version}, at most {NEWEST_IR}")
     if any(entry.domain for entry in model.opset_import) or model.functions:
         faults.append("operators that are not ONNX's own")
-    if any(node.op_type == "BatchNormalization" for node in model.graph.node):
-        faults.append("a BatchNormalization that is not folded")
-    kinds = {tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) == 4}
-    if kinds != {TensorProto.FLOAT16 if info.precision == "fp16" else TensorProto.FLOAT}:
+    faults += [f"a {kind} that is not folded" for kind in sorted(FOLDED & {node.op_type for node in model.graph.node})]
+    real = {TensorProto.FLOAT, TensorProto.FLOAT16}
+    kinds = {tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) > 1}
+    if kinds & real != {TensorProto.FLOAT16 if info.precision == "fp16" else TensorProto.FLOAT}:
         faults.append(f"weights that are not of its precision, {info.precision}")
     form = {value.name: _form(value) for value in (*model.graph.input, *model.graph.output)}
     size = [info.height, info.width]
     expected = {
-        "z": (TensorProto.FLOAT, ["batch", info.z_dim]),
+        **{name: (_KINDS[needed.dtype], ["batch", *needed.shape]) for name, needed in info.inputs.items()},
         "images": (TensorProto.FLOAT, ["batch", info.channels, *size]),
         "pixels": (TensorProto.UINT8, ["batch", *size, info.channels]),
     }
@@ -135,7 +132,7 @@ def _form(value: onnx.ValueInfoProto) -> tuple[int, list[int | str]]:
 
 
 def _generator_of(model: Path, info: GeneratorInfo, path: Path) -> Generator:
-    generator = load_generator(model)
+    generator = load_generator(model, **info.assumed)
     sha256 = weights_sha256(generator.state_dict())
     if sha256 != info.weights_sha256:
         raise CommandError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from models.lazy import lazy_names
 
 __all__ = [
+    "DCGAN",
     "RECIPES",
     "Course",
     "Discriminator",
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from gan.evaluation.comparison import Quality
     from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
-    from gan.networks.dcgan import Discriminator, Generator
+    from gan.networks.dcgan import DCGAN
+    from gan.networks.discriminator import Discriminator
+    from gan.networks.generator import Generator
     from gan.networks.reader import load_generator, read_training
     from gan.photos.read import ImageSet, load_images
     from gan.training.run import Course, train
@@ -41,8 +44,9 @@ else:
             "TrainConfig": "gan.config",
             "ImageSet": "gan.photos.read",
             "load_images": "gan.photos.read",
-            "Discriminator": "gan.networks.dcgan",
-            "Generator": "gan.networks.dcgan",
+            "DCGAN": "gan.networks.dcgan",
+            "Discriminator": "gan.networks.discriminator",
+            "Generator": "gan.networks.generator",
             "load_features": "gan.evaluation.features",
             "Quality": "gan.evaluation.comparison",
             "evaluate": "gan.evaluation.evaluate",

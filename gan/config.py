@@ -30,6 +30,7 @@ class TrainConfig:
     Radford et al., ICLR 2016, section 4: Adam, learning rate 0.0002, β1 0.5.
     """
 
+    architecture: str = "dcgan"  # of the generator, a name in `gan.networks.architectures`
     image_size: int = 128  # side in pixels, a power of two from 32 to 512
     channels: int = 1  # of the images: 1 gray, 3 colour
     fit: str = "crop"  # how a photo that is not square becomes one

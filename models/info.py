@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.latents import latents
+from models.latents import LATENT, Input, inputs
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""3 names the inputs, where 1 and 2 had `z` alone and told its length; 2 added precision and class names."""
 GOLDEN_COUNT = 16
 _PREFIX = "gan."
 _STRIDE = 8
@@ -26,7 +27,9 @@ _KINDS = {
     "architecture": str,
     "precision": str,
     "class_names": list,
+    "inputs": dict,
     "weights_sha256": str,
+    "assumed": dict,
     "training": dict,
     "versions": dict,
     "parity": dict,
@@ -34,6 +37,8 @@ _KINDS = {
 }
 LARGEST = 65536
 """Of any size in the metadata; a larger number is damage."""
+Run = Callable[[Mapping[str, NDArray[np.float32]]], Sequence[NDArray[Any]]]
+"""Inputs by name, `[N, …]` each, to `images` float32 `[N, C, H, W]` and `pixels` uint8 `[N, H, W, C]`."""
 
 
 class InfoError(ValueError):
@@ -48,8 +53,10 @@ class GeneratorInfo:
         architecture: for people; nothing depends on it.
         precision: of the weights and of what is computed with them, one of `PRECISIONS`.
         class_names: of what the images show, in the order of their labels; empty for a generator without labels.
-        z_dim, channels, height, width: sizes of a latent and an image.
+        inputs: what the generator is given, by name; `z` is there always.
+        channels, height, width: sizes of an image.
         weights_sha256: of the trained weights, whatever file they come in.
+        assumed: what the images depend on and the weights do not show: `gan.networks.generator.Generator.unseen`.
         training: options, data summary and length of the training; empty where unknown.
         versions: of the packages that made the file.
         parity: what was compared with PyTorch in float64, tolerances, largest differences: `export.ParityReport`.
@@ -60,41 +67,51 @@ class GeneratorInfo:
     architecture: str
     precision: str
     class_names: list[str]
-    z_dim: int
+    inputs: dict[str, Input]
     channels: int
     height: int
     width: int
     weights_sha256: str
+    assumed: dict[str, Any]
     training: dict[str, Any]
     versions: dict[str, str]
     parity: dict[str, Any]
     golden: dict[str, Any]
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def z_dim(self) -> int:
+        """Length of a latent."""
+        return self.inputs[LATENT].shape[0]
+
     def to_metadata(self) -> dict[str, str]:
         """As ONNX `metadata_props`: one JSON value a field, keys begin with `gan.`."""
         fields = dataclasses.asdict(self)
-        return {_PREFIX + name: json.dumps(value, sort_keys=True) for name, value in fields.items()}
+        return {_PREFIX + name: json.dumps(value, sort_keys=name != "inputs") for name, value in fields.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> GeneratorInfo:
-        """The inverse of `to_metadata`; properties without our prefix are left alone.
+        """The inverse of `to_metadata`, of this schema or an earlier one; properties without our prefix are left alone.
 
         Raises:
-            InfoError: a field is missing or damaged, or the schema is another version's.
+            InfoError: a field is missing or damaged, or the schema is a later one's.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         found = {key[len(_PREFIX) :]: value for key, value in metadata.items() if key.startswith(_PREFIX)}
         if not found:
             raise InfoError("it holds no metadata of gan-export: export the trained model with `gan-export onnx`")
         try:
-            values = {name: json.loads(value) for name, value in found.items() if name in names}
+            values = {name: json.loads(value) for name, value in found.items() if name in {*names, "z_dim"}}
         except (ValueError, RecursionError):
             raise InfoError("its metadata is damaged: export the trained model again") from None
-        if values.get("schema_version") != SCHEMA_VERSION:
-            raise InfoError(
-                f"its metadata has schema version {values.get('schema_version')}, this program reads {SCHEMA_VERSION}"
-            )
+        version = values.get("schema_version")
+        if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+            raise InfoError(f"its metadata has schema version {version}, this program reads 1 to {SCHEMA_VERSION}")
+        z_dim = values.pop("z_dim", None)
+        if version < 3:
+            values = {"inputs": {LATENT: {"dtype": "float32", "shape": [z_dim]}}, "assumed": {}, **values}
+        if version < 2:
+            values = {"precision": "float32", "class_names": [], **values}
         missing = sorted(names - values.keys())
         if missing:
             raise InfoError(f"its metadata lacks {', '.join(missing)}: export the trained model again")
@@ -103,20 +120,44 @@ class GeneratorInfo:
                 raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
         if values["precision"] not in PRECISIONS:
             raise InfoError(f"its precision is {values['precision']!r}, this program knows {', '.join(PRECISIONS)}")
-        for name in ("z_dim", "channels", "height", "width"):
-            if type(values[name]) is not int or not 1 <= values[name] <= LARGEST:
+        for name in ("channels", "height", "width"):
+            if not _is_size(values[name]):
                 raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
-        info = cls(**values)
+        info = cls(**{**values, "inputs": _inputs(values["inputs"])})
         shape = Golden.from_dict(info.golden).pixels.shape[1:]
         if shape != (info.height, info.width, info.channels):
             raise InfoError(f"its metadata is damaged, its golden images are {shape}: export the trained model again")
         return info
 
 
+def _is_size(value: object) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST
+
+
+def _inputs(values: dict[str, Any]) -> dict[str, Input]:
+    """The named inputs that the metadata tell of.
+
+    Raises:
+        InfoError: they are damaged, or of a kind that this version does not draw.
+    """
+    found: dict[str, Input] = {}
+    for name, value in values.items():
+        match value:
+            case {"dtype": "float32", "shape": [*sizes]} if all(map(_is_size, sizes)) and math.prod(sizes) <= LARGEST:
+                found[name] = Input("float32", tuple(sizes))
+            case {"dtype": str(dtype), "shape": [*_]} if dtype != "float32":
+                raise InfoError(f"its input {name} is {dtype}, which this program does not draw: install a later one")
+            case _:
+                raise InfoError(f"its metadata is damaged, inputs is {values!r}: export the trained model again")
+    if len(found.get(LATENT, Input("", ())).shape) != 1:
+        raise InfoError(f"its metadata is damaged, inputs is {values!r}: export the trained model again")
+    return found
+
+
 class Golden:
     """A few latents with the images they must give, so that every load can be checked.
 
-    The latents are `models.latents.latents(seed, 0, 16, z_dim)`. Of `images` every eighth row and column is kept
+    The inputs are `models.latents.inputs(seed, 0, 16, …)`. Of `images` every eighth row and column is kept
     as float32; `pixels` are kept whole. Two correct kernels differ in rounding, so neither is compared exactly.
     """
 
@@ -163,14 +204,14 @@ class Golden:
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
             raise InfoError("its golden images are damaged: export the trained model again") from None
 
-    def fault(self, z_dim: int, run: Callable[[NDArray[np.float32]], Sequence[NDArray[Any]]]) -> str:
-        """What is wrong with the images that `run` makes of the golden latents; empty where nothing is.
+    def fault(self, needed: Mapping[str, Input], run: Run) -> str:
+        """What is wrong with the images that `run` makes of the golden inputs; empty where nothing is.
 
         Args:
-            z_dim: latent dimension.
-            run: float32 `[16, z_dim]` to whole `images` and `pixels`.
+            needed: the generator's inputs.
+            run: gives whole `images` and `pixels`.
         """
-        images, pixels = run(latents(self.seed, 0, GOLDEN_COUNT, z_dim))
+        images, pixels = run(inputs(self.seed, 0, GOLDEN_COUNT, needed))
         by_value, by_pixels = self.differences(images, pixels)
         if by_value <= self.atol and by_pixels <= 1:
             return ""

@@ -1,7 +1,11 @@
-"""The latents: latent *i* is a function of (seed, i), on every machine and for good."""
+"""What a generator is given: the inputs of image *i* are a function of (seed, i), on every machine and for good."""
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,20 +14,41 @@ from numpy.typing import NDArray
 BLOCK_SIZE = 1024
 SCHEME = "philox-randomstate-1024"
 """Names this way of drawing latents in a run's fingerprint."""
+LATENT = "z"
+"""The input that every generator has: the plain stream of its seed."""
 
 
-def latent_block(seed: int, block: int, z_dim: int) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Input:
+    """A named input of a generator.
+
+    Attributes:
+        dtype: `float32`, standard normal: the one kind that is drawn so far.
+        shape: of one image's, without the batch.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def latent_block(seed: int, block: int, z_dim: int, stream: int = 0) -> NDArray[np.float32]:
     """Block `block` of the latents of `seed`: float32 `[1024, z_dim]`, standard normal.
 
     Philox makes any block available without the ones before it (Salmon et al., SC 2011); `RandomState`
     is the generator whose stream NumPy has frozen (NEP 19).
+
+    Args:
+        seed, block, z_dim: which latents.
+        stream: 0 is the plain one; the others share no number with it.
 
     Raises:
         ValueError: a seed outside 0 ≤ seed < 2⁶⁴, a negative block, or no latent dimension.
     """
     if not 0 <= seed < 2**64 or block < 0 or z_dim < 1:
         raise ValueError(f"need 0 <= seed < 2**64, block >= 0, z_dim >= 1, got {seed}, {block}, {z_dim}")
-    bits = np.random.Philox(key=np.array([seed, block], dtype=np.uint64))
+    bits = np.random.Philox(
+        key=np.array([seed, block], dtype=np.uint64), counter=np.array([0, 0, stream, 0], dtype=np.uint64)
+    )
     block_latents = np.random.RandomState(bits).standard_normal((BLOCK_SIZE, z_dim)).astype(np.float32)
     block_latents.flags.writeable = False
     return block_latents
@@ -32,10 +57,23 @@ def latent_block(seed: int, block: int, z_dim: int) -> NDArray[np.float32]:
 _cached_block = lru_cache(maxsize=4)(latent_block)  # batches of one block follow each other
 
 
-def latents(seed: int, start: int, stop: int, z_dim: int) -> NDArray[np.float32]:
-    """Latents `start` to `stop - 1` of `seed`: float32 `[stop - start, z_dim]`."""
+def latents(seed: int, start: int, stop: int, z_dim: int, stream: int = 0) -> NDArray[np.float32]:
+    """Latents `start` to `stop - 1` of `seed`: float32 `[stop - start, z_dim]`; see `latent_block`."""
     if not 0 <= start < stop:
         raise ValueError(f"need 0 <= start < stop, got {start}, {stop}")
     first, last = start // BLOCK_SIZE, (stop - 1) // BLOCK_SIZE
-    blocks = np.concatenate([_cached_block(seed, block, z_dim) for block in range(first, last + 1)])
+    blocks = np.concatenate([_cached_block(seed, block, z_dim, stream) for block in range(first, last + 1)])
     return blocks[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE]
+
+
+def inputs(seed: int, start: int, stop: int, needed: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
+    """The inputs of images `start` to `stop - 1` of `seed`: by name, float32 `[stop - start, *shape]`.
+
+    `z` is the plain stream; every other input has a stream of its own that its name decides.
+    """
+    drawn: dict[str, NDArray[np.float32]] = {}
+    for name, wanted in needed.items():
+        stream = 0 if name == LATENT else int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+        values = latents(seed, start, stop, math.prod(wanted.shape), stream)
+        drawn[name] = values.reshape(stop - start, *wanted.shape)
+    return drawn

@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from gan.networks.dcgan import Generator
+from gan.networks.architectures import architecture_of, generator_of
+from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 
@@ -140,7 +141,7 @@ def read_training(model: Path, sha256: str) -> dict[str, Any]:
     return options
 
 
-def load_generator(path: Path) -> Generator:
+def load_generator(path: Path, **unseen: Any) -> Generator:
     """The generator in a state dict, in a training checkpoint that has one, or in a `network-snapshot-*.pt`.
 
     Of a snapshot it is the average, where it has one. See `Generator.shaped_like` for which state dicts are read.
@@ -156,7 +157,7 @@ def load_generator(path: Path) -> Generator:
         state = _generator_state(content)
         if sum(tensor.nbytes for tensor in state.values() if isinstance(tensor, Tensor)) > path.stat().st_size:
             raise ValueError("its tensors claim more bytes than the file has")
-        return Generator.from_state_dict(state)
+        return generator_of(state, **unseen)
     except ValueError as error:
         raise CommandError(ExitCode.BAD_DATA, f"{path}: {_printable(error)}") from None
 
@@ -174,7 +175,7 @@ def _generator_state(content: dict[Any, Any]) -> dict[str, Tensor]:
     reasons: list[str] = []
     for key, state in nested.items():
         try:
-            Generator.shaped_like(state)
+            architecture_of(state)
             generators[key] = state
         except ValueError as error:
             reasons.append(f"{key} is {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -132,10 +133,10 @@ def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
 
 
 @torch.no_grad()
-def sample(generator: torch.nn.Module, z: Tensor) -> Tensor:
-    """Images of `z` as the exported generator would make them (eval mode), float on the CPU."""
+def sample(generator: torch.nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Images of named inputs as the exported generator would make them (eval mode), float on the CPU."""
     was_training = generator.training
     generator.eval()
-    images: Tensor = generator(z).float().cpu()
+    images: Tensor = generator(**inputs).float().cpu()
     generator.train(was_training)
     return images

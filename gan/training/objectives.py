@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import TrainConfig
-from gan.networks.dcgan import Discriminator
+from gan.networks.discriminator import Discriminator
 from gan.training import losses
 
 

@@ -6,7 +6,6 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from gan.networks.pixels import to_float
@@ -15,7 +14,6 @@ from gan.training import monitor
 from gan.training.collapse import CollapseWatch
 from gan.training.trainer import Trainer
 from gan.training.validation import Validation
-from models.latents import latents
 from models.log import log
 from models.progress import Progress
 
@@ -47,8 +45,7 @@ class Reporter(contextlib.ExitStack):
         super().__init__()
         self._out, self._validation = out, validation
         self._reals = to_float(data.images[: monitor.GRID_IMAGES])
-        z = latents(trainer.config.seed, 0, monitor.GRID_IMAGES, trainer.config.z_dim)
-        self._z = torch.from_numpy(z).to(trainer.device)
+        self._inputs = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
         self._stats = self.enter_context(monitor.StatsWriter(out, trainer.step))
         config = trainer.config
         self._watch = CollapseWatch(self._reals, config.label_smoothing, self._stats.rows, config.loss == "hinge")
@@ -64,14 +61,14 @@ class Reporter(contextlib.ExitStack):
         row = {"step": trainer.step, "kimg": trainer.kimg, **scalars}
         kid_x1000: float | None = None
         if with_samples:
-            fakes = monitor.sample(trainer.generator, self._z)
+            fakes = monitor.sample(trainer.generator, self._inputs)
             row["diversity"] = round(self._watch.share(fakes), 4)
             if with_kid and self._validation is not None:
                 kid_x1000 = row[monitor.KID] = round(self._validation.kid_x1000(trainer.generator), 3)
         self._stats.write(row)
         complaint = self._watch.look(row)
         if with_samples or complaint:  # the run may end with a complaint: what it is about can be seen
-            self._draw(trainer.step, fakes if with_samples else monitor.sample(trainer.generator, self._z))
+            self._draw(trainer.step, fakes if with_samples else monitor.sample(trainer.generator, self._inputs))
         words = ", ".join(f"{name} {value:.3f}" for name, value in row.items() if name not in ("step", "kimg"))
         log.info("step %d, %.1f kimg: %s", trainer.step, trainer.kimg, words)
         return Verdict(complaint, kid_x1000)

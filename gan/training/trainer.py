@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from gan.config import TrainConfig
 from gan.networks import reader
-from gan.networks.dcgan import Discriminator, Generator, initialise
+from gan.networks.architectures import new_discriminator, new_generator
+from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
-from gan.networks.standardizer import SIGMAS, Standardizer
+from gan.networks.standardizer import Standardizer
 from gan.training import ema, objectives, snapshots
 from gan.training.augment import augment, flip
 from gan.training.distributed import ALONE, Processes, averaged
@@ -66,13 +67,9 @@ class Trainer:
             _, for_steps = _seeds([*self._seeds, processes.rank, 0])
         initial = torch.Generator().manual_seed(for_weights)
         self.random = torch.Generator(device).manual_seed(for_steps)
-        self.g = Generator(config.z_dim, config.channels, config.g_width, config.image_size)
-        self.d = Discriminator(
-            config.channels * (len(SIGMAS) + 1 if config.bands else 1), config.d_width, config.d_batch_norm,
-            config.minibatch_stddev, config.image_size, config.d_spectral_norm, config.d_patches, config.d_decoder,
-        )  # fmt: skip
+        self.g, self.d = new_generator(config), new_discriminator(config)
         for network in (self.g, self.d):
-            initialise(network, initial)
+            network.initialise(initial)
             # PyTorch's stubs do not know that a module takes a memory format.
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.g_ema = copy.deepcopy(self.g).eval() if config.uses_ema else None
@@ -116,9 +113,9 @@ class Trainer:
         for repeat in range(self.config.d_steps):
             real = self._real_batch(self.step * self.images_per_step + repeat * self.config.batch_size)
             with self._autocast():
-                z = torch.randn(self._share, self.config.z_dim, generator=self.random, device=self.device)
+                inputs = self.g.draw(self._share, self.random)
                 last = repeat == self.config.d_steps - 1
-                fake = (self.g_shared if last else self.g)(z).float()
+                fake = (self.g_shared if last else self.g)(**inputs).float()
             d_loss, p_real, p_fake = self._d_step(real, fake.detach())
         g_loss, p_fake_after = self._g_step(real, fake)
         self.step += 1
@@ -177,7 +174,8 @@ class Trainer:
         Raises:
             CommandError: 78 where it comes from other options, other images or another kind of device.
         """
-        theirs, ours = state["config"], self.config.to_dict()
+        ours = self.config.to_dict()
+        theirs = {"architecture": TrainConfig.architecture, **state["config"]}  # it was not said while there was one
         changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
         if changed:
             differences = ", ".join(f"{name} was {theirs.get(name)} and is {ours[name]}" for name in changed)

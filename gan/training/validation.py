@@ -9,10 +9,9 @@ from torch import Tensor
 
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.metrics import kid
-from gan.networks.dcgan import Generator
+from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.training.monitor import sample
-from models.latents import latents
 
 FAKES = 500
 """More would hardly help: most of the noise comes from the few photos."""
@@ -38,7 +37,8 @@ class Validation:
 
     def kid_x1000(self, generator: Generator) -> float:
         """KID × 1000 of what the generator makes, in eval mode."""
-        z = torch.from_numpy(latents(self._seed, FIRST_LATENT, FIRST_LATENT + FAKES, generator.z_dim))
-        device = next(generator.parameters()).device
-        fakes = [to_pixels(sample(generator, part.to(device))).permute(0, 3, 1, 2) for part in torch.split(z, 50)]
+        fakes: list[Tensor] = []
+        for start in range(FIRST_LATENT, FIRST_LATENT + FAKES, 50):
+            images = sample(generator, generator.inputs_at(self._seed, start, start + 50))
+            fakes.append(to_pixels(images).permute(0, 3, 1, 2))
         return 1000 * kid(self._photos, self._network(torch.cat(fakes)))

@@ -14,7 +14,6 @@ from jobs.dataset.manifest import Row
 from jobs.dataset.measure import Measure, measure
 from jobs.dataset.tars import pack
 from jobs.stores.store import Store
-from models.latents import latents
 
 if TYPE_CHECKING:  # ONNX Runtime is loaded by who has a session
     from jobs.workers.session import GeneratorSession
@@ -59,11 +58,11 @@ def make_images(
     """
     for start in range(part.start, part.stop, batch_size):
         stop = min(start + batch_size, part.stop)
-        z = latents(seed, start, stop, session.info.z_dim)
-        pixels = session.pixels(z, batch_size)
+        inputs = session.inputs(seed, start, stop)
+        pixels = session.pixels(inputs, batch_size)
         _, height, width, channels = pixels.shape
         mode = "L" if channels == 1 else "RGB"
-        measures = measure(start, pixels, partial(session.finite, z))
+        measures = measure(start, pixels, partial(session.finite, inputs))
         for index, found, content in zip(range(start, stop), measures, png.encode(pixels), strict=True):
             digest = hashlib.sha256(content).hexdigest()
             name = image_name(index, part.number, tarred=tarred)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ from jobs.dataset import png
 from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, Golden, InfoError
-from models.latents import latents
+from models.latents import inputs as inputs_of
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu
+
+Inputs = Mapping[str, NDArray[np.float32]]
+"""By name, `[N, …]` each; for one image that is what `GeneratorInfo.inputs` says."""
 
 
 class GeneratorSession:
@@ -56,36 +61,40 @@ class GeneratorSession:
         """Whether the session runs on CUDA."""
         return self.provider == CUDA
 
-    def pixels(self, z: NDArray[np.float32], batch_size: int) -> NDArray[np.uint8]:
-        """Images for latents.
+    def inputs(self, seed: int, start: int, stop: int) -> Inputs:
+        """What images `start` to `stop - 1` of a seed are made from, by the names that the file has for it."""
+        return inputs_of(seed, start, stop, self.info.inputs)
+
+    def pixels(self, inputs: Inputs, batch_size: int) -> NDArray[np.uint8]:
+        """Images for inputs.
 
         Args:
-            z: float32 `[N, z_dim]`, N at most `batch_size`.
+            inputs: `[N, …]` each, N at most `batch_size`.
             batch_size: on CUDA a smaller batch is padded to it, since every new shape costs a new plan.
 
         Returns:
             uint8 `[N, H, W, C]`.
         """
-        count = len(z)
         if not self.on_gpu:
-            return self._run(["pixels"], z)[0]
+            return self._run(["pixels"], inputs)[0]
+        count = len(next(iter(inputs.values())))
         if count < batch_size:
-            z = np.concatenate([z, np.zeros((batch_size - count, z.shape[1]), np.float32)])
+            inputs = {name: _padded(values, batch_size) for name, values in inputs.items()}
         try:
             if self._bound is None or self._bound.batch_size != batch_size:
                 self._bound = BoundRun(self._session, self.info, batch_size, "cuda")
-            return self._bound(z)[:count]
+            return self._bound(inputs)[:count]
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise self._failure(error) from None
 
-    def finite(self, z: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which images of latents `[N, z_dim]` hold only finite values, before they become pixels: bool `[N]`."""
-        finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], z)[0]).all(axis=(1, 2, 3))
+    def finite(self, inputs: Inputs) -> NDArray[np.bool_]:
+        """Which images of inputs `[N, …]` hold only finite values, before they become pixels: bool `[N]`."""
+        finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], inputs)[0]).all(axis=(1, 2, 3))
         return finite
 
     def finite_at(self, seed: int, index: int) -> NDArray[np.bool_]:
         """Like `finite`, of image `index` of a seed: bool `[1]`."""
-        return self.finite(latents(seed, index, index + 1, self.info.z_dim))
+        return self.finite(self.inputs(seed, index, index + 1))
 
     @property
     def facts(self) -> SessionFacts:
@@ -104,9 +113,9 @@ class GeneratorSession:
             image_bytes=sum(sizes) // len(sizes),
         )
 
-    def _run(self, outputs: list[str], z: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def _run(self, outputs: list[str], inputs: Inputs) -> list[NDArray[Any]]:
         try:
-            result: list[NDArray[Any]] = self._session.run(outputs, {"z": z})
+            result: list[NDArray[Any]] = self._session.run(outputs, inputs)
         except Exception as error:
             raise self._failure(error) from None
         return result
@@ -117,7 +126,7 @@ class GeneratorSession:
         return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {first_line(error)}")
 
     def _check_golden(self, golden: Golden) -> None:
-        fault = golden.fault(self.info.z_dim, lambda z: self._run(["images", "pixels"], z))
+        fault = golden.fault(self.info.inputs, partial(self._run, ["images", "pixels"]))
         if fault:
             raise CommandError(
                 ExitCode.CHECK_FAILED,
@@ -143,8 +152,8 @@ class BoundRun:
     """One batch size with its input and output kept on the device, so that no run allocates.
 
     Args:
-        session: whose `pixels` for `z`.
-        info: its sizes.
+        session: whose `pixels` are wanted.
+        info: its inputs and sizes.
         batch_size: images a run.
         device: `cuda` or `cpu`.
     """
@@ -155,18 +164,27 @@ class BoundRun:
         allocate = onnxruntime.OrtValue.ortvalue_from_shape_and_type
         self.batch_size = batch_size
         self._session = session
-        self._z = allocate([batch_size, info.z_dim], np.float32, device, 0)
+        self._inputs = {
+            name: allocate([batch_size, *needed.shape], np.dtype(needed.dtype), device, 0)
+            for name, needed in info.inputs.items()
+        }
         self._pixels = allocate([batch_size, info.height, info.width, info.channels], np.uint8, device, 0)
         self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input("z", self._z)
+        for name, value in self._inputs.items():
+            self._binding.bind_ortvalue_input(name, value)
         self._binding.bind_ortvalue_output("pixels", self._pixels)
 
-    def __call__(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Latents float32 `[batch_size, z_dim]` to pixels uint8 `[batch_size, H, W, C]`, valid until the next call."""
-        self._z.update_inplace(np.ascontiguousarray(z))
+    def __call__(self, inputs: Inputs) -> NDArray[np.uint8]:
+        """Inputs `[batch_size, …]` each to pixels uint8 `[batch_size, H, W, C]`, valid until the next call."""
+        for name, values in inputs.items():
+            self._inputs[name].update_inplace(np.ascontiguousarray(values))
         self._session.run_with_iobinding(self._binding)
         pixels: NDArray[np.uint8] = self._pixels.numpy()
         return pixels
+
+
+def _padded(values: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
+    return np.concatenate([values, np.zeros((batch_size - len(values), *values.shape[1:]), values.dtype)])
 
 
 def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.InferenceSession, str]:

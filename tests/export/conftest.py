@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.onnx_exporter import build, export_onnx
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from tests.conftest import run_in_process as in_process
 
 
-def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0) -> Generator:
+def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0) -> DCGAN:
     """A generator with random weights, and batch-norm statistics that fit them."""
     random = torch.Generator().manual_seed(seed)
-    generator = Generator(z_dim, channels, width)
+    generator = DCGAN(z_dim, channels, width)
     for module in generator.modules():
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.2, generator=random)
@@ -48,19 +48,19 @@ run_in_process = partial(in_process, "gan-export")
 
 
 @pytest.fixture(scope="session")
-def generator() -> Generator:
+def generator() -> DCGAN:
     """A gray generator; tests must not change it."""
     return lively()
 
 
 @pytest.fixture(scope="session")
-def colour() -> Generator:
+def colour() -> DCGAN:
     """A colour generator with another latent dimension and width; tests must not change it."""
     return lively(z_dim=5, channels=3, width=3, seed=1)
 
 
 @pytest.fixture(scope="session")
-def gray_file(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> Path:
+def gray_file(tmp_path_factory: pytest.TempPathFactory, generator: DCGAN) -> Path:
     """The ONNX file of `generator`, alone in its folder; tests must not change it."""
     path = tmp_path_factory.mktemp("gray") / "generator.onnx"
     export_onnx(generator, path)
@@ -68,7 +68,7 @@ def gray_file(tmp_path_factory: pytest.TempPathFactory, generator: Generator) ->
 
 
 @pytest.fixture(scope="session")
-def _colour_model(colour: Generator) -> onnx.ModelProto:
+def _colour_model(colour: DCGAN) -> onnx.ModelProto:
     return build(colour, 18)
 
 

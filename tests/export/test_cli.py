@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 import torch
 
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
 from models.info import GeneratorInfo
 from models.latents import latents
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own de
 
 
 @pytest.fixture
-def weights(tmp_path: Path, generator: Generator) -> Path:
+def weights(tmp_path: Path, generator: DCGAN) -> Path:
     """The `generator_model.pth` of a lively generator, alone in its folder."""
     path = tmp_path / "weights" / "generator_model.pth"
     path.parent.mkdir()
@@ -174,7 +174,7 @@ def test_other_weights_have_another_sha256(weights: Path, exported: Path) -> Non
     assert info_of(weights.with_name("generator.onnx")).weights_sha256 != info_of(exported).weights_sha256
 
 
-def test_snapshot_is_exported_as_its_average(trained: Path, tmp_path: Path, generator: Generator) -> None:
+def test_snapshot_is_exported_as_its_average(trained: Path, tmp_path: Path, generator: DCGAN) -> None:
     (source,) = trained.glob("network-snapshot-*.pt")
     snapshot = torch.load(source, weights_only=True)
     snapshot["g"], snapshot["g_ema"] = lively(seed=7).state_dict(), generator.state_dict()

@@ -16,7 +16,7 @@ from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import build
 from gan.networks import reader
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
 from models.info import GeneratorInfo, Golden
 from models.latents import latents
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own de
 
 
 @pytest.fixture(scope="module")
-def half(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> Path:
+def half(tmp_path_factory: pytest.TempPathFactory, generator: DCGAN) -> Path:
     """The fp16 file of `generator`; tests must not change it."""
     folder = tmp_path_factory.mktemp("half")
     snapshots.save_weights(folder / "generator_model.pth", generator)
@@ -36,7 +36,7 @@ def half(tmp_path_factory: pytest.TempPathFactory, generator: Generator) -> Path
     return folder / "generator.onnx"
 
 
-def test_folding_batch_norm_changes_nothing_but_rounding(generator: Generator) -> None:
+def test_folding_batch_norm_changes_nothing_but_rounding(generator: DCGAN) -> None:
     z = torch.from_numpy(latents(3, 0, 8, 8))
     folded = Exported(generator)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
@@ -59,7 +59,7 @@ def test_fp16_file_holds_its_weights_in_half_the_bytes(half: Path, gray_file: Pa
 
 
 def test_fp16_file_has_the_same_inputs_and_outputs_and_the_same_network_as_evidence(
-    half: Path, generator: Generator
+    half: Path, generator: DCGAN
 ) -> None:
     session = onnxruntime.InferenceSession(half, providers=["CPUExecutionProvider"])
     assert [(v.name, v.type) for v in (*session.get_inputs(), *session.get_outputs())] == [
@@ -76,7 +76,7 @@ def test_fp16_file_has_the_same_inputs_and_outputs_and_the_same_network_as_evide
     assert golden.differences(images.numpy(), pixels.numpy())[0] < 1e-5  # of the network, not of its fp16
 
 
-def test_fp16_pixels_differ_by_one_step_at_most(half: Path, generator: Generator) -> None:
+def test_fp16_pixels_differ_by_one_step_at_most(half: Path, generator: DCGAN) -> None:
     z = latents(3, 0, 64, 8)
     session = onnxruntime.InferenceSession(half, providers=["CPUExecutionProvider"])
     (pixels,) = session.run(["pixels"], {"z": z})
@@ -104,7 +104,7 @@ def test_fp16_of_a_network_that_is_too_steep_for_it_is_76(tmp_path: Path) -> Non
 
 
 def test_gate_of_the_command_ends_with_76_and_the_table_and_leaves_nothing(
-    generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator: DCGAN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = build(lively(seed=3), 18)
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: wrong)
@@ -115,7 +115,7 @@ def test_gate_of_the_command_ends_with_76_and_the_table_and_leaves_nothing(
     assert os.listdir(tmp_path) == ["generator_model.pth"]
 
 
-def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, generator: Generator) -> None:
+def test_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, generator: DCGAN) -> None:
     snapshots.save_weights(tmp_path / "generator_model.pth", generator)
     for threads in ("1", "2"):
         out = tmp_path / f"{threads}.onnx"

@@ -21,7 +21,7 @@ from torch import nn
 from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import build, export_onnx
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.reader import load_generator
 from models.errors import CommandError
 from models.info import GeneratorInfo, Golden
@@ -70,7 +70,7 @@ def test_outputs_are_float_images_and_byte_pixels(gray_file: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])
-def test_any_batch_size_gives_the_images_of_pytorch(gray_file: Path, generator: Generator, batch: int) -> None:
+def test_any_batch_size_gives_the_images_of_pytorch(gray_file: Path, generator: DCGAN, batch: int) -> None:
     z = latents(3, 0, batch, 8)
     with torch.no_grad():
         expected = generator(torch.from_numpy(z)).numpy()
@@ -79,7 +79,7 @@ def test_any_batch_size_gives_the_images_of_pytorch(gray_file: Path, generator: 
 
 
 def test_colour_generator_of_other_latent_and_width_keeps_channel_order(
-    colour_model: onnx.ModelProto, colour: Generator
+    colour_model: onnx.ModelProto, colour: DCGAN
 ) -> None:
     z = latents(3, 0, 4, 5)
     images, pixels = outputs(colour_model, z)
@@ -95,13 +95,11 @@ def test_pixels_are_the_rounded_images_exactly(gray_file: Path) -> None:
     np.testing.assert_array_equal(pixels, rounded(images))
 
 
-class Ramp(nn.Module):
-    """Stands in for a generator and gives its latent back as images, so that a test chooses their values."""
-
-    z_dim = 1
+class Ramp(DCGAN):
+    """Gives its latent back as images, so that a test chooses their values."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(1, 1, 1, 32)
         self.main = nn.Sequential(nn.Identity())
 
 
@@ -114,7 +112,7 @@ def test_halves_go_to_the_even_pixel_and_the_rest_is_clipped() -> None:
     np.testing.assert_array_equal(pixels[:, 0, 0, 0], np.rint(values.clip(0, 255)).astype(np.uint8))
 
 
-def test_generator_handed_over_in_training_mode_is_exported_in_eval_mode(generator: Generator, tmp_path: Path) -> None:
+def test_generator_handed_over_in_training_mode_is_exported_in_eval_mode(generator: DCGAN, tmp_path: Path) -> None:
     export_onnx(copy.deepcopy(generator).train(), tmp_path / "g.onnx")
     z = latents(3, 0, 2, 8)
     with torch.no_grad():
@@ -145,7 +143,7 @@ def test_default_is_opset_18_and_an_ir_that_older_runtimes_read(gray_file: Path)
     assert model.ir_version <= 10
 
 
-def test_opset_20_passes_the_same_gate(generator: Generator, tmp_path: Path) -> None:
+def test_opset_20_passes_the_same_gate(generator: DCGAN, tmp_path: Path) -> None:
     report = export_onnx(generator, tmp_path / "g.onnx", opset=20)
     assert [entry.version for entry in onnx.load(tmp_path / "g.onnx").opset_import] == [20]
     assert report.passed
@@ -194,7 +192,7 @@ def test_metadata_has_the_evidence_of_every_checked_batch(gray_file: Path) -> No
     assert all(0 <= row["images_error"] <= row["atol"] for row in evidence["rows"] if row["atol"])
 
 
-def test_golden_images_are_those_of_pytorch(gray_file: Path, generator: Generator) -> None:
+def test_golden_images_are_those_of_pytorch(gray_file: Path, generator: DCGAN) -> None:
     golden = Golden.from_dict(info_of(gray_file).golden)
     with torch.no_grad():
         images = generator(torch.from_numpy(latents(golden.seed, 0, 16, 8))).numpy()
@@ -224,7 +222,7 @@ def with_nan(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def batch_norm_left_in_training_mode(generator: Generator) -> onnx.ModelProto:
+def batch_norm_left_in_training_mode(generator: DCGAN) -> onnx.ModelProto:
     """Each batch norm folded with the mean and variance of one batch instead of those of the training."""
     wrong = copy.deepcopy(generator).train()
     for module in wrong.modules():
@@ -235,7 +233,7 @@ def batch_norm_left_in_training_mode(generator: Generator) -> onnx.ModelProto:
     return build(wrong, 18)
 
 
-def fixed_to_batch_1(generator: Generator) -> onnx.ModelProto:
+def fixed_to_batch_1(generator: DCGAN) -> onnx.ModelProto:
     program = torch.onnx.export(
         Exported(generator).eval(),
         (torch.zeros(1, generator.z_dim),),
@@ -264,7 +262,7 @@ FAULTS: dict[str, tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
 }
 
 
-def refused_without_trace(generator: Generator, folder: Path) -> None:
+def refused_without_trace(generator: DCGAN, folder: Path) -> None:
     """Assert that an export into `folder` ends with 76 and leaves `folder` as it was, twice."""
     out = folder / "generator.onnx"
     with pytest.raises(CommandError) as error:
@@ -280,7 +278,7 @@ def refused_without_trace(generator: Generator, folder: Path) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_gate_refuses_a_graph_with(
-    fault: str, colour: Generator, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: str, colour: DCGAN, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(colour_model, *FAULTS[fault])
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: colour_model)
@@ -289,8 +287,8 @@ def test_gate_refuses_a_graph_with(
 
 @pytest.mark.parametrize("wrong", [batch_norm_left_in_training_mode, fixed_to_batch_1])
 def test_gate_refuses_a_graph_that_was_built_wrong(
-    wrong: Callable[[Generator], onnx.ModelProto],
-    generator: Generator,
+    wrong: Callable[[DCGAN], onnx.ModelProto],
+    generator: DCGAN,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -300,7 +298,7 @@ def test_gate_refuses_a_graph_that_was_built_wrong(
 
 
 def test_gate_refuses_a_generator_that_is_not_finite_itself(
-    colour: Generator, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colour: DCGAN, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = copy.deepcopy(colour)
     nn.init.constant_(broken.main[15].weight, float("nan"))
@@ -310,7 +308,7 @@ def test_gate_refuses_a_generator_that_is_not_finite_itself(
 
 
 def test_gate_lets_the_right_graph_through(
-    colour: Generator, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colour: DCGAN, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: colour_model)
     assert export_onnx(colour, tmp_path / "generator.onnx").passed

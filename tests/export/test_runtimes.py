@@ -25,9 +25,9 @@ from torch import nn
 
 import models
 from export.onnx_exporter import export_onnx
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
-from models.latents import latents
+from models.latents import Input, inputs
 from tests.conftest import ROOT
 from tests.export.conftest import change
 
@@ -119,22 +119,22 @@ RUNTIMES = (reference_evaluator, openvino, onnxruntime_web, oldest_onnxruntime)
 
 
 @functools.cache
-def golden_of(path: Path) -> tuple[Golden, int]:
-    """A file's golden images, and the dimension of their latents."""
+def golden_of(path: Path) -> tuple[Golden, dict[str, Input]]:
+    """A file's golden images, and the inputs that they need."""
     info = GeneratorInfo.from_metadata({entry.key: entry.value for entry in onnx.load(path).metadata_props})
-    return Golden.from_dict(info.golden), info.z_dim
+    return Golden.from_dict(info.golden), info.inputs
 
 
 def latents_of(path: Path, batch: int) -> NDArray[np.float32]:
     """Latents of the file's golden images, which are 16; a larger or smaller batch begins like them."""
-    golden, z_dim = golden_of(path)
-    return latents(golden.seed, 0, batch, z_dim)
+    golden, needed = golden_of(path)
+    return inputs(golden.seed, 0, batch, needed)["z"]
 
 
 def fault(path: Path, outputs: Outputs) -> str:
     """What is wrong with what a runtime gave for the golden latents; empty where nothing is."""
-    golden, z_dim = golden_of(path)
-    return golden.fault(z_dim, lambda _: outputs)
+    golden, needed = golden_of(path)
+    return golden.fault(needed, lambda _: outputs)
 
 
 def one_weight_changed(weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -149,7 +149,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files = {name: folder / f"{name}.onnx" for name in (*SMALL, "changed")}
     random = torch.Generator().manual_seed(0)
     for name, (channels, opset) in SMALL.items():
-        generator = Generator(z_dim=8, channels=channels, width=2, image_size=32)
+        generator = DCGAN(z_dim=8, channels=channels, width=2, image_size=32)
         for parameter in generator.parameters():
             if parameter.dim() == 4:  # kernels; with their usual small values the images are one plain gray
                 nn.init.normal_(parameter, 0.0, 0.3, generator=random)

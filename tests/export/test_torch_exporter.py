@@ -18,7 +18,7 @@ import torch
 from export import torch_exporter
 from export.torch_exporter import export_torch
 from gan.networks import reader
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
 from gan.training import snapshots
 from models.latents import latents
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch.export warns its own 
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory, colour: Generator) -> Path:
+def program(tmp_path_factory: pytest.TempPathFactory, colour: DCGAN) -> Path:
     """The .pt2 of a colour generator; tests must not change it."""
     folder = tmp_path_factory.mktemp("program")
     snapshots.save_weights(folder / "generator_model.pth", colour)
@@ -41,7 +41,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, colour: Generator) -> Path
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
-def test_program_gives_the_images_of_the_network(program: Path, colour: Generator, batch: int) -> None:
+def test_program_gives_the_images_of_the_network(program: Path, colour: DCGAN, batch: int) -> None:
     z = torch.from_numpy(latents(3, 0, batch, 5))
     with torch.no_grad():
         images, pixels = torch.export.load(program).module()(z)
@@ -51,7 +51,7 @@ def test_program_gives_the_images_of_the_network(program: Path, colour: Generato
     assert pixels.shape == (batch, 128, 128, 3)
 
 
-def test_info_of_a_program_is_that_of_its_network(program: Path, colour: Generator) -> None:
+def test_info_of_a_program_is_that_of_its_network(program: Path, colour: DCGAN) -> None:
     values = json.loads(run_in_process("info", "--json", program).stdout)
     assert values["file"]["form"] == "torch.export"
     assert values["weights_sha256"] == reader.weights_sha256(colour.state_dict())
@@ -65,7 +65,7 @@ def test_program_is_verified_with_and_without_its_network(program: Path) -> None
 
 
 def test_same_weights_give_the_same_bytes_without_traces_of_the_machine(
-    program: Path, colour: Generator, tmp_path: Path
+    program: Path, colour: DCGAN, tmp_path: Path
 ) -> None:
     export_torch(colour, tmp_path / "another name.pt2")
     content = (tmp_path / "another name.pt2").read_bytes()
@@ -75,7 +75,7 @@ def test_same_weights_give_the_same_bytes_without_traces_of_the_machine(
 
 
 def test_program_that_differs_is_76_and_leaves_no_file(
-    colour: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colour: DCGAN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = torch_exporter.program_bytes(lively(z_dim=5, channels=3, width=3, seed=2), None)
     monkeypatch.setattr(torch_exporter, "program_bytes", lambda *_: content)

@@ -13,7 +13,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
-from models.latents import latents
+from models.latents import Input, latents
 
 SIZE, Z_DIM, GOLDEN_SEED = 32, 6, 77
 
@@ -84,11 +84,12 @@ def _info(model: onnx.ModelProto) -> GeneratorInfo:
         architecture="one matrix",
         precision="float32",
         class_names=[],
-        z_dim=Z_DIM,
+        inputs={"z": Input("float32", (Z_DIM,))},
         channels=1,
         height=SIZE,
         width=SIZE,
         weights_sha256="0" * 64,
+        assumed={},
         training={},
         versions={},
         parity={},

@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 
 import models
-from models.info import GeneratorInfo
+from models.info import GeneratorInfo, Golden
+from models.latents import Input
 from tests.conftest import ROOT, run
 
 
@@ -29,6 +30,13 @@ def test_bundled_file_is_where_path_says() -> None:
 
 def test_bundled_file_makes_gray_images_of_128_pixels(info: GeneratorInfo) -> None:
     assert (info.channels, info.height, info.width) == (1, 128, 128)
+
+
+def test_bundled_file_is_of_an_earlier_schema_and_gives_its_golden_images(info: GeneratorInfo) -> None:
+    assert (info.schema_version, info.inputs) == (2, {"z": Input("float32", (100,))})
+    session = onnxruntime.InferenceSession(models.path(), providers=["CPUExecutionProvider"])
+    golden = Golden.from_dict(info.golden)
+    assert golden.fault(info.inputs, lambda inputs: session.run(["images", "pixels"], inputs)) == ""
 
 
 def test_bundled_file_says_how_it_was_trained(info: GeneratorInfo) -> None:

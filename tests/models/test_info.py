@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.info import SCHEMA_VERSION, GeneratorInfo, Golden, InfoError
+from models.latents import Input
 
 
 def outputs(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -26,11 +27,12 @@ INFO = GeneratorInfo(
     architecture="DCGAN",
     precision="float32",
     class_names=[],
-    z_dim=100,
+    inputs={"z": Input("float32", (100,)), "grain": Input("float32", (4, 8))},
     channels=3,
     height=32,
     width=32,
     weights_sha256="ab" * 32,
+    assumed={"bn_eps": 1e-5},
     training={"options": {"lr": 0.0002, "d_lr": None}, "kimg": 90.0},
     versions={"torch": "2.9"},
     parity={"batch_sizes": [1, 2, 64], "atol": 1e-5},
@@ -73,8 +75,40 @@ def test_damaged_json_is_told_to_be_exported_again() -> None:
 
 def test_another_schema_version_is_named_with_the_one_that_is_read() -> None:
     later = {**INFO.to_metadata(), "gan.schema_version": str(SCHEMA_VERSION + 1)}
-    with pytest.raises(InfoError, match=f"version {SCHEMA_VERSION + 1}.*reads {SCHEMA_VERSION}"):
+    with pytest.raises(InfoError, match=f"version {SCHEMA_VERSION + 1}.*reads 1 to {SCHEMA_VERSION}"):
         GeneratorInfo.from_metadata(later)
+
+
+def test_an_input_of_a_kind_that_is_not_drawn_is_named_with_what_to_do() -> None:
+    later = {"z": {"dtype": "float32", "shape": [8]}, "label": {"dtype": "int64", "shape": []}}
+    with pytest.raises(InfoError, match=r"input label is int64.*install a later one"):
+        GeneratorInfo.from_metadata({**INFO.to_metadata(), "gan.inputs": json.dumps(later)})
+
+
+def earlier(version: int) -> dict[str, str]:
+    """The metadata of a file of an earlier schema."""
+    gone = {1: ("inputs", "assumed", "precision", "class_names"), 2: ("inputs", "assumed")}[version]
+    kept = {name: value for name, value in INFO.to_metadata().items() if name.removeprefix("gan.") not in gone}
+    return {**kept, "gan.z_dim": "100", "gan.schema_version": str(version)}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_earlier_schema_has_one_input_of_its_latents_length(version: int) -> None:
+    info = GeneratorInfo.from_metadata(earlier(version))
+    assert (info.inputs, info.z_dim, info.assumed) == ({"z": Input("float32", (100,))}, 100, {})
+    assert (info.precision, info.schema_version, info.golden) == ("float32", version, INFO.golden)
+
+
+@pytest.mark.parametrize("z_dim", ["0", '"8"', "null", "1000000000"])
+def test_a_latent_length_that_cannot_be_is_refused_in_an_earlier_schema_too(z_dim: str) -> None:
+    with pytest.raises(InfoError, match="damaged"):
+        GeneratorInfo.from_metadata({**earlier(2), "gan.z_dim": z_dim})
+
+
+@pytest.mark.parametrize("version", ["0", "-1", "2.0", "true", '"2"', "null"])
+def test_a_schema_version_that_cannot_be_is_refused(version: str) -> None:
+    with pytest.raises(InfoError, match="schema version"):
+        GeneratorInfo.from_metadata({**INFO.to_metadata(), "gan.schema_version": version})
 
 
 @pytest.mark.parametrize("field", [name for name in FIELDS if name != "schema_version"])
@@ -146,7 +180,15 @@ def test_golden_images_cut_short_are_told_to_be_exported_again(part: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("z_dim", 0), ("z_dim", "8"), ("z_dim", 10**9), ("height", 64), ("channels", 1), ("width", None)],
+    [
+        *(("inputs", {"z": {"dtype": "float32", "shape": shape}}) for shape in ([0], ["8"], [10**9], [], [4, 4], 8)),
+        ("inputs", {}),
+        ("inputs", {"noise": {"dtype": "float32", "shape": [8]}}),
+        ("inputs", {"z": [8]}),
+        ("height", 64),
+        ("channels", 1),
+        ("width", None),
+    ],
 )
 def test_sizes_that_cannot_be_are_refused(name: str, value: object) -> None:
     metadata = {**INFO.to_metadata(), f"gan.{name}": json.dumps(value)}

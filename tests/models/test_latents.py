@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.latents import BLOCK_SIZE, latent_block, latents
+from models.latents import BLOCK_SIZE, Input, inputs, latent_block, latents
 
 # A contract: datasets made years apart must hold the same images. Never change these numbers.
 FIRST_VALUES = {
@@ -14,6 +14,8 @@ FIRST_VALUES = {
     (20261122, 0): (2.292253, 0.46065465, -0.16981432),
     (2**64 - 1, 7): (0.6797366, -0.27504796, -0.88995713),
 }
+GRAIN = (0.19076996, 1.4145825, 1.2166251, -0.40497845, -1.2909969, 1.5170301, -0.05657414, 0.21035619)
+"""The input "grain" of two values square, of images 0 and 1 of seed 0."""
 LAST_VALUES = {
     (0, 0): (-2.2966278, -0.21646608),
     (2**64 - 1, 7): (-0.55432594, 0.80200034),
@@ -92,3 +94,27 @@ def test_a_negative_block_is_refused() -> None:
 def test_latents_without_a_dimension_are_refused() -> None:
     with pytest.raises(ValueError, match="z_dim"):
         latents(0, 0, 1, 0)
+
+
+# Named inputs
+
+
+def test_z_is_the_plain_stream_whatever_else_there_is() -> None:
+    named = inputs(7, 1000, 1030, {"z": Input("float32", (8,)), "grain": Input("float32", (3, 2))})
+    assert list(named) == ["z", "grain"]
+    np.testing.assert_array_equal(named["z"], latents(7, 1000, 1030, 8))
+    assert (named["grain"].shape, named["grain"].dtype) == ((30, 3, 2), np.float32)
+
+
+def test_another_input_has_a_stream_of_its_own_for_good() -> None:
+    grain = {"grain": Input("float32", (2, 2))}
+    expected = np.array(GRAIN, np.float32).reshape(2, 2, 2)
+    np.testing.assert_array_equal(inputs(0, 0, 2, grain)["grain"], expected)
+    others = {name: inputs(0, 0, 500, {name: Input("float32", (4,))})[name] for name in ("z", "grain", "wear")}
+    assert len(np.unique(np.concatenate(list(others.values())).round(5), axis=0)) == 1500
+
+
+def test_an_input_of_image_i_does_not_depend_on_where_the_batch_begins() -> None:
+    grain = {"grain": Input("float32", (3,))}
+    whole = inputs(9, 0, 2500, grain)["grain"]
+    np.testing.assert_array_equal(inputs(9, 1020, 2100, grain)["grain"], whole[1020:2100])

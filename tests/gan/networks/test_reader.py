@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks import reader
-from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.dcgan import DCGAN
+from gan.networks.discriminator import Discriminator
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.trainer import Trainer
@@ -77,7 +78,7 @@ def test_a_file_that_would_run_code_runs_none(tmp_path: Path, write: Callable[[P
 def test_a_whole_pickled_module_is_refused_with_what_to_give_instead(
     tmp_path: Path, write: Callable[[Path, object], None]
 ) -> None:
-    write(tmp_path / "model.pth", Generator(8, 1, 2))
+    write(tmp_path / "model.pth", DCGAN(8, 1, 2))
     error = refused(tmp_path / "model.pth")
     assert (error.exit_code, "state_dict()" in str(error)) == (ExitCode.BAD_DATA, True)
 
@@ -85,7 +86,7 @@ def test_a_whole_pickled_module_is_refused_with_what_to_give_instead(
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
 def test_a_truncated_file_is_65(tmp_path: Path, share: float) -> None:
     path = tmp_path / "model.pth"
-    snapshots.save_weights(path, Generator(8, 1, 2))
+    snapshots.save_weights(path, DCGAN(8, 1, 2))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     assert refused(path).exit_code is ExitCode.BAD_DATA
 
@@ -127,7 +128,7 @@ def test_a_dictionary_that_is_no_generator_is_65(tmp_path: Path, content: dict[A
 
 
 def test_weights_that_are_not_finite_are_65(tmp_path: Path) -> None:
-    generator = Generator(8, 1, 2)
+    generator = DCGAN(8, 1, 2)
     generator.state_dict()["main.0.weight"].fill_(float("nan"))
     snapshots.save_weights(tmp_path / "model.pth", generator)
     assert refused(tmp_path / "model.pth", reader.load_generator).exit_code is ExitCode.BAD_DATA
@@ -147,7 +148,7 @@ def test_plain_values_of_a_training_run_are_read(tmp_path: Path) -> None:
         "dtype": torch.bfloat16,
         "shape": torch.Size([2, 3]),
         "parameter": nn.Parameter(torch.ones(2)),
-        "optimizer": torch.optim.Adam(Generator(8, 1, 1).parameters()).state_dict(),
+        "optimizer": torch.optim.Adam(DCGAN(8, 1, 1).parameters()).state_dict(),
     }
     for write in (as_zip, as_old_format):
         write(tmp_path / "run.pt", content)
@@ -165,7 +166,7 @@ class Shadowed:
 
 
 def test_attributes_in_place_of_methods_change_nothing(tmp_path: Path) -> None:
-    state = dict(Generator(8, 1, 2).state_dict())
+    state = dict(DCGAN(8, 1, 2).state_dict())
     for content in (Shadowed(state), Shadowed({"netG": Shadowed(state)})):
         torch.save(content, tmp_path / "model.pth")
         assert torch.load(tmp_path / "model.pth", weights_only=True).items == 5
@@ -173,7 +174,7 @@ def test_attributes_in_place_of_methods_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
-    state = dict(Generator(8, 1, 2).state_dict())
+    state = dict(DCGAN(8, 1, 2).state_dict())
     torch.serialization.set_crc32_options(False)
     try:
         torch.save(state, tmp_path / "model.pth")
@@ -189,13 +190,13 @@ def test_a_file_without_checksums_is_read(tmp_path: Path) -> None:
 
 def small_networks() -> dict[str, dict[str, Tensor]]:
     """The state dicts of a generator and a discriminator under the names of the usual DCGAN script."""
-    return {"netG": dict(Generator(8, 1, 2).state_dict()), "netD": dict(Discriminator(1, 2).state_dict())}
+    return {"netG": dict(DCGAN(8, 1, 2).state_dict()), "netD": dict(Discriminator(1, 2).state_dict())}
 
 
 @pytest.mark.parametrize("key", ["netG", "state_dict"])
 def test_the_one_generator_in_a_training_checkpoint_is_read(tmp_path: Path, key: str) -> None:
     networks = small_networks()
-    adam = torch.optim.Adam(Generator(8, 1, 2).parameters()).state_dict()
+    adam = torch.optim.Adam(DCGAN(8, 1, 2).parameters()).state_dict()
     torch.save({"epoch": 3, "netD": networks["netD"], key: networks["netG"], "adam": adam}, tmp_path / "model.pth")
     read = reader.load_generator(tmp_path / "model.pth")
     assert same(dict(read.state_dict()), networks["netG"])
@@ -224,7 +225,7 @@ def test_a_snapshot_without_an_average_but_a_tensor_in_its_place_is_65(tmp_path:
 
 
 def test_saved_weights_are_a_plain_state_dict_in_the_usual_memory_order(tmp_path: Path) -> None:
-    generator = Generator(8, 3, 2).to(memory_format=torch.channels_last)
+    generator = DCGAN(8, 3, 2).to(memory_format=torch.channels_last)
     snapshots.save_weights(tmp_path / "model.pth", generator)
     state = torch.load(tmp_path / "model.pth", weights_only=True)
     assert same(state, dict(generator.state_dict()))
@@ -268,7 +269,7 @@ def test_while_a_file_is_written_its_place_holds_the_old_one(tmp_path: Path) -> 
 
 
 def test_digest_of_weights_does_not_depend_on_the_file_they_came_in(tmp_path: Path) -> None:
-    generator = Generator(8, 1, 2)
+    generator = DCGAN(8, 1, 2)
     snapshots.save_weights(tmp_path / "a.pth", generator)
     as_old_format(tmp_path / "b.pth", generator.to(memory_format=torch.channels_last).state_dict())
     digests = {reader.weights_sha256(reader.load(tmp_path / name)) for name in ("a.pth", "b.pth")}
@@ -276,7 +277,7 @@ def test_digest_of_weights_does_not_depend_on_the_file_they_came_in(tmp_path: Pa
 
 
 def test_digest_of_a_generator_does_not_depend_on_the_form_its_weights_came_in(tmp_path: Path) -> None:
-    state = dict(Generator(8, 1, 2).state_dict())
+    state = dict(DCGAN(8, 1, 2).state_dict())
     forms: dict[str, dict[str, Any]] = {
         "plain": state,
         "bare names": {name.removeprefix("main."): tensor for name, tensor in state.items()},
@@ -295,7 +296,7 @@ def test_digest_of_a_generator_does_not_depend_on_the_form_its_weights_came_in(t
 
 @pytest.mark.parametrize("name", ["main.0.weight", "main.1.running_mean"])
 def test_digest_of_weights_changes_with_any_of_them(name: str) -> None:
-    generator = Generator(8, 1, 2)
+    generator = DCGAN(8, 1, 2)
     before = reader.weights_sha256(generator.state_dict())
     generator.state_dict()[name].flatten()[0] += 1e-3
     assert reader.weights_sha256(generator.state_dict()) != before

@@ -17,7 +17,7 @@ import torch
 from gan.config import TrainConfig
 from gan.evaluation.features import FeatureNetwork
 from gan.networks import reader
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.collapse import CollapseWatch
@@ -156,7 +156,7 @@ def test_a_finished_run_whose_best_generator_is_gone_says_so(
     model = out / "generator_model.pth"
     model.unlink()
     if what == "another":
-        snapshots.save_weights(model, Generator(8, 1, 2))
+        snapshots.save_weights(model, DCGAN(8, 1, 2))
     result = gan_train(*command, "--resume")
     fails_in_one_line(result, 66, f"{model} is {what}", "network-snapshot-000006.pt", "--overwrite")
     assert "is ready" not in result.stderr

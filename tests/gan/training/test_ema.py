@@ -7,13 +7,13 @@ import copy
 import pytest
 import torch
 
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.training import ema
 
 
-def filled(value: float, batches: int = 0) -> Generator:
+def filled(value: float, batches: int = 0) -> DCGAN:
     """A tiny generator whose tensors all hold `value`."""
-    network = Generator(z_dim=2, width=1)
+    network = DCGAN(z_dim=2, width=1)
     for tensor in network.state_dict().values():
         tensor.fill_(value if tensor.is_floating_point() else batches)
     return network

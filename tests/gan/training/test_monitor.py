@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_float
 from gan.training import monitor
 
@@ -127,28 +127,28 @@ def test_curves_without_a_row_are_no_error(tmp_path: Path) -> None:
 # Samples
 
 
-def generator() -> Generator:
+def generator() -> DCGAN:
     """A generator that is training."""
-    network = Generator(8, 1, 2)
+    network = DCGAN(8, 1, 2)
     torch.nn.init.normal_(network.main[1].running_mean, generator=torch.Generator().manual_seed(1))
     return network.train()
 
 
 def test_a_sample_is_what_the_exported_generator_would_make() -> None:
     network, z = generator(), torch.randn((4, 8), generator=torch.Generator().manual_seed(2))
-    samples = monitor.sample(network, z)
+    samples = monitor.sample(network, {"z": z})
     with torch.no_grad():
         assert torch.equal(samples, network.eval()(z))
 
 
 def test_sampling_leaves_the_generator_training() -> None:
     network = generator()
-    monitor.sample(network, torch.zeros(4, 8))
+    monitor.sample(network, {"z": torch.zeros(4, 8)})
     assert all(module.training for module in network.modules())
 
 
 def test_sampling_does_not_move_batch_norm_statistics() -> None:
     network = generator()
     before = network.state_dict()["main.1.running_mean"].clone()
-    monitor.sample(network, torch.zeros(4, 8))
+    monitor.sample(network, {"z": torch.zeros(4, 8)})
     assert torch.equal(network.state_dict()["main.1.running_mean"], before)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan.config import CHOICES
-from gan.networks.dcgan import Discriminator
+from gan.networks.discriminator import Discriminator
 from gan.training import losses
 from gan.training.objectives import DiscriminatorLoss, generator_loss, probability
 from tests.gan.conftest import tiny

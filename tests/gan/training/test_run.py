@@ -19,7 +19,8 @@ from PIL import Image
 
 from gan.config import TrainConfig
 from gan.networks import reader
-from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.dcgan import DCGAN
+from gan.networks.discriminator import Discriminator
 from gan.photos.read import ImageSet, load_images
 from gan.training import snapshots
 from gan.training.monitor import read_stats
@@ -50,7 +51,7 @@ def refused(data: ImageSet, out: Path, config: TrainConfig, **how: bool) -> Comm
 
 def test_generator_is_a_plain_state_dict_for_the_usual_class(trained: Path) -> None:
     state = torch.load(trained / "generator_model.pth", weights_only=True)
-    Generator(8, 1, 2).load_state_dict(state)
+    DCGAN(8, 1, 2).load_state_dict(state)
 
 
 def test_discriminator_is_a_plain_state_dict_for_the_usual_class(trained: Path) -> None:
@@ -195,7 +196,7 @@ def test_resuming_a_finished_run_writes_a_generator_again_that_is_gone(
     before, options = weights(tmp_path), (tmp_path / "training_options.json").read_bytes()
     model.unlink()
     if what == "another":
-        snapshots.save_weights(model, Generator(8, 1, 2))
+        snapshots.save_weights(model, DCGAN(8, 1, 2))
     train(plates, tmp_path, tiny(), resume=True)
     assert same(weights(tmp_path), before)
     assert (tmp_path / "training_options.json").read_bytes() == options

@@ -244,17 +244,17 @@ def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
     images = torch.full((16, 1, 128, 128), brightness, dtype=torch.uint8)
     z = torch.randn((16, 8), generator=torch.Generator().manual_seed(0))
     trainer = Trainer(images, tiny(recipe, lr=0.005, epochs=100), CPU)
-    assert abs(sample(trainer.generator, z).mean().item()) < 0.01
+    assert abs(sample(trainer.generator, {"z": z}).mean().item()) < 0.01
     for _ in range(steps):
         trainer.train_step()
-    assert direction * sample(trainer.generator, z).mean().item() > far
+    assert direction * sample(trainer.generator, {"z": z}).mean().item() > far
 
 
 def test_colour_images_are_learned_with_three_channels() -> None:
     images = torch.zeros((16, 3, 128, 128), dtype=torch.uint8)
     images[:, 0] = 255
     trainer = after(40, images, tiny("small-data", channels=3, lr=0.005, epochs=100))
-    red, green, blue = sample(trainer.generator, torch.zeros(4, 8)).mean(dim=(0, 2, 3)).tolist()
+    red, green, blue = sample(trainer.generator, {"z": torch.zeros(4, 8)}).mean(dim=(0, 2, 3)).tolist()
     assert red > 0 > max(green, blue)
 
 

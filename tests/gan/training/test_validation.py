@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.metrics import kid
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
 from gan.training import validation
 from gan.training.validation import FIRST_LATENT, Validation
@@ -36,9 +36,9 @@ class Seen(FeatureNetwork):
         return super().__call__(images)
 
 
-def generator(channels: int = 1, seed: int = 0) -> Generator:
+def generator(channels: int = 1, seed: int = 0) -> DCGAN:
     """A generator in the midst of training, whose images differ."""
-    network = Generator(8, channels, 2, 32)
+    network = DCGAN(8, channels, 2, 32)
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -46,7 +46,7 @@ def generator(channels: int = 1, seed: int = 0) -> Generator:
     return network.train()
 
 
-def made_by(network: Generator, first: int, count: int = 40) -> Tensor:
+def made_by(network: DCGAN, first: int, count: int = 40) -> Tensor:
     """Photos that this generator made, uint8."""
     with torch.no_grad():
         images = network.eval()(torch.from_numpy(latents(1, first, first + count, 8)))

@@ -90,7 +90,7 @@ def test_set_is_the_same_in_two_steps(model: Path, at_once: Path, tmp_path: Path
 def test_files_are_the_pixels_of_their_latents(model: Path, at_once: Path) -> None:
     session = GeneratorSession(model, "cpu")
     for row in rows_of(at_once):
-        z = latents(SEED, row.index, row.index + 1, session.info.z_dim)
+        z = {"z": latents(SEED, row.index, row.index + 1, session.info.z_dim)}
         assert np.array_equal(decoded((at_once / row.file_name).read_bytes()), session.pixels(z, 1)[0])
 
 

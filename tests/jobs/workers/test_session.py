@@ -155,7 +155,7 @@ def test_sha256_is_of_the_file_and_not_of_its_name(tmp_path: Path, model: Path) 
 
 def test_threads_share_a_session_and_get_equal_results(model: Path) -> None:
     session = GeneratorSession(model, "cpu")
-    batches = [latents(1, start, start + 16, 8) for start in range(0, 640, 16)]
+    batches = [{"z": latents(1, start, start + 16, 8)} for start in range(0, 640, 16)]
     alone = [session.pixels(z, 16) for z in batches]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda z: session.pixels(z, 16), batches))
@@ -165,7 +165,7 @@ def test_threads_share_a_session_and_get_equal_results(model: Path) -> None:
 
 def test_colour_model_gives_three_channels(colour_model: Path) -> None:
     session = GeneratorSession(colour_model, "cpu")
-    assert session.pixels(latents(1, 0, 3, session.info.z_dim), 16).shape == (3, 128, 128, 3)
+    assert session.pixels(session.inputs(1, 0, 3), 16).shape == (3, 128, 128, 3)
 
 
 # Fixed batches
@@ -180,7 +180,7 @@ def bound_run(session: GeneratorSession, batch_size: int) -> BoundRun:
 def test_bound_run_gives_the_pixels_of_a_plain_one_again_and_again(model: Path, size: int) -> None:
     session = GeneratorSession(model, "cpu")
     bound = bound_run(session, size)
-    batches = [latents(1, start, start + size, 8) for start in range(0, 4 * size, size)]
+    batches = [{"z": latents(1, start, start + size, 8)} for start in range(0, 4 * size, size)]
     for z in [*batches, *reversed(batches)]:
         found = bound(z)
         assert found.dtype == np.uint8
@@ -191,7 +191,7 @@ def test_bound_run_gives_the_pixels_of_a_plain_one_again_and_again(model: Path, 
 def test_copy_of_what_a_bound_run_gave_outlives_the_next_run(model: Path) -> None:
     session = GeneratorSession(model, "cpu")
     bound = bound_run(session, 10)
-    one, other = latents(1, 0, 10, 8), latents(1, 10, 20, 8)
+    one, other = {"z": latents(1, 0, 10, 8)}, {"z": latents(1, 10, 20, 8)}
     kept = bound(one).copy()
     assert (bound(other) != kept).any()
     np.testing.assert_array_equal(kept, session.pixels(one, 10))
@@ -203,12 +203,12 @@ def test_bound_run_takes_latents_that_are_not_contiguous(
 ) -> None:
     session = GeneratorSession(model, "cpu")
     z = view(latents(1, 0, 10, 8))
-    np.testing.assert_array_equal(bound_run(session, 10)(z), session.pixels(np.ascontiguousarray(z), 10))
+    np.testing.assert_array_equal(bound_run(session, 10)({"z": z}), session.pixels({"z": np.ascontiguousarray(z)}, 10))
 
 
 def test_bound_run_of_a_colour_model_gives_three_channels(colour_model: Path) -> None:
     session = GeneratorSession(colour_model, "cpu")
-    z = latents(1, 0, 4, session.info.z_dim)
+    z = session.inputs(1, 0, 4)
     np.testing.assert_array_equal(bound_run(session, 4)(z), session.pixels(z, 4))
 
 
@@ -253,11 +253,11 @@ def test_finite_tells_which_images_are_numbers(sick_model: tuple[Path, float]) -
     z = latents(1, 0, 200, 8)
     healthy = z[:, 0] <= limit
     assert 0 < np.count_nonzero(~healthy) < 100  # else nothing here could fail
-    np.testing.assert_array_equal(GeneratorSession(path, "cpu").finite(z), healthy)
+    np.testing.assert_array_equal(GeneratorSession(path, "cpu").finite({"z": z}), healthy)
 
 
 def test_all_images_of_a_healthy_model_are_finite(model: Path) -> None:
-    assert GeneratorSession(model, "cpu").finite(latents(1, 0, 30, 8)).tolist() == [True] * 30
+    assert GeneratorSession(model, "cpu").finite({"z": latents(1, 0, 30, 8)}).tolist() == [True] * 30
 
 
 @pytest.mark.parametrize(("name", "z_dim", "channels"), [("model", 8, 1), ("colour_model", 8, 3)])
@@ -267,7 +267,7 @@ def test_facts_are_those_of_the_file_and_the_session(
     path: Path = request.getfixturevalue(name)
     session = GeneratorSession(path, "cpu")
     found = dict(vars(session.facts))
-    made = [len(content) for content in png.encode(session.pixels(latents(SEED, 0, 50, z_dim), 50))]
+    made = [len(content) for content in png.encode(session.pixels({"z": latents(SEED, 0, 50, z_dim)}, 50))]
     assert found.pop("image_bytes") == pytest.approx(np.mean(made), rel=0.2)
     assert found == {
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

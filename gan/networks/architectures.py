@@ -1,0 +1,67 @@
+"""From options or weights to a network: the one table of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from gan.config import TrainConfig
+from gan.networks.dcgan import DCGAN
+from gan.networks.discriminator import Discriminator
+from gan.networks.generator import Generator
+from gan.networks.standardizer import SIGMAS
+
+ARCHITECTURES: dict[str, type[Generator]] = {DCGAN.architecture: DCGAN}
+"""The generators, by the name that `TrainConfig.architecture` and a file's metadata give them."""
+
+
+def new_generator(config: TrainConfig) -> Generator:
+    """The generator that `config` asks for, its weights not yet drawn.
+
+    Raises:
+        ValueError: sizes that it cannot have, or an architecture that is not there.
+    """
+    kind = ARCHITECTURES.get(config.architecture)
+    if kind is None:
+        raise ValueError(f"architecture {config.architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+    return kind.of(config)
+
+
+def new_discriminator(config: TrainConfig) -> Discriminator:
+    """The discriminator that `config` asks for, its weights not yet drawn."""
+    return Discriminator(
+        config.channels * (len(SIGMAS) + 1 if config.bands else 1), config.d_width, config.d_batch_norm,
+        config.minibatch_stddev, config.image_size, config.d_spectral_norm, config.d_patches, config.d_decoder,
+    )  # fmt: skip
+
+
+def architecture_of(state: Mapping[Any, Any]) -> type[Generator]:
+    """The architecture whose generator `state` is, by names and shapes alone.
+
+    Raises:
+        ValueError: none of them; it says why.
+    """
+    reasons: list[str] = []
+    for kind in ARCHITECTURES.values():
+        try:
+            kind.shaped_like(state)
+        except ValueError as error:
+            reasons.append(str(error))
+        else:
+            return kind
+    raise ValueError("; ".join(reasons))
+
+
+def generator_of(state: Mapping[str, Tensor], **unseen: Any) -> Generator:
+    """The generator that a state dict holds, in eval mode on the CPU, with its own float32 copy of the weights.
+
+    Args:
+        state: tensors of any floating dtype and strides.
+        unseen: see `Generator.unseen`.
+
+    Raises:
+        ValueError: it is that of no architecture, or holds values that give no image.
+    """
+    return architecture_of(state).from_state_dict(state, **unseen)

@@ -1,0 +1,100 @@
+"""What every generator is, whatever its layers: those outside this folder ask for nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from gan.config import TrainConfig
+from models.latents import Input, inputs
+
+FOLDED = frozenset({"BatchNormalization"})
+"""ONNX operators that no file may hold: `Generator.for_export` has put them into the weights before them."""
+
+
+class Generator(nn.Module, ABC):
+    """Named inputs to images. `forward` takes them by their names and in the order of `inputs`.
+
+    Attributes:
+        architecture: its name in options and in messages.
+        outputs: what it gives, in order.
+        channels, height, width: sizes of an image.
+    """
+
+    architecture: ClassVar[str]
+    outputs: ClassVar[tuple[str, ...]] = ("images",)
+    channels: int
+    height: int
+    width: int
+
+    @property
+    @abstractmethod
+    def inputs(self) -> dict[str, Input]:
+        """Name to kind and shape; `z` is there always, and first."""
+
+    @property
+    def summary(self) -> str:
+        """The architecture with its sizes, for people."""
+        return self.architecture
+
+    @property
+    def unseen(self) -> dict[str, Any]:
+        """What the images depend on and the weights do not show: keywords of `from_state_dict`."""
+        return {}
+
+    @property
+    def doubts(self) -> list[str]:
+        """What about these weights makes other images likely than those of the training; a line each."""
+        return []
+
+    @classmethod
+    @abstractmethod
+    def of(cls, config: TrainConfig) -> Self:
+        """A new one of the sizes in `config`."""
+
+    @classmethod
+    @abstractmethod
+    def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:
+        """The generator that the names and shapes in `state` describe, on the meta device: it takes no memory.
+
+        Raises:
+            ValueError: the state is not that of such a generator, or `unseen` names something that it has not.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor], **unseen: Any) -> Self:
+        """The generator that `state` holds, in eval mode on the CPU, with its own float32 copy of the weights.
+
+        Args:
+            state: tensors of any floating dtype and strides; see `shaped_like` for their names and shapes.
+            unseen: what the weights do not show, see `Generator.unseen`; the usual values where not given.
+
+        Raises:
+            ValueError: the state is not that of such a generator, or holds values that give no image.
+        """
+
+    @abstractmethod
+    def initialise(self, random: torch.Generator) -> None:
+        """Draw the weights to begin training with."""
+
+    @abstractmethod
+    def for_export(self) -> nn.Module:
+        """A copy in eval mode and float64, called like this one, with all of `FOLDED` put into its weights."""
+
+    def draw(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
+        """Random inputs of `count` images to train with, on the device of `random`."""
+        return {
+            name: torch.randn((count, *needed.shape), generator=random, device=random.device)
+            for name, needed in self.inputs.items()
+        }
+
+    def inputs_at(self, seed: int, start: int, stop: int) -> dict[str, Tensor]:
+        """The inputs of images `start` to `stop - 1` of a seed, on the device of the weights: `models.latents`."""
+        device = next(self.parameters()).device
+        drawn = inputs(seed, start, stop, self.inputs)
+        return {name: torch.from_numpy(values).to(device) for name, values in drawn.items()}
