@@ -38,7 +38,8 @@ class Validation:
     def kid_x1000(self, generator: Generator) -> float:
         """KID × 1000 of what the generator makes, in eval mode."""
         fakes: list[Tensor] = []
-        for start in range(FIRST_LATENT, FIRST_LATENT + FAKES, 50):
-            images = sample(generator, generator.inputs_at(self._seed, start, start + 50))
+        end = FIRST_LATENT + FAKES
+        for start in range(FIRST_LATENT, end, 50):
+            images = sample(generator, generator.inputs_at(self._seed, start, min(start + 50, end)))
             fakes.append(to_pixels(images).permute(0, 3, 1, 2))
         return 1000 * kid(self._photos, self._network(torch.cat(fakes)))
