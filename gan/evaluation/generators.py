@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from gan.networks.reader import load, load_generator, read_training, weights_sha
 from gan.photos.read import ImageSet
 from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, InfoError
-from models.latents import latents
+from models.latents import Input, inputs
 
 ONNX = ".onnx"
+Inputs = Mapping[str, NDArray[np.float32]]
 _BATCH = 50
 
 
@@ -29,17 +30,18 @@ class TrainedGenerator:
 
     Attributes:
         path: the file.
+        needed: its inputs.
         channels, size: of its images, which are square; the side in pixels.
         fit: how its training photos became squares, one of `gan.photos.fit.FITS`; empty where the file does not say.
-        pixels: the images of latents float32 `[N, z_dim]`, N up to 50: uint8 `[N, H, W, C]`.
+        pixels: the images of inputs `[N, …]`, N up to 50: uint8 `[N, H, W, C]`.
     """
 
     path: Path
-    z_dim: int
+    needed: Mapping[str, Input]
     channels: int
     size: int
     fit: str
-    pixels: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
+    pixels: Callable[[Inputs], NDArray[np.uint8]]
 
     @classmethod
     def open(cls, path: Path, device: str = "cpu") -> TrainedGenerator:
@@ -54,7 +56,7 @@ class TrainedGenerator:
         """The first `count` images of a seed, those that `gan-batch` makes: uint8 `[count, C, S, S]`."""
         batches: list[Tensor] = []
         for start in range(0, count, _BATCH):
-            made = self.pixels(latents(seed, start, min(start + _BATCH, count), self.z_dim))
+            made = self.pixels(inputs(seed, start, min(start + _BATCH, count), self.needed))
             batches.append(torch.from_numpy(made).permute(0, 3, 1, 2))
         return ImageSet(torch.cat(batches), [f"image {index} of seed {seed}" for index in range(count)])
 
@@ -63,15 +65,16 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
     generator = load_generator(path).to(device).eval()
 
     @torch.no_grad()
-    def pixels(z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        made: NDArray[np.uint8] = to_pixels(generator(torch.from_numpy(z).to(device))).cpu().numpy()
+    def pixels(named: Inputs) -> NDArray[np.uint8]:
+        given = {name: torch.from_numpy(values).to(device) for name, values in named.items()}
+        made: NDArray[np.uint8] = to_pixels(generator(**given)).cpu().numpy()
         return made
 
     content = load(path)  # a snapshot says itself how it was trained
     options = content["config"] if "snapshot_format" in content else None
     if options is None:
         options = read_training(path, weights_sha256(generator.state_dict())).get("options")
-    return TrainedGenerator(path, generator.z_dim, generator.channels, generator.image_size, _fit_in(options), pixels)
+    return TrainedGenerator(path, generator.inputs, generator.channels, generator.height, _fit_in(options), pixels)
 
 
 def _of_onnx(path: Path) -> TrainedGenerator:
@@ -91,11 +94,13 @@ def _of_onnx(path: Path) -> TrainedGenerator:
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}") from None
 
-    def pixels(z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        made: NDArray[np.uint8] = session.run(["pixels"], {"z": z})[0]
+    def pixels(named: Inputs) -> NDArray[np.uint8]:
+        made: NDArray[np.uint8] = session.run(["pixels"], named)[0]
         return made
 
-    return TrainedGenerator(path, info.z_dim, info.channels, info.height, _fit_in(info.training.get("options")), pixels)
+    return TrainedGenerator(
+        path, info.inputs, info.channels, info.height, _fit_in(info.training.get("options")), pixels
+    )
 
 
 def _fit_in(options: Any) -> str:

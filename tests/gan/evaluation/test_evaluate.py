@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan import Quality, evaluate
 from gan.evaluation.runs import file_sha256
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.reader import weights_sha256
 from gan.training.snapshots import save
 from models.errors import CommandError, ExitCode
@@ -104,7 +104,7 @@ def same_numbers(one: Quality, other: Quality) -> bool:
 def test_fit_is_that_of_the_training_and_the_report_says_so(oblong: Path, tmp_path: Path) -> None:
     path = tmp_path / "generator_model.pth"
     torch.manual_seed(1)
-    state = Generator(8, 1, 2, image_size=32).state_dict()
+    state = DCGAN(8, 1, 2, image_size=32).state_dict()
     save(path, state)
     options = {"options": {"fit": "pad"}, "weights_sha256": weights_sha256(state)}
     (tmp_path / "training_options.json").write_text(json.dumps(options))

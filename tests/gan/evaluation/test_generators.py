@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gan.evaluation.generators import TrainedGenerator
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
 from gan.training.snapshots import save
@@ -19,16 +19,16 @@ from models.latents import latents
 
 
 @pytest.fixture
-def generator() -> Generator:
+def generator() -> DCGAN:
     torch.manual_seed(1)
-    return Generator(8, 3, 2).eval()
+    return DCGAN(8, 3, 2).eval()
 
 
 def fit_of(path: Path) -> str:
     return TrainedGenerator.open(path).fit
 
 
-def test_images_are_those_that_gan_batch_would_make_of_its_latents(tmp_path: Path, generator: Generator) -> None:
+def test_images_are_those_that_gan_batch_would_make_of_its_latents(tmp_path: Path, generator: DCGAN) -> None:
     save(tmp_path / "generator_model.pth", generator.state_dict())
     opened = TrainedGenerator.open(tmp_path / "generator_model.pth")
     found = opened.images(60, 5)
@@ -48,7 +48,7 @@ def test_onnx_file_gives_the_images_of_its_network_and_the_fit_of_its_training(t
     assert int((one - other).abs().max()) <= 1
 
 
-def test_fit_is_that_of_the_training_options_of_these_very_weights(tmp_path: Path, generator: Generator) -> None:
+def test_fit_is_that_of_the_training_options_of_these_very_weights(tmp_path: Path, generator: DCGAN) -> None:
     path = tmp_path / "generator_model.pth"
     save(path, generator.state_dict())
     options = {"options": {"fit": "pad"}, "weights_sha256": weights_sha256(generator.state_dict())}
