@@ -187,13 +187,16 @@ def _sources(real: Path, fake: Path, train: Path | None, fit: str | None, maker:
     if fit is not None:
         reason = "as asked"
         if trained and trained != fit:
-            notes = (f"the generator was trained with fit {trained}: other photos than it saw are compared here",)
+            notes = (
+                f"the generator was trained with --fit {trained}, so it saw other photos than those compared here",
+            )
     elif trained and maker is not None:
         fit, reason = trained, f"as the generator was trained ({maker.path})"
     else:
-        fit, reason = defaults.FIT, "the usual one, since it is not known how the generator's photos were fitted"
+        fit = defaults.FIT
+        reason = "the usual one, as nothing tells how the generator's training photos were fitted"
         if maker is None:
-            reason += " (the ONNX file knows: --model)"
+            reason += " (--model or --fit can)"
     return Sources(str(real), str(fake), None if train is None else str(train), fit, reason, notes)
 
 

@@ -113,13 +113,13 @@ def headline(quality: Quality) -> str:
 def remarks(quality: Quality) -> list[str]:
     """How the numbers were made, as far as it bears on reading them."""
     return [
-        f"Photos became squares by fit {quality.fit}: {quality.fit_reason}.",
-        f"Beside the fakes stands what real photos score: {quality.floor_of}; MS-SSIM is of the real ones alone.",
+        f"Photos were made square with --fit {quality.fit}: {quality.fit_reason}.",
+        f"Beside the fakes stands what real photos score: {quality.floor_of}; of MS-SSIM, the real ones alone.",
         "KID is over all pairs, unbiased; in brackets its 95 % interval for other images of the same sources: a "
         "bootstrap over images, in which no image is compared with itself.",
         f"MS-SSIM is of 500 random pairs at {quality.ms_ssim_scales} scales, as many as {quality.image_size} pixels "
         "have room for.",
-        *quality.notes,
+        *(f"{note[:1].upper()}{note[1:]}." for note in quality.notes),
     ]
 
 
