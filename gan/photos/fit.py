@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 FITS = ("crop", "pad", "stretch", "tile")
 """How an oblong or large photo becomes a square; `fit_image` says what each does."""
-INVENTED = 1 / 3
-"""Share of a padded square that is no photo, above which it is spoken of."""
 
 
 def fit_image(image: Image.Image, size: int, fit: str) -> Image.Image:
@@ -53,6 +51,12 @@ def at_least(image: Image.Image, size: int) -> Image.Image:
 def invented(width: int, height: int) -> float:
     """The share of a padded square that is the photo's reflection and not the photo, 0 to 1."""
     return 1 - min(width, height) / max(width, height)
+
+
+def invents_much(width: int, height: int) -> bool:
+    """Whether more than a third of a padded square is not the photo; exact."""
+    shorter, longer = sorted((width, height))
+    return 3 * (longer - shorter) > longer
 
 
 def _padded(image: Image.Image, size: int) -> Image.Image:

@@ -31,16 +31,16 @@ BAD = {
 BAD |= {"reject", "rejected"}
 TRAINED = {"train", "training"}
 KEPT_BACK = {"test", "testing", "val", "valid", "validation"}
-_EXTREMES = 0.999
-_NEAR = 8
-"""Steps from 0 or 255 to which JPEG moves a mask's pixels."""
+_PURE, _NEARLY = 0.9, 0.98
+"""Share of a mask's pixels that are 0 or 255, and that are less than `_NEAR` from these: JPEG moves those at edges."""
+_NEAR = 16
 
 
 def mask_like(image: Image.Image) -> bool:
     """Whether a photo of mode L or RGB is all black and white, or all black, as masks are."""
     counts = image.convert("L").histogram()
-    extreme = sum(counts[:_NEAR]) + sum(counts[-_NEAR:])
-    return extreme >= _EXTREMES * sum(counts) and sum(counts[:_NEAR]) > 0
+    nearly = sum(counts[:_NEAR]) + sum(counts[-_NEAR:])
+    return counts[0] > 0 and counts[0] + counts[-1] >= _PURE * sum(counts) and nearly >= _NEARLY * sum(counts)
 
 
 def mixtures(names: Sequence[str], masks: Iterable[str] = ()) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan.photos.decode import Scale, read_plain, scales_of
 from gan.photos.find import Photo, photos_in, place_of, printable
-from gan.photos.fit import FITS, INVENTED, at_least, fit_image, invented
+from gan.photos.fit import FITS, at_least, fit_image, invented, invents_much
 from gan.photos.mixture import mask_like, mixtures
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -62,7 +62,7 @@ class _Loading:
         self.names.append(photo.name)
         if mask_like(image):
             self.masks.append(photo.name)
-        if fit == "pad" and invented(*image.size) > INVENTED:
+        if fit == "pad" and invents_much(*image.size):
             self.oblong[photo.name] = invented(*image.size)
 
 

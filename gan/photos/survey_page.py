@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 
 from gan.photos.find import printable
-from gan.photos.fit import INVENTED
 from gan.photos.read import MIN_IMAGES
 from gan.photos.split import Leaks, Parted
 from gan.photos.survey import Survey
@@ -115,7 +114,7 @@ def _size_and_fit(found: Survey) -> str:
     start = f"--image-size {size}"
     if shorter >= 4 * size:
         return f"{start} --fit tile: photos are large, and crops at their own resolution keep fine defects"
-    if lost > INVENTED:
+    if 3 * lost > 1:
         return (
             f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo, but pad invents as much by "
             "reflection, and letters there stand mirrored: look at samples/reals.png"

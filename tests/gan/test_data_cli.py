@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.conftest import fails_in_one_line, run_in_process, write_photos
+from tests.conftest import fails_in_one_line, run_in_process, surface, write_photos
 
 Data = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -152,3 +154,53 @@ def test_a_sheet_that_cannot_be_written_is_73(gan_eval_data: Data, photos: Path,
 
 def test_a_wrong_option_is_2_and_named(gan_eval_data: Data, photos: Path) -> None:
     fails_in_one_line(gan_eval_data(photos, "--no-such-option"), 2, "--no-such-option")
+
+
+def test_photos_of_one_minute_and_shifted_copies_are_on_one_side_and_the_pairs_are_told(
+    gan_eval_data: Data, tmp_path: Path
+) -> None:
+    """Every 17 s one photo, and of each the next shows the same a little further on."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    begin = datetime(2024, 1, 31, 23, 50, tzinfo=UTC)
+    for number in range(60):
+        strip = surface(number // 2).resize((320, 320), Image.Resampling.BICUBIC)
+        name = (begin + timedelta(seconds=17 * number)).strftime("%Y%m%d_%H%M%S_cam1.png")
+        strip.crop((0, 30 * (number % 2), 256, 256 + 30 * (number % 2))).save(folder / name)
+    result = gan_eval_data(folder, "--split", tmp_path / "out", "--json")
+    split = json.loads((tmp_path / "out" / "split.json").read_text())["photos"]
+    assert {row["part"] for row in split.values()} == {"train", "validation"}
+    minutes = {(name[:13], row["part"]) for name, row in split.items()}
+    assert len(minutes) == len({minute for minute, _ in minutes}), "a minute lies on both sides"
+    in_order = sorted(split)
+    pairs = zip(in_order[::2], in_order[1::2], strict=True)
+    assert [pair for pair in pairs if split[pair[0]]["part"] != split[pair[1]]["part"]] == []
+    told = json.loads(result.stdout)["pairs"]
+    assert (told["made"]["near_duplicates"], told["made"]["same_minute"]) == (0, 0)
+    assert told["by_chance"]["near_duplicates"] > 10 < told["by_chance"]["same_minute"]
+    page = gan_eval_data(folder).stdout
+    assert "time of day: 60 photos tell it" in page
+    assert "pairs that belong together and would be parted with 20 photos kept back\n  by chance " in page
+    assert "this split" not in page
+
+
+def test_patterns_choose_the_photos(gan_eval_data: Data, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos" / "bad", 12)
+    write_photos(tmp_path / "photos" / "good", 13)
+    page = gan_eval_data(tmp_path / "photos").stdout
+    assert "13 photos of good parts (good) and 12 of bad ones (bad) lie together: --only and --not part them" in page
+    assert "12 files" in gan_eval_data(tmp_path / "photos", "--only", "bad").stdout
+    assert "13 files" in gan_eval_data(tmp_path / "photos", "--not", "bad", "--not", "ugly").stdout
+    fails_in_one_line(gan_eval_data(tmp_path / "photos", "--only", "ugly"), 66, "'ugly'")
+
+
+def test_names_that_nothing_decodes_are_told_and_kept(gan_eval_data: Data, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    write_photos(folder, 12)
+    (folder / "scratch_003.png").rename(folder / os.fsdecode(b"scr\xe9tch.png"))
+    (folder / os.fsdecode(b"br\xf6ken\n.png")).touch()
+    result = gan_eval_data(folder, "--split", tmp_path / "out", "--sheet", tmp_path / "sheet.png")
+    assert (result.returncode, "bug" in result.stderr) == (0, False)
+    assert r"'br\udcf6ken\n.png': empty file" in result.stdout
+    assert os.fsdecode(b"scr\xe9tch.png") in json.loads((tmp_path / "out" / "split.json").read_text())["photos"]
+    fails_in_one_line(gan_eval_data(folder / "none"), 66, r"caf\udce9/none")
