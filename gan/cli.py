@@ -18,6 +18,7 @@ from models.errors import CommandError, ExitCode, first_line
 from models.flags import errors_in_flags
 from models.log import log
 from models.progress import Progress, duration
+from models.providers import DEVICES
 
 if TYPE_CHECKING:
     from gan.photos.decode import Scale
@@ -54,7 +55,7 @@ _rate = click.FloatRange(min=0, min_open=True)
 @click.option("--resume", is_flag=True, help="Go on from the newest snapshot in --out, exactly.")
 @click.option("--overwrite", is_flag=True, help="Remove an earlier run in --out first.")
 @click.option("--skip-bad-files", is_flag=True, help="Train without the files that cannot be used.")
-@click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where to train.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where to train.")
 @click.option("--sample-epochs", type=_positive, default=10, help="Epochs between sample grids and snapshots.")
 @click.option("--stats-every", type=_positive, default=50, help="Steps between rows of statistics.")
 @click.option("--keep-snapshots", type=_positive, default=2, help="How many of the newest snapshots stay.")

@@ -6,12 +6,12 @@ import torch
 
 from models.errors import CommandError, ExitCode
 
-DEVICES = ("auto", "cuda", "cpu")
-"""What a command may be asked for; a Python caller may name any device of PyTorch, such as `cuda:1`."""
-
 
 def find_device(wanted: str = "auto") -> str:
     """The device to use: `auto` is the GPU where PyTorch finds one, else the processor; any other stays as it is.
+
+    A command may be asked for `models.providers.DEVICES`; a Python caller may name any device of PyTorch, such as
+    `cuda:1`.
 
     Raises:
         CommandError: 69 a GPU was asked for, and PyTorch finds none.

@@ -14,6 +14,7 @@ from gan.survey_cli import data_command
 from models import console
 from models.flags import errors_in_flags
 from models.log import log
+from models.providers import DEVICES
 
 
 @click.group(context_settings={"show_default": True, "max_content_width": 110})
@@ -73,7 +74,7 @@ def cli() -> None:
     help="Folder for report.html, which holds its pictures.",
 )
 @pattern_options
-@click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the networks run.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the networks run.")
 @console.debug_option
 def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool, out: Path, **options: Any) -> None:
     """Compare generated images, FAKE, with real photos, REAL, that were not trained on.

@@ -19,6 +19,7 @@ from models import console
 from models.errors import CommandError, ExitCode
 from models.log import log
 from models.progress import duration
+from models.providers import DEVICES
 from models.stopping import Stop
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
     help="A shard as a folder of PNG files, or as one tar file of them.  [default: that of the run in --out, else png]",
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: one a core, on CUDA at most 6]")
-@click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the model runs.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
 @click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop with exit code 3 after about this long.")
 @options.engine_options
 @options.manifest
@@ -218,7 +219,7 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
 @click.option("--index", type=click.IntRange(0, 10**12), required=True, help="Of the image.")
 @click.option("--to", type=click.Path(path_type=Path), help="File to write.  [default: such as 00073121.png]")
 @options.model
-@click.option("--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", help="Where the model runs.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
 @console.debug_option
 def regen(out: Path | str, index: int, to: Path | None, model: Path | None, device: str) -> None:
     """Make one image of the run in OUT again, whether the run has it (yet) or not."""

@@ -7,6 +7,8 @@ CUDA = "CUDAExecutionProvider"
 DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-gpu")
 """Where NVIDIA's driver runs one of these is there: on Linux, WSL, Jetson."""
 BY_DEVICE = {"cuda": CUDA, "cpu": CPU}
+DEVICES = ("auto", *BY_DEVICE)
+"""What `--device` may be."""
 
 
 def cuda_options(precision: str) -> dict[str, str]:
