@@ -15,7 +15,7 @@ from gan.evaluation.features import load_features
 from gan.evaluation.generators import TrainedGenerator
 from gan.evaluation.images import read_made, read_photos
 from gan.evaluation.report import write_report
-from gan.evaluation.runs import file_sha256, image_names, is_run, model_sha256
+from gan.evaluation.runs import file_sha256, holds_images, image_names, is_run, model_sha256
 from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.fit import FITS
 from gan.photos.read import MIN_IMAGES, ImageSet, find_images
@@ -48,8 +48,8 @@ def evaluate(
     Args:
         real: folder or `.zip` of photos that were not trained on.
         fake: folder of generated images (of a run of `gan-batch`, with folders or tar files: the images in its
-            manifest), of which `count` are taken, evenly spaced in their order; or a generator that is asked for
-            `count` images: a file of `gan-export onnx`, a `generator_model.pth` or a `network-snapshot-*.pt`.
+            manifest) or one tar file, of which `count` are taken, evenly spaced in their order; or a generator that is
+            asked for `count` images: a file of `gan-export onnx`, a `generator_model.pth` or a `network-snapshot-*.pt`.
         train: folder or `.zip` of the photos that were trained on: for the floor, and for the search for copies.
         model: the ONNX file that made the run in `fake`, which tells how the training photos were fitted; None:
             `models/generator.onnx`, if that is the file that made it.
@@ -84,24 +84,16 @@ def evaluate(
         fakes, notes = read_made(fake, count, channels, image_size, sources.fit)
     else:
         fakes, notes = generator.images(count, seed), ()
-    shape = fakes.images.shape[1], fakes.images.shape[2]
+    _, channels, size, _ = fakes.images.shape
     load = partial(
-        read_photos, channels=shape[0], size=shape[1], skip_bad_files=skip_bad_files, fit=sources.fit, only=only,
+        read_photos, channels=channels, size=size, skip_bad_files=skip_bad_files, fit=sources.fit, only=only,
         without=without,
     )  # fmt: skip
     trained = None if train is None else load(train)
     photos = load(real, scales=trained.scales if trained else None)
-    if copied := sum(same_pixels(fakes, photos)):
-        notes += (f"{copied} of {len(fakes.names)} fakes are real photos, pixel by pixel",)
-    if trained is not None:
-        photos, of_photos = _held_out(photos, trained)
-        notes += of_photos
-    least = 2 * MIN_IMAGES if trained is None else MIN_IMAGES
-    if len(photos.names) < least:
-        also = "without `train`, as its halves are compared" if trained is None else "that are not in `train`, too"
-        raise CommandError(ExitCode.BAD_DATA, f"{len(photos.names)} photos in {real}: {least} are needed {also}")
-    sets = Sets(photos, fakes, trained)
-    quality, pairs = compare(sets, dataclasses.replace(sources, notes=sources.notes + notes), network, seed)
+    sets, of_photos = _sets(real, photos, fakes, trained)
+    notes = sources.notes + notes + of_photos
+    quality, pairs = compare(sets, dataclasses.replace(sources, notes=notes), network, seed)
     if out is not None:
         write_report(out / REPORT, quality, sets, pairs)
     return quality
@@ -141,15 +133,19 @@ def _refuse_nothing(photos: Path, only: Sequence[str], without: Sequence[str]) -
 
 
 def _generator(fake: Path, channels: int | None, image_size: int | None, device: str) -> TrainedGenerator | None:
-    """The generator in `fake`; None where that is a folder of images.
+    """The generator in `fake`; None where that is a folder or a tar file of images.
 
     Raises:
         CommandError: 2 a shape that the generator does not make, 65 not a generator, 66 nothing there.
     """
-    if fake.is_dir():
+    if holds_images(fake):
         return None
     if not fake.exists():
-        raise CommandError(ExitCode.NO_INPUT, f"no folder or file {fake.absolute()}: name generated images or a model")
+        remote = "copy a run from an object store to this machine" if ":/" in str(fake) else ""
+        here = remote or "name generated images or a model"
+        raise CommandError(ExitCode.NO_INPUT, f"no folder or file {fake.absolute()}: {here}")
+    if fake.suffix.lower() == ".zip":
+        raise CommandError(ExitCode.USAGE, f"`fake` {fake} is a zip: unpack it, and name the folder")
     generator = TrainedGenerator.open(fake, device)
     if channels not in (None, generator.channels):
         raise CommandError(ExitCode.USAGE, f"`channels={channels}`: {fake} makes images of {generator.channels}")
@@ -198,6 +194,25 @@ def _sources(real: Path, fake: Path, train: Path | None, fit: str | None, maker:
         if maker is None:
             reason += " (--model or --fit can)"
     return Sources(str(real), str(fake), None if train is None else str(train), fit, reason, notes)
+
+
+def _sets(real: Path, photos: ImageSet, fakes: ImageSet, trained: ImageSet | None) -> tuple[Sets, tuple[str, ...]]:
+    """What is compared, and what the reader should know of it.
+
+    Raises:
+        CommandError: 65 too few photos that were not trained on.
+    """
+    notes: tuple[str, ...] = ()
+    if copied := sum(same_pixels(fakes, photos)):
+        notes += (f"{copied} of {len(fakes.names)} fakes are real photos, pixel by pixel",)
+    if trained is not None:
+        photos, of_photos = _held_out(photos, trained)
+        notes += of_photos
+    least = 2 * MIN_IMAGES if trained is None else MIN_IMAGES
+    if len(photos.names) < least:
+        also = "without `train`, as its halves are compared" if trained is None else "that are not in `train`, too"
+        raise CommandError(ExitCode.BAD_DATA, f"{len(photos.names)} photos in {real}: {least} are needed {also}")
+    return Sets(photos, fakes, trained), notes
 
 
 def _held_out(photos: ImageSet, trained: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:

@@ -44,6 +44,11 @@ class TarredPhoto(Photo):
             return io.BytesIO(file.read(self.size))
 
 
+def holds_images(place: Path) -> bool:
+    """Whether this is a folder or a tar file, such as a shard of a run."""
+    return place.is_dir() or (place.suffix.lower() == ".tar" and place.is_file())
+
+
 def is_run(folder: Path) -> bool:
     """Whether gan-batch made what is in this folder."""
     return any((folder / name).exists() for name in (_STATE, _MANIFEST, _PARQUET, _SHARDS))
@@ -69,6 +74,8 @@ def file_sha256(path: Path) -> str:
 def image_names(folder: Path) -> list[str]:
     """The images in `folder`, relative to it: those that a run's manifest lists, in its order, else all, sorted.
 
+    In the place of a folder may stand one tar file.
+
     Raises:
         CommandError: 65 a manifest that cannot be read or names files elsewhere, 66 no images, or an unfinished run.
     """
@@ -82,7 +89,7 @@ def image_names(folder: Path) -> list[str]:
             ExitCode.NO_INPUT, f"{folder} is an unfinished run of gan-batch: run the same command again first"
         )
     else:
-        names = _found(folder)
+        names = list(_members(folder)) if folder.is_file() else _found(folder)
     if not names:
         raise CommandError(ExitCode.NO_INPUT, f"no images in {folder.absolute()} or below it")
     return names
@@ -94,6 +101,9 @@ def photos_of(folder: Path, names: Sequence[str]) -> list[Photo]:
     Raises:
         CommandError: 65 one of them is not there, or its tar file is damaged.
     """
+    if folder.is_file():
+        places = _members(folder)
+        return [_tarred(folder, name, places[name]) for name in names]
     tars = {tar: _members(folder / tar) for tar in sorted({_tar_of(name) for name in names if _IN_TAR in name})}
     photos: list[Photo] = []
     for name in names:
@@ -102,7 +112,7 @@ def photos_of(folder: Path, names: Sequence[str]) -> list[Photo]:
             tar = _tar_of(name)
             place = tars[tar].get(name.partition(_IN_TAR)[2])
             if place is not None:
-                photos.append(TarredPhoto(name, path, tar=folder / tar, offset=place[0], size=place[1]))
+                photos.append(_tarred(folder / tar, name, place))
                 continue
         elif path.exists():
             photos.append(Photo(name, path))
@@ -139,17 +149,22 @@ def _found(folder: Path) -> list[str]:
         names = [f"{tar.as_posix()}/{member}" for tar in tars for member in _members(folder / tar)]
         if not names:
             raise
-        return [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+        return names
 
 
 def _tar_of(name: str) -> str:
     return name.partition(_IN_TAR)[0] + _IN_TAR[:-1]
 
 
+def _tarred(tar: Path, name: str, place: tuple[int, int]) -> Photo:
+    return TarredPhoto(name, tar / PurePosixPath(name).name, tar=tar, offset=place[0], size=place[1])
+
+
 def _members(tar: Path) -> dict[str, tuple[int, int]]:
-    """The files in a tar file: where each begins and how long it is, in bytes."""
+    """The images in a tar file: where each begins and how long it is, in bytes."""
     try:
         with tarfile.open(tar, "r:") as opened:
-            return {member.name: (member.offset_data, member.size) for member in opened if member.isreg()}
+            images = [member for member in opened if PurePosixPath(member.name).suffix.lower() in SUFFIXES]
+            return {member.name: (member.offset_data, member.size) for member in images if member.isreg()}
     except (OSError, tarfile.TarError) as error:
         raise CommandError(ExitCode.BAD_DATA, f"{tar} cannot be read: {first_line(error)}") from None

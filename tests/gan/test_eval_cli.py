@@ -110,6 +110,7 @@ def test_generator_is_sampled(
         (2, ["{real}", "{fake}", "--count", "9"], ["--count"]),
         (2, ["{real}", "{fake}", "--channels", "2"], ["--channels"]),
         (66, ["{real}", "model.onnx"], ["model.onnx"]),
+        (66, ["{real}", "s3://bucket/run"], ["copy a run from an object store to this machine"]),
         (65, ["{real}", "{fake}", "--image-size", "256"], ["--image-size 128"]),
         (73, ["{real}", "{fake}", "--out", "{fake}/scratch_000.png"], ["scratch_000.png"]),
     ],

@@ -49,6 +49,11 @@ def test_images_of_a_run_are_read_without_its_manifests(tmp_path: Path, tarred: 
     assert values(tmp_path / "run") == list(range(25))
 
 
+def test_one_tar_file_is_read_alone(tmp_path: Path) -> None:
+    write_run(tmp_path, 25, "images/", tarred=True)
+    assert values(tmp_path / "images" / "00001.tar") == list(range(10, 20))
+
+
 def test_run_of_gan_batch_in_tar_files_with_a_parquet_manifest_is_read(exported: Path, tmp_path: Path) -> None:
     options = [
         "--count",
