@@ -21,8 +21,8 @@ from models.progress import Progress, duration
 from models.providers import DEVICES
 
 if TYPE_CHECKING:
-    from gan.photos.decode import Scale
     from gan.photos.read import ImageSet
+    from gan.photos.scale import Scale
 
 DEFAULT_DATA = Path("datasets/anomaly_detection_dataset/good")
 F = TypeVar("F", bound=Callable[..., object])

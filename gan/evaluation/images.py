@@ -9,9 +9,10 @@ import torch
 
 from gan.evaluation.defaults import IMAGE_SIZE
 from gan.evaluation.runs import image_names, is_run, photos_of
-from gan.photos.decode import Scale, scales_of, shape_of
+from gan.photos.decode import scales_of, shape_of
 from gan.photos.find import Photo
 from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
+from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
 
 

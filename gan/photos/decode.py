@@ -17,6 +17,7 @@ from gan.photos import tiff
 from gan.photos.essence import essence
 from gan.photos.find import Photo
 from gan.photos.kinds import HEAD, refusal
+from gan.photos.scale import Scale, eight_bit, kind_of, range_of, white_of
 from gan.photos.times import taken_at
 from models.errors import first_line
 
@@ -27,9 +28,6 @@ MIN_SIDE = 32
 MAX_PIXELS = 100_000_000
 """A file that claims more is taken for a decompression bomb and is not decoded."""
 ORIENTATION = 0x0112
-WHITES = (255, 1023, 4095, 16383, 65535, 2**20 - 1, 2**24 - 1, 2**32 - 1)
-"""What white is in integers: the largest value of 8, 10, 12, 14, 16, 20, 24 and 32 bits."""
-FLOAT_WHITES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 _DARK = 15
 """Of 255: more is never reached where 12 bits lie in 16; Pillow gives the upper eight of colour only."""
 _TURNS = {
@@ -41,29 +39,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How deep gray becomes 8 bits: one for all photos of a folder that store their samples alike.
-
-    Attributes:
-        kind: how they are stored, such as `16-bit` or `32-bit float`.
-        white: the sample that becomes 255; 0 becomes 0.
-        largest: the largest sample of all.
-        count: photos.
-    """
-
-    kind: str
-    white: float
-    largest: float
-    count: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.count} photo{'' if self.count == 1 else 's'} of {self.kind} gray: 0 to {self.white:.10g} become "
-            f"black to white (the largest sample is {self.largest:.10g})"
-        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +94,7 @@ def decode(photo: Photo | Path, scales: Mapping[str, Scale] | None = None) -> Pi
     with _in_a_few_words(photo):
         stored = _stored(_as_photo(photo))
         if stored.deep is not None:
-            image = _eight_bit(stored.deep, scales or {})
+            image = eight_bit(stored.deep, scales or {})
         elif stored.image is not None:
             image = stored.image
         if stored.bits == 16 and stored.deep is None and max(_highest(image)) <= _DARK:
@@ -161,10 +136,10 @@ def scales_of(photos: Iterable[Photo]) -> dict[str, Scale]:
         with contextlib.suppress(ValueError), _in_a_few_words(photo):
             deep = _stored(photo).deep if _may_be_deep(photo) else None
             if deep is not None:
-                _, largest = _range(deep)
-                before = found.get(_kind(deep), (0.0, 0.0, 0))
-                found[_kind(deep)] = (
-                    max(before[0], _white(deep, largest)),
+                _, largest = range_of(deep)
+                before = found.get(kind_of(deep), (0.0, 0.0, 0))
+                found[kind_of(deep)] = (
+                    max(before[0], white_of(deep, largest)),
                     max(before[1], largest),
                     before[2] + 1,
                 )
@@ -266,36 +241,6 @@ def _highest(image: Image.Image) -> list[int]:
     extrema = image.getextrema()
     pairs: Any = extrema if isinstance(extrema[0], tuple) else (extrema,)
     return [int(high) for (_, high), band in zip(pairs, image.getbands(), strict=True) if band != "A"]
-
-
-def _eight_bit(deep: tiff.DeepGray, scales: Mapping[str, Scale]) -> Image.Image:
-    _, largest = _range(deep)
-    kind = _kind(deep)
-    white = scales[kind].white if kind in scales else _white(deep, largest)
-    gray = np.round(np.minimum(deep.samples.astype(np.float64), white) * (255 / white)).astype(np.uint8)
-    return Image.fromarray(255 - gray if deep.white_is_zero else gray)
-
-
-def _kind(deep: tiff.DeepGray) -> str:
-    letter = deep.samples.dtype.kind
-    return f"{deep.bits}-bit{' float' if letter == 'f' else ''}"
-
-
-def _range(deep: tiff.DeepGray) -> tuple[float, float]:
-    least, largest = float(deep.samples.min()), float(deep.samples.max())
-    limit = FLOAT_WHITES[-1] if deep.samples.dtype.kind == "f" else WHITES[-1]
-    if not (least >= 0 and largest <= limit):  # NaN is neither
-        raise _Refusal(f"samples outside 0 to {limit:.10g}: from {least:.10g} to {largest:.10g}")
-    return least, largest
-
-
-def _white(deep: tiff.DeepGray, largest: float) -> float:
-    """The smallest white that the samples do not exceed; what is packed has been measured with all of its bits."""
-    if deep.samples.dtype.kind == "f":
-        return next(white for white in FLOAT_WHITES if largest <= white)
-    if deep.bits not in (16, 32, 64):
-        return float(2**deep.bits - 1)
-    return float(next(white for white in WHITES if largest <= white))
 
 
 def _as_photo(photo: Photo | Path) -> Photo:

@@ -7,6 +7,7 @@ import fnmatch
 import io
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,11 @@ SUFFIXES = {
 MAX_MEMBER_BYTES = 1 << 30
 """A file in a zip that claims more is not unpacked; the largest photo that is read has 600 MB (100 MP, 16-bit RGB)."""
 
+OTHERS = {
+    ".heic", ".heif", ".avif", ".gif", ".jp2", ".j2k", ".jxl", ".jxr", ".psd", ".tga", ".pgm", ".ppm", ".pnm", ".exr",
+    ".dcm", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw", ".npy", ".svg", ".eps", ".pdf",
+}  # fmt: skip
+"""What other pictures are called; a folder that holds only these gets told so."""
 SHEETS = {"contact_sheet.png", "quality_offenders.png"}
 """Pictures of many pictures that `gan-batch` leaves: never photos, wherever they are copied to."""
 LEFT_BESIDE = {"run.json": {"masks"}, "stats.jsonl": {"samples", "losses.png"}}
@@ -115,7 +121,9 @@ def photos_in(data: Path, only: Sequence[str] = (), without: Sequence[str] = ())
             )
         if not found:
             kinds = " ".join(sorted(SUFFIXES))
-            raise CommandError(ExitCode.NO_INPUT, f"no images ({kinds}) in {place_of(data)} or below it")
+            others = ", ".join(f"{count} {suffix}" for suffix, count in passed_over(data).items())
+            instead = f"; there are others ({others}): save them as PNG" if others else ""
+            raise CommandError(ExitCode.NO_INPUT, f"no images ({kinds}) in {place_of(data)} or below it{instead}")
         kept = [photo for photo in found if _wanted(photo.name, only, without)]
         if not kept:
             raise CommandError(
@@ -124,6 +132,17 @@ def photos_in(data: Path, only: Sequence[str] = (), without: Sequence[str] = ())
                 f"{', '.join(map(repr, only)) or 'anything'}, not {', '.join(map(repr, without)) or 'anything'}",
             )
         yield sorted(kept, key=lambda photo: photo.name.split("/"))
+
+
+def passed_over(data: Path) -> dict[str, int]:
+    """Pictures of kinds that are not read, by the suffix of their names in small letters, the most frequent first."""
+    if data.is_dir():
+        names = [name for _, _, files in os.walk(data) for name in files]
+    else:
+        with _open_zip(data) as archive:
+            names = archive.namelist()
+    suffixes = [PurePosixPath(name).suffix.lower() for name in names]
+    return dict(Counter(suffix for suffix in suffixes if suffix in OTHERS).most_common())
 
 
 def fits(name: str, pattern: str) -> bool:

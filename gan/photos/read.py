@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gan.photos.decode import Scale, read_plain, scales_of
+from gan.photos.decode import read_plain, scales_of
 from gan.photos.find import Photo, photos_in, place_of, printable
 from gan.photos.fit import FITS, at_least, fit_image, invented, invents_much
 from gan.photos.mixture import mask_like, mixtures
+from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
 from models.log import log
 

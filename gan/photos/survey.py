@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan.photos.decode import Picture, Scale, decode, scales_of
-from gan.photos.find import Photo, photos_in, place_of, printable
+from gan.photos.decode import Picture, decode, scales_of
+from gan.photos.find import Photo, passed_over, photos_in, place_of, printable
 from gan.photos.fit import thumbnail
 from gan.photos.mixture import mask_like, mixtures
+from gan.photos.scale import Scale
 from gan.photos.series import natural, runs, same_minute
 from gan.photos.times import minutes_of
 from models.errors import CommandError, ExitCode
@@ -107,6 +108,7 @@ class Survey:
         times: name to seconds, of the photos whose time their name or EXIF tells.
         scales: how deep gray became 8 bits.
         mixed: what is mixed in the folder, in sentences.
+        passed_over: how many pictures of kinds that are not read, by suffix.
     """
 
     data: str
@@ -120,6 +122,7 @@ class Survey:
     times: dict[str, float] = field(default_factory=dict)
     scales: tuple[Scale, ...] = ()
     mixed: tuple[str, ...] = ()
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     @property
     def same_minute(self) -> list[list[str]]:
@@ -206,6 +209,7 @@ def survey(
         times=times,
         scales=tuple(scales.values()),
         mixed=tuple(mixtures(names, [fact.name for fact in facts if fact.mask])),
+        passed_over=passed_over(data),
     )
 
 

@@ -84,6 +84,11 @@ def page(found: Survey, parted: Parted | None = None) -> str:
         *(["", *_parted(parted)] if parted is not None else []),
         *(["", *map(str, found.scales)] if found.scales else []),
     ]
+    if found.passed_over:
+        lines += [
+            "",
+            f"passed over, as only PNG, JPEG, BMP, TIFF and WebP are read: {_counts(found.passed_over.items())}",
+        ]
     if found.unreadable:
         lines += ["", f"{len(found.unreadable)} cannot be used:"]
         lines += [f"  {printable(bad.name)}: {bad.reason}" for bad in found.unreadable[:LISTED]]

@@ -211,6 +211,24 @@ def test_a_folder_without_images_is_66_and_names_what_was_looked_for(tmp_path: P
     fails_in_one_line(gan_train(folder, "--out", tmp_path / "out"), 66, "no images", ".png", str(folder))
 
 
+def test_pictures_of_other_kinds_are_counted_where_there_is_nothing_else(tmp_path: Path) -> None:
+    for name in ("a.HEIC", "b.heic", "c.dng", "d.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(CommandError, match=r"no images .*there are others \(2 \.heic, 1 \.dng\): save them as PNG"):
+        find_images(tmp_path)
+
+
+def test_photos_to_compare_with_take_the_scale_of_the_others(tmp_path: Path) -> None:
+    for name, level in (("train", 4000), ("validation", 900)):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.fromarray(np.full((SIZE, SIZE), level + number, np.uint16)).save(tmp_path / name / f"{number}.png")
+    trained = load_images(tmp_path / "train", 1, SIZE)
+    alone = load_images(tmp_path / "validation", 1, SIZE)
+    beside = load_images(tmp_path / "validation", 1, SIZE, scales=trained.scales)
+    assert [int(images.images[0, 0, 0, 0]) for images in (trained, alone, beside)] == [249, 224, 56]
+
+
 def test_a_wrong_path_is_66_and_names_the_absolute_path_looked_at(
     tmp_path: Path, gan_train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
