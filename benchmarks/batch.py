@@ -31,16 +31,19 @@ from torchvision.utils import save_image
 import models
 from gan.networks.dcgan import DCGAN
 from jobs.dataset import layout, manifest, png
+from jobs.dataset.formats import Folders
 from jobs.dataset.manifest import Row
 from jobs.dataset.state import COMPLETE, RunState, fingerprint
-from jobs.local import BATCH_SIZE, available_cores
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
+from jobs.workers.engine import BATCH_SIZE
+from jobs.workers.machine import available_cores
 from jobs.workers.session import GeneratorSession
 from models.providers import CPU
 
 COUNT, READY_COUNT, PLAIN_COUNT, ROUNDS = 20_000, 20_000, 640, 3
 MEMORY_COUNTS = 10_000, 50_000
 SCAN_COUNT, SHARD_SIZE = 100_000, 1000
+IMAGES = Folders(layout.IMAGES)
 COMMAND = Path(sysconfig.get_path("scripts"), "gan-batch")
 
 
@@ -58,10 +61,10 @@ def write_ready(folder: Path, pixels: NDArray[np.uint8], count: int) -> None:
     """Encode and write `pixels` again and again, `count` images in all, in folders of a shard's size."""
     store = LocalStore(folder)
     for shard in range(count // SHARD_SIZE):
-        store.make_folder(layout.shard_folder(shard))
+        store.make_folder(IMAGES.place(shard))
         for start in range(0, SHARD_SIZE, len(pixels)):
             for index, content in enumerate(png.encode(pixels), start=shard * SHARD_SIZE + start):
-                store.write(layout.image_name(index, shard), content)
+                store.write(IMAGES.image(index, shard), content)
         store.commit({f"{shard}.csv": b""})
 
 
@@ -135,9 +138,9 @@ def flush_seconds(folder: Path, pixels: NDArray[np.uint8]) -> float:
     store, best = LocalStore(folder), float("inf")
     folder.mkdir()
     for shard in range(5):
-        store.make_folder(layout.shard_folder(shard))
+        store.make_folder(IMAGES.place(shard))
         for index in range(SHARD_SIZE):
-            store.write(layout.image_name(index, shard), next(png.encode(pixels[:1])))
+            store.write(IMAGES.image(index, shard), next(png.encode(pixels[:1])))
         start = time.monotonic()
         store.commit({f"{shard}.csv": b""})
         best = min(best, time.monotonic() - start)
@@ -151,7 +154,7 @@ def scan_seconds(folder: Path, session: GeneratorSession) -> tuple[float, float]
     store.make_folder(layout.MANIFESTS)
     for shard in range(SCAN_COUNT // SHARD_SIZE):
         indices = range(shard * SHARD_SIZE, (shard + 1) * SHARD_SIZE)
-        rows = [Row(index, layout.image_name(index, shard), 1, "0" * 64, 128, 128, "L", 7000) for index in indices]
+        rows = [Row(index, IMAGES.image(index, shard), 1, "0" * 64, 128, 128, "L", 7000) for index in indices]
         store.write(layout.manifest_name(shard), manifest.to_csv(rows))
     RunState(COMPLETE, SCAN_COUNT, fingerprint(session.facts, 1, SHARD_SIZE)).write(store)
     start = time.monotonic()

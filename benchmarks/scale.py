@@ -2,10 +2,10 @@
 
 python benchmarks/scale.py [--shards 1000,10000,100000] [--pretend-from 100000]
 
-`jobs.run.Run` with its committer, manifests and quality gate is the real one. The pool answers at once with rows and
-measures that look real, pickled as a worker's are; what it takes to make them up is not counted. Up to `--pretend-from`
-shards a real folder is written (without images: those are the workers' work); from there on a store that makes up
-again what it is asked for, since 100,000 shards are 27 GB.
+What makes and ends a run is real, with its committer, manifests and quality gate. The pool answers at once with rows
+and measures that look real, pickled as a worker's are; what it takes to make them up is not counted. Up to
+`--pretend-from` shards a real folder is written (without images: those are the workers' work); from there on a store
+that makes up again what it is asked for, since 100,000 shards are 27 GB.
 
 Each size runs in a process of its own, so that its memory can be told. CPU seconds, of all threads: on a machine that
 does other work, too, wall time says little.
@@ -35,10 +35,15 @@ import numpy as np
 from jobs.checks.quality import Gate
 from jobs.checks.status import status
 from jobs.dataset import layout, manifest, measure, png
+from jobs.dataset.remaining import Remaining
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import RunState, SessionFacts, fingerprint
-from jobs.run import Run
-from jobs.stores.store import TABLE_END_BYTES, LocalStore
+from jobs.dataset.table import CSV
+from jobs.ending import _end, _judge
+from jobs.held import HeldRun
+from jobs.making import make
+from jobs.stores.local_store import LocalStore
+from jobs.stores.store import TABLE_END_BYTES
 from jobs.workers.crew import Done
 from models.providers import CPU
 
@@ -70,7 +75,7 @@ def template(kind: str, first: int, last: int) -> bytes:
     """Lines of which `@` is the shard's number, `#` the same in five digits, and `$` eight digits of its own."""
     if kind == "rows":
         made = (
-            f"@{i:03d},#/#{i:03d}.png,1,{i * _FACTOR % 2**32:08x}${i * _FACTOR % 2**192:048x},"
+            f"@{i:03d},images/#/#{i:03d}.png,1,{i * _FACTOR % 2**32:08x}${i * _FACTOR % 2**192:048x},"
             f"128,128,L,{7000 + i % 200}\n"
             for i in range(first, last)
         )
@@ -98,10 +103,11 @@ class PretendingPool:
     def ready(self) -> SessionFacts:
         return FACTS
 
-    def run(self, parts: Iterable[Shard], batch_size: int) -> Iterator[Done]:
-        for part in parts:
+    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+        for piece in pieces:
+            start, stop = piece.start, piece.stop
             with uncounted():
-                done = Done(part, lines("rows", part.start, part.stop), lines("measures", part.start, part.stop))
+                done = Done(piece, lines("rows", start, stop), lines("measures", start, stop))
                 message = pickle.dumps(done)
             yield pickle.loads(message)
 
@@ -130,7 +136,7 @@ class Pretending(WithoutImages):
         super().__init__(root)
         self._committed: dict[int, None] = {}
 
-    def make_folder(self, folder: str, start: int = 0, stop: int = 0) -> None:
+    def make_folder(self, folder: str, is_foreign: Callable[[str], bool] | None = None) -> None:
         pass
 
     def commit(self, files: Mapping[str, bytes]) -> None:
@@ -197,19 +203,23 @@ def measured(shards: int, pretend: bool, folder: Path) -> dict[str, float]:
     def session() -> None:
         raise AssertionError("nothing is to be looked at again")
 
-    def begin() -> Run:
-        return Run(store, RunState.read(store), PRINT, count, None, session, lambda: None)
+    def begin() -> tuple[HeldRun, Remaining]:
+        run = HeldRun(store, RunState.read(store), PRINT, session, lambda: None)
+        return run, run.remaining(count)
+
+    def end(gate: Gate) -> None:
+        run, remaining = begin()
+        _end(run, remaining, CSV, gate, verified=False)
 
     found = {"nothing": peak_mb()}
-    run = begin()
-    found["make"] = cpu(lambda: run.make(PretendingPool(), SLICE, float("inf")))
+    found["make"] = cpu(lambda: make(*begin(), PretendingPool(), SLICE, float("inf")))
     found["memory make"] = peak_mb()
     found["scan"] = cpu(begin)
     if not pretend:
         found["status"] = cpu(lambda: status(folder))
-    found["finish"] = cpu(lambda: begin().end(Gate("off"), verified=False))
+    found["finish"] = cpu(lambda: end(Gate("off")))
     found["memory finish"] = peak_mb()
-    found["gate"] = cpu(lambda: begin()._judge(Gate()))
+    found["gate"] = cpu(lambda: _judge(begin()[0], count, Gate()))
     found["memory gate"] = peak_mb()
     return found
 

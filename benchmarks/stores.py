@@ -70,7 +70,7 @@ def serve(port: Connection, delay: float) -> None:
 
 def folder(images: Images) -> None:
     """`LocalStore`: files in a folder, flushed once."""
-    from jobs.stores.store import LocalStore
+    from jobs.stores.local_store import LocalStore
 
     with tempfile.TemporaryDirectory() as path:
         store = LocalStore(Path(path))

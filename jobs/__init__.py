@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["Gate", "Part", "RunResult", "finish", "run_batch"]
+__all__ = ["Engine", "Gate", "OnDisk", "Part", "Publishing", "RunResult", "Work", "finish", "run_batch"]
 
 if TYPE_CHECKING:
     from jobs.checks.quality import Gate
     from jobs.dataset.part import Part
+    from jobs.dataset.result import RunResult
+    from jobs.ending import Publishing
     from jobs.finishing import finish
-    from jobs.local import RunResult, run_batch
+    from jobs.run import OnDisk, run_batch
+    from jobs.workers.engine import Engine, Work
 else:
     __getattr__ = lazy_names(
         {
             "finish": "jobs.finishing",
-            "run_batch": "jobs.local",
+            "run_batch": "jobs.run",
+            "OnDisk": "jobs.run",
             "Part": "jobs.dataset.part",
-            "RunResult": "jobs.local",
+            "Publishing": "jobs.ending",
+            "RunResult": "jobs.dataset.result",
+            "Engine": "jobs.workers.engine",
+            "Work": "jobs.workers.engine",
             "Gate": "jobs.checks.quality",
         }
     )

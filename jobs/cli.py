@@ -71,7 +71,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
 @click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop with exit code 3 after about this long.")
 @options.engine_options
 @options.manifest
-@options.publishing
+@options.publishing_options
 @options.quality_gate
 @console.log_format_option
 @console.version_option
@@ -106,8 +106,8 @@ def cli(
         _check_part(context, out)
     from jobs.checks.prometheus import recorded
     from jobs.dataset.table import form_of, name_of
-    from jobs.local import run_batch
-    from jobs.stores.store import open_store
+    from jobs.run import run_batch
+    from jobs.stores.opening import open_store
 
     if model is None:
         model = EXPORTED if EXPORTED.exists() else models.path()
@@ -117,11 +117,13 @@ def cli(
     folder = place(out.replace("{date}", date).replace("{time}", clock))
     if seed is None and "{time}" in out:
         seed = int(time.strftime("%Y%m%d%H%M%S", now))
-    gate, engine = options.gate(others), options.engine(others)
+    work, gate = options.work(others), options.gate(others)
+    on_disk, publishing = options.on_disk(others), options.publishing(others)
     with recorded(metrics_file, folder) as record:
         result = run_batch(
-            model, folder, count, append=append, seed=seed, part=part, gate=gate, engine=engine, **others
-        )
+            model, folder, count, append=append, seed=seed, part=part,
+            on_disk=on_disk, work=work, gate=gate, publishing=publishing,
+        )  # fmt: skip
         record(result)
     if part:
         log.info(
@@ -155,7 +157,7 @@ def status(out: Path | str) -> None:
 @options.run
 @options.model
 @options.manifest
-@options.publishing
+@options.publishing_options
 @options.quality_gate
 @console.debug_option
 @click.pass_context
@@ -170,12 +172,12 @@ def finish(
     from jobs.finishing import finish as complete
 
     options.refuse_nan(context)
-    gate = options.gate(others)
+    gate, publishing = options.gate(others), options.publishing(others)
     if model is None:
         with contextlib.suppress(CommandError):  # seldom needed: who needs it says so
             model = _model_of(out, None)
     with recorded(metrics_file, out) as record:
-        result = complete(out, model, gate=gate, **others)
+        result = complete(out, model, gate=gate, publishing=publishing, **others)
         record(result)
     log.info("%s is complete: %d images", out, result.count)
 
@@ -190,6 +192,7 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
     """
+    from jobs.checks.verify import is_repairable
     from jobs.checks.verify import verify as look
 
     with Stop() as stop:
@@ -209,7 +212,7 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["fault", "file_name", "detail"])
         writer.writerows([fault.fault, fault.file_name, fault.detail] for fault in faults)
-        hint = "" if repair else "; --repair makes broken images again"
+        hint = "; --repair makes broken images again" if not repair and any(map(is_repairable, faults)) else ""
         raise CommandError(ExitCode.CHECK_FAILED, f"{out}: {_number(faults)}, the first: {faults[0]}{hint}")
     log.info("%s: every image is what the manifest says", out)
 
@@ -243,7 +246,7 @@ def _model_of(out: Path | str, model: Path | None) -> Path:
     import hashlib
 
     from jobs.dataset.state import RunState
-    from jobs.stores.store import open_store
+    from jobs.stores.opening import open_store
 
     if model is not None:
         return model

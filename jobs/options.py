@@ -14,7 +14,9 @@ from jobs.stores.place import place
 
 if TYPE_CHECKING:
     from jobs.checks.quality import Gate
-    from jobs.workers.engine import Engine
+    from jobs.ending import Publishing
+    from jobs.run import OnDisk
+    from jobs.workers.engine import Engine, Work
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
@@ -84,8 +86,8 @@ _QUALITY_GATE = (
 )
 
 
-def publishing(command: _Command) -> _Command:
-    """Add the options for what others see of a complete run."""
+def publishing_options(command: _Command) -> _Command:
+    """Add the options for what others see of a complete run; `publishing` takes them."""
     return _with(command, _PUBLISHING)
 
 
@@ -95,11 +97,42 @@ def quality_gate(command: _Command) -> _Command:
 
 
 def engine_options(command: _Command) -> _Command:
-    """Add the options of the engine; `engine` takes them."""
+    """Add the options of the engine; `work` takes them."""
     return _with(command, _ENGINE)
 
 
-def engine(given: dict[str, Any]) -> Engine:
+def publishing(given: dict[str, Any]) -> Publishing:
+    """What others are to see of the run, taken out of `given`."""
+    from jobs.ending import Publishing
+
+    return Publishing(given.pop("latest"), given.pop("keep"))
+
+
+def on_disk(given: dict[str, Any]) -> OnDisk:
+    """How images are to lie on disk, taken out of `given`."""
+    from jobs.run import OnDisk
+
+    return OnDisk(**_taken(given, OnDisk))
+
+
+def work(given: dict[str, Any]) -> Work:
+    """How the run is to be made, taken out of `given`.
+
+    Raises:
+        click.UsageError: an option of Ray's is given without it, or is none.
+    """
+    from jobs.workers.engine import Work
+
+    engine = _engine(given)
+    return Work(engine=engine, **_taken(given, Work, "engine"))
+
+
+def _taken(given: dict[str, Any], kind: Any, *without: str) -> dict[str, Any]:
+    """What options say of the fields of a data class, taken out of `given`."""
+    return {field.name: given.pop(field.name) for field in dataclasses.fields(kind) if field.name not in without}
+
+
+def _engine(given: dict[str, Any]) -> Engine:
     """The engine that options ask for, which are taken out of `given`.
 
     Raises:
@@ -110,7 +143,7 @@ def engine(given: dict[str, Any]) -> Engine:
     for name in ("ray_address", "gpus_per_worker"):
         if given["engine"] == "local" and given[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} has a meaning with --engine ray only.")
-    settings = {field.name: given.pop(field.name) for field in dataclasses.fields(Engine) if field.name != "name"}
+    settings = _taken(given, Engine, "name")
     try:
         return Engine(given.pop("engine"), **settings)
     except ValueError as error:
@@ -121,8 +154,7 @@ def gate(given: dict[str, Any]) -> Gate:
     """The quality gate that options ask for, which are taken out of `given`."""
     from jobs.checks.quality import Gate
 
-    limits = {field.name: given.pop(field.name) for field in dataclasses.fields(Gate) if field.name != "mode"}
-    return Gate(given.pop("quality_gate"), **limits)
+    return Gate(given.pop("quality_gate"), **_taken(given, Gate, "mode"))
 
 
 def refuse_nan(context: click.Context) -> None:

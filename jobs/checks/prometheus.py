@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jobs.checks.status import status
-from jobs.local import RunResult
+from jobs.dataset.result import RunResult
 from models.errors import CommandError, ExitCode
 from models.log import log
 

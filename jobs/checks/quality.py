@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.dataset.formats import Format
 from jobs.dataset.manifest import Row
 from jobs.dataset.measure import table
 from jobs.dataset.sheet import read_images, spread
@@ -48,8 +49,8 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One kind of fault in a run.
+class Finding:
+    """One kind of fault that the gate looks for, and how much of it a run has.
 
     Attributes:
         kind: its name.
@@ -74,11 +75,14 @@ class Fault:
         return f"{self.count} of {self.of} images are {self.kind} (allowed {self.allowed:.1%})"
 
 
-def judge(store: Store, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int) -> list[Fault]:
+def judge(
+    store: Store, format: Format, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int
+) -> list[Finding]:
     """Judge a run.
 
     Args:
         store: where it is.
+        format: of it.
         shards: the rows of its shards and their measures as lines, in order.
         gate: the limits.
         count: images in all.
@@ -100,16 +104,16 @@ def judge(store: Store, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gat
         duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
         names |= {row.index: row.file_name for row in rows if row.index in sampled}
     allowed = dict.fromkeys(kinds, gate.max_faulty) | {"not finite": 0.0}
-    faults = [Fault(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
-    faults.append(duplicates.fault(gate.max_faulty))
-    pictures = map(_descriptor, read_images(store, names.values()))
-    faults.append(_near_duplicates(dict(zip(names, pictures, strict=True)), gate))
-    return faults
+    findings = [Finding(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
+    findings.append(duplicates.finding(gate.max_faulty))
+    pictures = map(_descriptor, read_images(store, format, names.values()))
+    findings.append(_near_duplicates(dict(zip(names, pictures, strict=True)), gate))
+    return findings
 
 
-def report(gate: Gate, faults: Sequence[Fault]) -> bytes:
+def report(gate: Gate, findings: Sequence[Finding]) -> bytes:
     """What was found, as JSON."""
-    content = {"gate": dataclasses.asdict(gate), "found": [dataclasses.asdict(fault) for fault in faults]}
+    content = {"gate": dataclasses.asdict(gate), "found": [dataclasses.asdict(finding) for finding in findings]}
     return (json.dumps(content, indent=2) + "\n").encode()
 
 
@@ -162,7 +166,7 @@ class _Duplicates:
             sampled = different & np.uint64(2**self._level - 1) == 0
         self._kept = different[sampled], indices[first][sampled], np.bincount(which, times)[sampled].astype(float)
 
-    def fault(self, allowed: float) -> Fault:
+    def finding(self, allowed: float) -> Finding:
         """The repetitions; each is shown after what it repeats."""
         self._fold()
         kept, times = len(self._kept[0]), self._kept[2].sum()
@@ -171,7 +175,7 @@ class _Duplicates:
             among_kept = (times - kept) / max(times, 1) * self._images
             at_least = self._images - (kept + 3 * kept**0.5) * 2**self._level  # three standard errors
             count = round(max(among_kept, at_least, 0))
-        return Fault("exact duplicates", count, self._images, allowed, self._shown)
+        return Finding("exact duplicates", count, self._images, allowed, self._shown)
 
 
 def _descriptor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -185,7 +189,7 @@ def _descriptor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (values / length if length else values).astype(np.float32)
 
 
-def _near_duplicates(pictures: dict[int, NDArray[np.float32]], gate: Gate) -> Fault:
+def _near_duplicates(pictures: dict[int, NDArray[np.float32]], gate: Gate) -> Finding:
     """Pictures that have a near duplicate; each is shown before the nearest."""
     indices, vectors = list(pictures), np.stack(list(pictures.values()))
     correlation = vectors @ vectors.T
@@ -193,7 +197,7 @@ def _near_duplicates(pictures: dict[int, NDArray[np.float32]], gate: Gate) -> Fa
     near = np.flatnonzero(correlation.max(axis=1) >= gate.near_duplicate - _ROUNDING)
     places = np.stack([near, correlation[near].argmax(axis=1)], axis=1).ravel()
     shown = _first([indices[place] for place in places])
-    return Fault("near duplicates", len(near), len(indices), gate.max_near_duplicates, shown)
+    return Finding("near duplicates", len(near), len(indices), gate.max_near_duplicates, shown)
 
 
 def _first(indices: list[int]) -> list[int]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from jobs.checks.verify import BAD_MANIFEST, NO_MANIFEST, STRAY, check_shard, committed_shards, image_row
-from jobs.dataset import layout, manifest, table, tars
+from jobs.checks.verify import BAD_MANIFEST, NO_MANIFEST, check_shard, committed_shards
+from jobs.dataset import layout, manifest, table
+from jobs.dataset.formats import BAD_TAR, STRAY
 from jobs.dataset.manifest import Row
 from jobs.dataset.measure import HEADER_LINE, Measure, lines, shard_lines
-from jobs.dataset.shard import Shard, make_images
+from jobs.dataset.plan import Plan
+from jobs.dataset.remaining import Remaining
+from jobs.dataset.removal import remove_temporaries
+from jobs.dataset.shard import Shard
 from jobs.dataset.sheet import run_sheet
-from jobs.dataset.state import COMPLETE, RunState, fingerprint, is_tarred
-from jobs.local import BATCH_SIZE
-from jobs.stores.store import Store, open_store
+from jobs.dataset.state import COMPLETE, RunState, fingerprint
+from jobs.stores.opening import open_store
+from jobs.stores.store import Store
+from jobs.workers.engine import BATCH_SIZE
+from jobs.workers.piece import make_images
 from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -41,9 +47,10 @@ def regen(out: Path | str, index: int, model: Path, device: str = "auto") -> tup
     store = open_store(out)
     state = RunState.of(store)
     session = session_of(state, model, device)
-    ((row, _, content),) = _made(session, state, [index])
+    plan = Plan.of(state.fingerprint)
+    ((row, _, content),) = _made(session, plan, [index])
     try:
-        rows = manifest.read_shard(store, index // state.fingerprint["shard_size"])
+        rows = manifest.read_shard(store, index // plan.shard_size)
     except CommandError:
         rows = []
     known = next((other for other in rows if other.index == index), None)
@@ -73,89 +80,132 @@ def repair(out: Path | str, model: Path, check: Callable[[], None] = lambda: Non
         store.lock()
         state = RunState.of(store)
         session = session_of(state, model, "auto")
-        fp = state.fingerprint
-        state.refuse_other(store, fingerprint(session.facts, fp["seed"], fp["shard_size"], tarred=is_tarred(fp)))
-        store.remove_temporaries()
-        for folder in (layout.MANIFESTS, layout.MEASURES):
-            store.make_folder(folder)
-        repaired = _repair_tar if is_tarred(fp) else _repair_shard
-        again = sum(repaired(store, state, session, shard, check) for shard in committed_shards(store, state))
+        plan = Plan.of(state.fingerprint)
+        own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout)
+        state.refuse_other(store, own)
+        shards = plan.all(state.count) if state.state == COMPLETE else committed_shards(store, state, check)
         if state.state == COMPLETE:
-            shards = -(-state.count // fp["shard_size"])
-            if not table.is_right(store, shards):
-                table.write(store, shards, table.form_of(store))
+            remaining = Remaining(plan, manifest.committed(store, plan.shard_size, check=check), state.count)
+            store.check_room(remaining.missing, remaining.shards, session.facts.image_bytes)
+        remove_temporaries(store, plan.format)
+        for folder in (plan.format.root, layout.MANIFESTS, layout.MEASURES):
+            store.make_folder(folder)
+        again = sum(_repair_shard(store, plan, session, shard, check) for shard in shards)
+        if state.state == COMPLETE:
+            count = plan.shards(state.count)
+            if not table.is_right(store, count):
+                table.write(store, count, table.form_of(store))
             if not store.exists(layout.SHEET):
-                store.replace(layout.SHEET, run_sheet(store, state.count, fp["shard_size"], tarred=is_tarred(fp)))
+                store.replace(layout.SHEET, run_sheet(store, plan, state.count))
         return again
     finally:
         store.close()
 
 
-def _repair_shard(
-    store: Store, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
-) -> int:
-    faults = check_shard(store, shard, state.fingerprint, check)
+def _repair_shard(store: Store, plan: Plan, session: GeneratorSession, shard: Shard, check: Callable[[], None]) -> int:
+    """Make what is broken in a shard again; returns how many images were looked at again."""
+    faults = check_shard(store, plan, shard, check)
     strays = [Path(fault.file_name).name for fault in faults if fault.fault == STRAY]
-    store.remove(shard.folder, [name for name in strays if layout.OURS.fullmatch(name)])
-    lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
-    if lost:
-        old: dict[int, Row] = {}
-        broken = list(range(shard.start, shard.stop))
-    else:
-        old = {row.index: row for row in manifest.read_shard(store, shard.number)}
-        broken = sorted({fault.index for fault in faults if fault.index is not None})
-    store.make_folder(shard.folder, shard.start, shard.stop)
-    new = dict(old)
-    for row, _, content in _made(session, state, broken):
-        check()
-        on_disk = store.read(row.file_name)
-        there = on_disk is not None and hashlib.sha256(on_disk).hexdigest() == row.sha256
-        if not there and not lost and old[row.index].sha256 != row.sha256:
-            log.warning("%s does not come out here as its row says: it stays as it is", row.file_name)
-            continue
-        if not there:
-            store.replace(row.file_name, content)
-        new[row.index] = row
-    if new != old:
-        rows = [new[index] for index in sorted(new)]
-        measures = HEADER_LINE + shard_lines(store, rows, partial(session.finite_at, state.fingerprint["seed"]))
+    store.remove(plan.format.place(shard.number), filter(layout.OURS.fullmatch, strays))
+    is_lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
+    indices = (
+        range(shard.start, shard.stop) if is_lost else {fault.index for fault in faults if fault.index is not None}
+    )
+    if not indices:
+        return 0
+    again = _Again(
+        store=store,
+        plan=plan,
+        shard=shard,
+        rows={} if is_lost else {row.index: row for row in manifest.read_shard(store, shard.number)},
+        faulty={fault.index for fault in faults if fault.fault != BAD_TAR},
+    )
+    broken = plan.format.broken(shard, indices)
+    plan.format.begin(store, shard)
+    old = dict(again.rows)
+    try:
+        plan.format.restore(store, shard, again.files(_made(session, plan, broken), check))
+    except _Stays:
+        return len(broken)
+    if again.rows != old:
+        rows = [again.rows[index] for index in sorted(again.rows)]
+        finite = partial(session.finite_at, plan.seed)
+        measures = again.measures() or shard_lines(store, shard.number, rows, plan.format, finite)
         store.commit(
-            {layout.measures_name(shard.number): measures, layout.manifest_name(shard.number): manifest.to_csv(rows)}
+            {
+                layout.measures_name(shard.number): HEADER_LINE + measures,
+                layout.manifest_name(shard.number): manifest.to_csv(rows),
+            }
         )
     return len(broken)
 
 
-def _repair_tar(
-    store: Store, state: RunState, session: GeneratorSession, shard: Shard, check: Callable[[], None]
-) -> int:
-    """Like `_repair_shard`: a tar file with any fault is made anew, whole."""
-    faults = check_shard(store, shard, state.fingerprint, check)
-    if not faults:
-        return 0
-    lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
-    old = {} if lost else {row.index: row for row in manifest.read_shard(store, shard.number)}
-    _, there = tars.read_shard(store, shard.number)
-    rows, measures, files = [], [], []
-    for made, found, content in _made(session, state, list(range(shard.start, shard.stop))):
-        check()
-        row, known = made, old.get(made.index, made)
-        if known.sha256 != made.sha256:
-            content = there.get(made.file_name, b"")
-            if hashlib.sha256(content).hexdigest() != known.sha256:
-                log.warning("%s does not come out here as its row says: its tar file stays as it is", made.file_name)
-                return shard.stop - shard.start
-            row = image_row(made.index, state.fingerprint, known.sha256, len(content))
-        rows.append(row)
-        measures.append(found)
-        files.append((row.file_name.partition("/")[2], content))
-    store.replace(layout.tar_name(shard.number), tars.pack(files))
-    store.commit(
-        {
-            layout.measures_name(shard.number): HEADER_LINE + lines(measures),
-            layout.manifest_name(shard.number): manifest.to_csv(rows),
-        }
-    )
-    return shard.stop - shard.start
+class _Stays(Exception):
+    """A shard that is written whole cannot be, since one of its images does not come out here."""
+
+
+class _Again:
+    """Images that were made again, beside what a shard's rows and files say of them.
+
+    Args:
+        store, plan: of the run.
+        shard: whole.
+        rows: its rows by index, where they can be read.
+        faulty: images with a fault of their own; others are made again for the sake of their shard.
+
+    Attributes:
+        rows: the same, with those that turned out to be wrong replaced.
+    """
+
+    def __init__(
+        self, store: Store, plan: Plan, shard: Shard, rows: dict[int, Row], faulty: Collection[int | None]
+    ) -> None:
+        self._plan, self._shard, self._faulty = plan, shard, faulty
+        self._there = plan.format.open(store, shard.number)
+        self._measures: list[Measure] = []
+        self.rows = rows
+
+    def measures(self) -> bytes:
+        """Of all images of the shard, as lines; nothing where not all were made again."""
+        return lines(self._measures) if len(self._measures) == self._shard.images else b""
+
+    def files(
+        self, made: Iterable[tuple[Row, Measure, bytes]], check: Callable[[], None]
+    ) -> Iterator[tuple[str, bytes]]:
+        """The files to put into the shard.
+
+        Raises:
+            _Stays: one does not come out here, and the shard is written whole.
+        """
+        for row, found, content in made:
+            check()
+            self._measures.append(found)
+            kept = self._kept(row)
+            if kept is not None:
+                row, content = kept
+            elif self._is_other(row):
+                log.warning("%s does not come out here as its row says: it stays as it is", row.file_name)
+                if self._plan.format.is_whole:
+                    raise _Stays
+                continue
+            self.rows[row.index] = row
+            yield row.file_name, content
+
+    def _kept(self, row: Row) -> tuple[Row, bytes] | None:
+        """The image that is there, where it is right and another machine made it."""
+        known = self.rows.get(row.index, row)
+        if known.sha256 == row.sha256 or row.index in self._faulty:
+            return None
+        there = self._content(row)
+        return None if there is None else (known, there)
+
+    def _is_other(self, row: Row) -> bool:
+        """Whether neither the row nor the file that is there is what is made here."""
+        known = self.rows.get(row.index, row)
+        return known.sha256 != row.sha256 and hashlib.sha256(self._content(row) or b"").hexdigest() != row.sha256
+
+    def _content(self, row: Row) -> bytes | None:
+        return next(self._there.contents([row.file_name]))
 
 
 def session_of(state: RunState, model: Path, device: str) -> GeneratorSession:
@@ -176,10 +226,9 @@ def session_of(state: RunState, model: Path, device: str) -> GeneratorSession:
     return session
 
 
-def _made(session: GeneratorSession, state: RunState, indices: list[int]) -> Iterator[tuple[Row, Measure, bytes]]:
+def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator[tuple[Row, Measure, bytes]]:
     """Images by index; neighbours are made in one batch, as big as in a run."""
-    fp = state.fingerprint
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]
-        part = Shard(run[0] // fp["shard_size"], run[0], run[-1] + 1)
-        yield from make_images(part, session, fp["seed"], BATCH_SIZE[session.provider], tarred=is_tarred(fp))
+        piece = Shard(run[0] // plan.shard_size, run[0], run[-1] + 1)
+        yield from make_images(piece, session, plan.seed, BATCH_SIZE[session.provider], plan.format)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobs.dataset import manifest
 from jobs.dataset.state import RunState
-from jobs.stores.store import open_store
+from jobs.stores.opening import open_store
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from jobs.dataset import layout, manifest, table, tars
+from jobs.dataset import layout, manifest, table
+from jobs.dataset.formats import BAD_TAR, STRAY
 from jobs.dataset.manifest import Row
-from jobs.dataset.shard import Shard, plan
-from jobs.dataset.state import COMPLETE, RunState, is_tarred
-from jobs.stores.store import Store, open_store
+from jobs.dataset.plan import Plan
+from jobs.dataset.shard import Shard
+from jobs.dataset.state import COMPLETE, RUNNING, RunState
+from jobs.stores.opening import open_store
+from jobs.stores.store import Store
+from models.progress import Progress
 
-NO_MANIFEST, BAD_MANIFEST, STRAY = "no manifest", "bad manifest", "stray"
+NOT_COMPLETE, NO_MANIFEST, BAD_MANIFEST = "not complete", "no manifest", "bad manifest"
+BAD_ROW, UNREADABLE = "bad row", "unreadable"
 
 
 @dataclass(frozen=True)
@@ -58,31 +63,73 @@ def verify(out: Path | str, state: RunState | None = None, check: Callable[[], N
     """
     store = open_store(out)
     state = state or RunState.of(store)
-    shards = committed_shards(store, state)
-    yield from _strays(store, state)
-    if state.state != COMPLETE:
-        made = sum(shard.stop - shard.start for shard in shards)
-        yield Fault("not complete", layout.STATE, f"the run is {state.state}, {made} of {state.count} images committed")
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for faults in pool.map(lambda shard: check_shard(store, shard, state.fingerprint, check), shards):
+    plan = Plan.of(state.fingerprint)
+    yield from _strays(store, state, plan, check)
+    gaps: list[Fault] = []
+    if state.state == COMPLETE:
+        shards, gaps = _there(store, plan, state.count)
+    else:
+        shards = committed_shards(store, state, check)
+        yield _not_complete(store, state, shards)
+    with Progress("comparing", sum(shard.images for shard in shards), "images") as progress:
+        checked = _side_by_side(lambda shard: check_shard(store, plan, shard, check), shards)
+        for shard, faults in zip(shards, checked, strict=True):
             yield from faults
+            progress.update(shard.images)
+    yield from gaps
     if state.state == COMPLETE:
-        yield from _top_files(store, len(shards))
+        yield from _top_files(store, plan.shards(state.count))
 
 
-def committed_shards(store: Store, state: RunState) -> list[Shard]:
-    """The shards that a run must have: all of a complete one, those that are committed of another."""
+def committed_shards(store: Store, state: RunState, check: Callable[[], None] = lambda: None) -> list[Shard]:
+    """The shards of a run that have a manifest."""
     size = state.fingerprint["shard_size"]
-    if state.state == COMPLETE:
-        return list(plan(state.count, size))
-    done = manifest.committed(store, size)
+    done = manifest.committed(store, size, check=check)
     return [Shard(number, number * size, stop) for number, stop in sorted(done.items())]
 
 
-def check_shard(
-    store: Store, shard: Shard, fingerprint: Mapping[str, Any], check: Callable[[], None] = lambda: None
-) -> list[Fault]:
+def _there(store: Store, plan: Plan, count: int) -> tuple[list[Shard], list[Fault]]:
+    """Of a complete run: the shards that have a manifest, and as one fault each, those in a row that have none."""
+    total = plan.shards(count)
+    numbers = [int(name[:-4]) for name in store.names(layout.MANIFESTS) if _is_table(name, total)]
+    gaps, start = list[Fault](), 0
+    for number in [*sorted(numbers), total]:
+        if number > start:
+            first, last = plan.shard(start, count), plan.shard(number - 1, count)
+            many = f", and so {number - start - 1} more after it" if number - start > 1 else ""
+            detail = f"it is not there{many}: images {first.start} to {last.stop - 1} count for nothing"
+            gaps.append(Fault(NO_MANIFEST, layout.manifest_name(start), detail))
+        start = number + 1
+    return [plan.shard(number, count) for number in sorted(numbers)], gaps
+
+
+def _not_complete(store: Store, state: RunState, shards: Iterable[Shard]) -> Fault:
+    made = f"{sum(shard.images for shard in shards)} of {state.count} images are committed"
+    if state.state != RUNNING:
+        detail = f"the run is {state.state}, {made}"
+    elif store.is_locked():
+        detail = f"a process is making it, {made}"
+    else:
+        detail = f"it was cut off, {made}: run the same command again"
+    return Fault(NOT_COMPLETE, layout.STATE, detail)
+
+
+def _side_by_side(call: Callable[[Shard], list[Fault]], shards: Iterable[Shard]) -> Iterator[list[Fault]]:
+    """`call` of each shard, in order and on all cores, only some of them ahead."""
+    cores = len(os.sched_getaffinity(0))
+    ahead: deque[Future[list[Fault]]] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        for shard in shards:
+            ahead.append(pool.submit(call, shard))
+            if len(ahead) > 2 * cores:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def check_shard(store: Store, plan: Plan, shard: Shard, check: Callable[[], None] = lambda: None) -> list[Fault]:
     """What is wrong with one shard; `check` is called for each image, and what it raises ends the work."""
+    check()
     name = layout.manifest_name(shard.number)
     try:
         content = store.read(name)
@@ -93,30 +140,15 @@ def check_shard(
         return [Fault(BAD_MANIFEST, name, str(error))]
     if [row.index for row in rows] != list(range(shard.start, shard.stop)):
         return [Fault(BAD_MANIFEST, name, f"its rows are not {shard.start} to {shard.stop - 1}")]
-    faults = []
-    right = [image_row(row.index, fingerprint, row.sha256, row.bytes) for row in rows]
-    if is_tarred(fingerprint):
-        return _check_tar(store, shard, rows, right, check)
-    contents = store.map(store.read, [row.file_name for row in right])
+    right = [plan.row(row.index, row.sha256, row.bytes) for row in rows]
+    names = [row.file_name for row in right]
+    files, faults = plan.format.open(store, shard.number), list[Fault]()
+    contents = files.contents(names)
     for row, other in zip(rows, right, strict=True):
         check()
         faults += _check_image(contents, row, other)
-    known = {layout.image_name(row.index, shard.number).partition("/")[2] for row in rows}
-    strays = sorted(set(store.names(shard.folder)) - known)
-    return faults + [Fault(STRAY, f"{shard.folder}/{stray}", "no row names it") for stray in strays]
-
-
-def _check_tar(store: Store, shard: Shard, rows: list[Row], right: list[Row], check: Callable[[], None]) -> list[Fault]:
-    name, faults = layout.tar_name(shard.number), []
-    try:
-        content, files = tars.read_shard(store, shard.number)
-    except OSError as error:
-        return [Fault("missing", name, str(error.strerror), shard.start)]
-    for row, other in zip(rows, right, strict=True):
-        check()
-        faults += _check_image(iter([files.get(other.file_name)]), row, other)
-    if not faults and content != tars.pack((row.file_name.partition("/")[2], files[row.file_name]) for row in rows):
-        faults.append(Fault("bad tar", name, "it is not the images of its manifest, one after the other", shard.start))
+    for found in files.excess(names):
+        faults.append(Fault(found.kind, found.file_name, found.detail, shard.start if found.kind == BAD_TAR else None))
     return faults
 
 
@@ -125,18 +157,15 @@ def is_users(fault: Fault) -> bool:
     return fault.fault == STRAY and not layout.OURS.fullmatch(fault.file_name.rpartition("/")[2])
 
 
-def image_row(index: int, fingerprint: Mapping[str, Any], sha256: str, size: int) -> Row:
-    """The row that image `index` of a run must have, but for what only the file tells."""
-    width, height = fingerprint["width"], fingerprint["height"]
-    name = layout.image_name(index, index // fingerprint["shard_size"], tarred=is_tarred(fingerprint))
-    mode = "L" if fingerprint["channels"] == 1 else "RGB"
-    return Row(index, name, fingerprint["seed"], sha256, width, height, mode, size)
+def is_repairable(fault: Fault) -> bool:
+    """Whether `jobs.checks.repair` can do something about it."""
+    return fault.fault != NOT_COMPLETE and not is_users(fault)
 
 
 def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list[Fault]:
     name, index = right.file_name, row.index
     wrong = [field for field, value in vars(row).items() if value != vars(right)[field]]
-    faults = [Fault("bad row", name, f"{field} is {getattr(row, field)}", index) for field in wrong]
+    faults = [Fault(BAD_ROW, name, f"{field} is {getattr(row, field)}", index) for field in wrong]
     try:
         content = next(contents)
     except OSError as error:
@@ -151,42 +180,46 @@ def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list
         with Image.open(io.BytesIO(content)) as image:
             image.load()
             if (image.width, image.height, image.mode) != (right.width, right.height, right.mode):
-                faults.append(Fault("unreadable", name, f"it is {image.width}x{image.height} {image.mode}", index))
+                faults.append(Fault(UNREADABLE, name, f"it is {image.width}x{image.height} {image.mode}", index))
     except Exception as error:  # Pillow raises what its decoders raise
-        faults.append(Fault("unreadable", name, str(error), index))
+        faults.append(Fault(UNREADABLE, name, str(error), index))
     return faults
 
 
-def _strays(store: Store, state: RunState) -> Iterator[Fault]:
-    shards = list(plan(state.count, state.fingerprint["shard_size"]))
-    tables = {f"{shard.folder}.csv" for shard in shards}
-    places = {
-        ".": {*layout.FILES, layout.PARQUET, layout.MANIFESTS, layout.MEASURES, *_places(state, shards)},
-        layout.MANIFESTS: tables,
-        layout.MEASURES: tables,
-        layout.PARQUET: {name for name in store.names(layout.PARQUET) if layout.PARQUET_PART.fullmatch(name)},
+def _strays(store: Store, state: RunState, plan: Plan, check: Callable[[], None]) -> Iterator[Fault]:
+    shards, format = plan.shards(state.count), plan.format
+
+    def is_place(name: str) -> bool:
+        number = format.number(name)
+        return number is not None and number < shards and format.place(number).rpartition("/")[2] == name
+
+    def is_at_top(name: str) -> bool:
+        known = name in (*layout.FILES, layout.PARQUET, layout.MANIFESTS, layout.MEASURES, format.root)
+        return known or layout.PART_FILE.fullmatch(name) is not None
+
+    folders: dict[str, Callable[[str], object]] = {
+        layout.MANIFESTS: lambda name: _is_table(name, shards),
+        layout.MEASURES: lambda name: _is_table(name, shards),
+        layout.PARQUET: layout.PARQUET_PART.fullmatch,
+        format.root: is_place,
+        ".": is_at_top if format.root != "." else lambda name: is_at_top(name) or is_place(name),
     }
-    for folder, known in places.items():
-        for name in sorted(set(store.names(folder)) - known):
-            if folder == "." and layout.PART_FILE.fullmatch(name):
-                continue
+    for folder, is_known in folders.items():
+        for name in store.names(folder):
+            check()
             at_work = state.state != COMPLETE and layout.TEMPORARY.fullmatch(name)
-            if not at_work:
+            if not at_work and not is_known(name):
                 yield Fault(STRAY, name if folder == "." else f"{folder}/{name}", "gan-batch did not leave it")
 
 
-def _places(state: RunState, shards: list[Shard]) -> list[str]:
-    """The folders or tar files of shards."""
-    tarred = is_tarred(state.fingerprint)
-    return [layout.tar_name(shard.number) if tarred else shard.folder for shard in shards]
+def _is_table(name: str, shards: int) -> bool:
+    """Whether it is the table of one of so many shards."""
+    return layout.TABLE.fullmatch(name) is not None and int(name[:-4]) < shards and name == f"{int(name[:-4]):05d}.csv"
 
 
 def _top_files(store: Store, shards: int) -> Iterator[Fault]:
     if not store.exists(layout.SHEET):
         yield Fault("missing", layout.SHEET, "the contact sheet")
-    if not table.is_right(store, shards):
-        yield Fault(
-            BAD_MANIFEST,
-            table.name_of(table.form_of(store)),
-            "it is not the manifests of the shards, one after the other",
-        )
+    name = table.name_of(table.form_of(store))
+    for index, detail in table.differences(store, shards):
+        yield Fault(BAD_MANIFEST if index is None else BAD_ROW, name, detail, index)

@@ -1,14 +1,13 @@
-"""A shard on its way: slices of it come in any order."""
+"""A shard on its way: pieces of it come in any order."""
 
 from __future__ import annotations
 
 from jobs.dataset import manifest
 from jobs.dataset.shard import Shard
-from jobs.workers.crew import Done
 
 
 class Begun:
-    """A shard some of whose slices are not done yet.
+    """A shard some of whose pieces are not done yet.
 
     Args:
         shard: which.
@@ -19,19 +18,19 @@ class Begun:
     def __init__(self, shard: Shard, rows: list[manifest.Row], measures: bytes) -> None:
         self.shard = shard
         self._images = len(rows)
-        self._parts = {shard.start: (manifest.lines(rows), measures)} if rows else {}
+        self._pieces = {shard.start: (manifest.lines(rows), measures)} if rows else {}
 
-    def add(self, done: Done) -> None:
-        """Take a slice that is done."""
-        self._parts[done.part.start] = (done.manifest, done.measures)
-        self._images += done.part.stop - done.part.start
+    def add(self, piece: Shard, manifest_lines: bytes, measures: bytes) -> None:
+        """Take a piece that is written."""
+        self._pieces[piece.start] = (manifest_lines, measures)
+        self._images += piece.images
 
     @property
     def is_whole(self) -> bool:
-        """Whether all its slices are done."""
-        return self._images == self.shard.stop - self.shard.start
+        """Whether all its pieces are done."""
+        return self._images == self.shard.images
 
     def content(self) -> tuple[bytes, bytes]:
         """Lines of its manifest and of its measures, in order."""
-        manifests, measures = zip(*(self._parts[start] for start in sorted(self._parts)), strict=True)
+        manifests, measures = zip(*(self._pieces[start] for start in sorted(self._pieces)), strict=True)
         return b"".join(manifests), b"".join(measures)

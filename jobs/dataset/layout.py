@@ -1,12 +1,17 @@
-"""What lies where in a run's folder, by name; names are relative to it and `/`-separated."""
+"""What lies where in a run's folder, by name; names are relative to it and `/`-separated.
+
+Where the images of a shard lie is the business of `jobs.dataset.formats`.
+"""
 
 from __future__ import annotations
 
 import re
 
+from jobs.stores.store import STATE as STATE
 from models.files import LOCK, PART_LOCK
 
-STATE = "run.json"
+LAYOUT = 2
+"""Of runs that are begun now: images below `IMAGES`. In layout 1 they lay beside run.json."""
 MANIFEST, SHEET = "manifest.csv", "contact_sheet.png"
 PARQUET = "manifest.parquet"
 """A folder of files, which a run can have in the place of `MANIFEST`."""
@@ -16,34 +21,19 @@ FILES = (MANIFEST, SHEET, QUALITY, OFFENDERS, STATS, LOG, STATE, LOCK)
 """All files that lie directly in the folder, but for those of parts."""
 PART_FILE = re.compile(rf"log-\d+-of-(\d+)\.jsonl|stats-\d+-of-(\d+)\.json|{PART_LOCK.pattern}")
 """What parts leave directly in the folder; the group that matches is the number of parts."""
+IMAGES = "images"
+"""Nothing else is below it, so that whatever loads a folder of images can load it."""
 MANIFESTS = "_manifests"
 """A manifest a shard: its commit."""
 MEASURES = "_quality"
 """What the quality gate knows of a shard's images."""
 IMAGE = re.compile(r"\d{8,}\.png")
 TABLE = re.compile(r"\d{5,}\.csv")
-SHARD = re.compile(r"\d{5,}")
 PARQUET_PART = re.compile(r"part-\d{5,}\.parquet")
-TAR = re.compile(r"\d{5,}\.tar")
 TEMPORARY = re.compile(r"\.(\d{5,}\.(csv|tar)|part-\d{5,}\.parquet|\d{8,}\.png|[a-z_]+\.[a-z]+(\.[0-9a-f]{16})?)\.tmp")
 """What a kill can leave behind."""
 OURS = re.compile(f"{IMAGE.pattern}|{TEMPORARY.pattern}")
 """What in a shard's folder is ours; the rest is the user's."""
-
-
-def shard_folder(shard: int) -> str:
-    """Where the images of a shard lie."""
-    return f"{shard:05d}"
-
-
-def tar_name(shard: int) -> str:
-    """The tar file of a shard, where a run has them in its folders' place."""
-    return f"{shard_folder(shard)}.tar"
-
-
-def image_name(index: int, shard: int, *, tarred: bool = False) -> str:
-    """Where image `index` of shard number `shard` lies."""
-    return f"{tar_name(shard) if tarred else shard_folder(shard)}/{index:08d}.png"
 
 
 def parquet_part(part: int) -> str:

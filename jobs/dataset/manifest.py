@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import BinaryIO
 
 from jobs.dataset.layout import MANIFEST, MANIFESTS, TABLE, manifest_name
 from jobs.dataset.part import Part
@@ -31,6 +33,10 @@ SHA256 = re.compile("[0-9a-f]{64}")
 HEADER_LINE = f"{HEADER}\n".encode()
 
 
+Difference = tuple[int | None, str]
+"""The index of an image whose row differs, or None where it is about more than one row; and words for people."""
+
+
 def lines(rows: Sequence[Row]) -> bytes:
     """Rows as lines of CSV; no field can hold a comma or a quote."""
     return "".join(",".join(map(str, vars(row).values())) + "\n" for row in rows).encode()
@@ -41,10 +47,13 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     return HEADER_LINE + lines(rows)
 
 
-def committed(store: Store, shard_size: int, part: Part | None = None) -> dict[int, int]:
+def committed(
+    store: Store, shard_size: int, part: Part | None = None, check: Callable[[], object] = lambda: None
+) -> dict[int, int]:
     """The shards of a run, or of a part of it, that are committed, each with the index after its last image.
 
-    A manifest whose last line names no image of its shard does not count.
+    A manifest whose last line names no image of its shard does not count. `check` is called for each; what it raises
+    ends the work.
 
     One listing, and the last line of each manifest: the cost grows with the shards, not with the images.
     """
@@ -54,6 +63,7 @@ def committed(store: Store, shard_size: int, part: Part | None = None) -> dict[i
         return TABLE.fullmatch(name) is not None and (part is None or part.has(int(name[:-4])))
 
     for name, end in store.ends(MANIFESTS, is_wanted):
+        check()
         shard, index = int(name[:-4]), _last_line(end).split(b",", 1)[0]
         if index.isdigit() and int(index) // shard_size == shard:
             done[shard] = int(index) + 1
@@ -110,9 +120,8 @@ def shard_rows(store: Store, shards: int) -> Iterator[bytes]:
         CommandError: 65 where a manifest is missing or damaged.
     """
     index = 0
-    names = [manifest_name(shard) for shard in range(shards)]
-    for name, content in zip(names, store.map(store.read, names), strict=True):
-        rows = (content or b"").partition(b"\n")[2]
+    for shard, content in enumerate(store.map(store.read, map(manifest_name, range(shards)))):
+        name, rows = manifest_name(shard), (content or b"").partition(b"\n")[2]
         if not rows:
             raise damaged(store, name)
         for line in rows.splitlines():
@@ -122,15 +131,58 @@ def shard_rows(store: Store, shards: int) -> Iterator[bytes]:
         yield rows
 
 
-def is_assembled(store: Store, shards: int) -> bool:
-    """Whether the run's manifest is there, and is what `assemble` gives."""
+def differences(store: Store, shards: int) -> Iterator[Difference]:
+    """Where the run's manifest is not what `assemble` gives; see `jobs.dataset.table.differences`.
+
+    Raises:
+        CommandError: 65 where the manifest of a shard is missing or damaged.
+    """
     try:
         with store.open(MANIFEST) as file:
-            return all(file.read(len(part)) == part for part in assemble(store, shards)) and not file.read(1)
-    except (OSError, CommandError) as error:
-        if isinstance(error, CommandError) and error.exit_code is not ExitCode.BAD_DATA:
-            raise  # a store that does not answer says nothing about the file
-        return False
+            if file.read(len(HEADER_LINE)) != HEADER_LINE:
+                yield None, "its first line is not the names of the columns"
+                return
+            start, rest = len(HEADER_LINE), shard_rows(store, shards)
+            for rows in rest:
+                if file.read(len(rows)) != rows:
+                    file.seek(start)
+                    yield from _by_line(file, itertools.chain([rows], rest))
+                    return
+                start += len(rows)
+            if file.read(1):
+                yield None, "it has more rows than the run has images"
+    except OSError as error:
+        yield None, f"it cannot be read: {error.strerror}"
+
+
+def _by_line(file: BinaryIO, shards: Iterable[bytes]) -> Iterator[Difference]:
+    """The rows that differ, from here on, as long as it is one row for another."""
+    strange: int | None = None  # a row that does not even have its index
+    for line in itertools.chain.from_iterable(rows.splitlines(keepends=True) for rows in shards):
+        index = int(line.partition(b",")[0])
+        found = file.readline()
+        if strange is not None:
+            if found != line:
+                yield None, f"from the row of image {strange} on, it is not the rows of the shards' manifests"
+                return
+            yield other_row(strange)
+            strange = None
+        elif not found:
+            yield None, f"it ends before the row of image {index}"
+            return
+        elif found != line and found.startswith(b"%d," % index):
+            yield other_row(index)
+        elif found != line:
+            strange = index
+    if strange is not None:
+        yield other_row(strange)
+    elif file.read(1):
+        yield None, "it has more rows than the run has images"
+
+
+def other_row(index: int) -> Difference:
+    """That the run's manifest has another row for an image than that of its shard."""
+    return index, f"the row of image {index} is not the one in the manifest of its shard"
 
 
 def damaged(store: Store, name: str) -> CommandError:

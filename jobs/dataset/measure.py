@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.dataset.formats import Format
 from jobs.dataset.layout import measures_name
 from jobs.dataset.manifest import Row
 from jobs.dataset.sheet import read_image
@@ -78,12 +79,16 @@ def lines(measures: Sequence[Measure]) -> bytes:
     return "".join(f"{m.index},{m.contrast},{m.clipped},{m.finite}\n" for m in measures).encode()
 
 
-def shard_lines(store: Store, rows: Sequence[Row], finite: Callable[[int], NDArray[np.bool_]]) -> bytes:
+def shard_lines(
+    store: Store, number: int, rows: Sequence[Row], format: Format, finite: Callable[[int], NDArray[np.bool_]]
+) -> bytes:
     """The measures of a shard's images, as lines; where they are not there, the images are looked at again.
 
     Args:
         store: where the run is.
-        rows: of the shard.
+        number: of the shard.
+        rows: of its images; there may be fewer than there are measures.
+        format: of the run.
         finite: what `measure` asks, of an image by its index: bool `[1]`.
 
     Raises:
@@ -91,13 +96,12 @@ def shard_lines(store: Store, rows: Sequence[Row], finite: Callable[[int], NDArr
     """
     if not rows:
         return b""
-    number = int(rows[0].file_name.partition("/")[0].removesuffix(".tar"))
     content = store.read(measures_name(number)) or b""
     known = content.removeprefix(HEADER_LINE).splitlines(keepends=True)[: len(rows)]
     whole = [line.split(b",")[0] for line in known] == [b"%d" % row.index for row in rows]
     if content.startswith(HEADER_LINE) and whole and is_table(b"".join(known)):
         return b"".join(known)
-    images = ((row.index, read_image(store, row.file_name)[None]) for row in rows)
+    images = ((row.index, read_image(store, format, row.file_name)[None]) for row in rows)
     return lines([found for index, image in images for found in measure(index, image, partial(finite, index))])
 
 

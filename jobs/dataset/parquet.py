@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet
 
 from jobs.dataset import manifest
 from jobs.dataset.layout import PARQUET, PARQUET_PART, parquet_part
+from jobs.dataset.manifest import Difference
 from jobs.stores.store import Store
 
 SHARDS_A_PART = 1000
@@ -76,19 +78,22 @@ def write(store: Store, shards: int) -> None:
     store.remove(PARQUET, [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name) and name not in known])
 
 
-def is_written(store: Store, shards: int) -> bool:
-    """Whether the set has the rows of the shards' manifests, and no others.
+def differences(store: Store, shards: int) -> Iterator[Difference]:
+    """Where the set has not the rows of the shards' manifests; see `jobs.dataset.table.differences`.
 
     Raises:
         CommandError: 65 where a shard's manifest is missing or damaged.
     """
     rows = manifest.shard_rows(store, shards)
-    names = [parquet_part(part) for part in range(-(-shards // SHARDS_A_PART))]
-    if [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name)] != [
-        name.rpartition("/")[2] for name in names
-    ]:
-        return False
-    return all(_is_file(store, name, itertools.islice(rows, SHARDS_A_PART)) for name in names)
+    parts = range(-(-shards // SHARDS_A_PART))
+    found = [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name)]
+    if len(found) != len(parts) or any(
+        parquet_part(part) != f"{PARQUET}/{name}" for part, name in zip(parts, found, strict=True)
+    ):
+        yield None, f"it is not {len(parts)} files, part-00000.parquet and so on"
+        return
+    for part in parts:
+        yield from _differences(store, parquet_part(part), itertools.islice(rows, SHARDS_A_PART))
 
 
 def _file(rows: Iterable[bytes]) -> Iterator[bytes]:
@@ -100,17 +105,31 @@ def _file(rows: Iterable[bytes]) -> Iterator[bytes]:
     yield pipe.take()
 
 
-def _is_file(store: Store, name: str, rows: Iterable[bytes]) -> bool:
+def _differences(store: Store, name: str, rows: Iterable[bytes]) -> Iterator[Difference]:
+    """Of one file; all of `rows` are taken."""
+    tables = _tables(rows)
     try:
         with store.open(name) as content, pyarrow.parquet.ParquetFile(content) as file:
             groups = iter(range(file.num_row_groups))
             same = file.schema_arrow.equals(SCHEMA)
-            for table in _tables(rows):
+            for table in tables:
                 group = next(groups, None)
-                same = same and group is not None and file.read_row_group(group).equals(table)
-            return same and next(groups, None) is None
+                found = file.read_row_group(group) if same and group is not None else None
+                if found is None or found.num_rows != table.num_rows:
+                    same = False
+                elif not found.equals(table):
+                    yield from _other_rows(found, table)
+            if not same or next(groups, None) is not None:
+                yield None, f"{name} has not the rows of its shards' manifests"
     except (pyarrow.ArrowException, OSError, ValueError):  # the last one also from text that is no UTF-8
-        return False
+        yield None, f"{name} cannot be read"
+    deque(tables, maxlen=0)
+
+
+def _other_rows(found: Any, table: Any) -> Iterator[Difference]:
+    for one, other in zip(found.to_pylist(), table.to_pylist(), strict=True):
+        if one != other:
+            yield manifest.other_row(other["index"])
 
 
 def _tables(rows: Iterable[bytes]) -> Iterator[Any]:

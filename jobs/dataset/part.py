@@ -47,9 +47,13 @@ class Part:
         """Whether shard number `shard` belongs to it."""
         return shard % self.of == self.number - 1
 
+    def shards(self, total: int) -> int:
+        """How many of so many shards are in it."""
+        return max(0, -((self.number - 1 - total) // self.of))
+
     def images(self, count: int, shard_size: int) -> int:
         """At most how many of `count` images are in it."""
-        return len(range(self.number - 1, -(-count // shard_size), self.of)) * shard_size
+        return self.shards(-(-count // shard_size)) * shard_size
 
     def file_name(self, name: str) -> str:
         """What a file of the run is called that this part has for itself: `log-3-of-16.jsonl` for `log.jsonl`."""

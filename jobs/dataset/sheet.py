@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.dataset import png
-from jobs.dataset.layout import image_name
-from jobs.dataset.tars import read_file
+from jobs.dataset.formats import Format
+from jobs.dataset.plan import Plan
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 
@@ -19,10 +19,9 @@ IMAGES, COLUMNS = 64, 8
 _GAP = 2
 
 
-def run_sheet(store: Store, count: int, shard_size: int, *, tarred: bool = False) -> bytes:
-    """A PNG of 64 images of a run, evenly spread over it."""
-    shown = [image_name(index, index // shard_size, tarred=tarred) for index in spread(count, IMAGES)]
-    return contact_sheet(store, shown)
+def run_sheet(store: Store, plan: Plan, count: int) -> bytes:
+    """A PNG of 64 images of a run of `count`, evenly spread over it."""
+    return contact_sheet(store, plan.format, list(map(plan.image, spread(count, IMAGES))))
 
 
 def spread(count: int, size: int) -> list[int]:
@@ -31,13 +30,13 @@ def spread(count: int, size: int) -> list[int]:
     return [place * count // shown for place in range(shown)]
 
 
-def contact_sheet(store: Store, names: list[str]) -> bytes:
+def contact_sheet(store: Store, format: Format, names: list[str]) -> bytes:
     """A PNG of the images `names` of a run in 8 columns, at their own size and brightness.
 
     Raises:
         CommandError: 76 where one is not there, damaged or of another size.
     """
-    images = list(read_images(store, names))
+    images = list(read_images(store, format, names))
     height, width, channels = images[0].shape
     for name, image in zip(names, images, strict=True):
         if image.shape != images[0].shape:
@@ -51,12 +50,12 @@ def contact_sheet(store: Store, names: list[str]) -> bytes:
     return content
 
 
-def read_images(store: Store, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
+def read_images(store: Store, format: Format, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
     """Images of a run, each uint8 `[H, W, C]`; see `read_image`."""
-    return store.map(partial(read_image, store), names)
+    return store.map(partial(read_image, store, format), names)
 
 
-def read_image(store: Store, name: str) -> NDArray[np.uint8]:
+def read_image(store: Store, format: Format, name: str) -> NDArray[np.uint8]:
     """An image of a run: uint8 `[H, W, C]`.
 
     Raises:
@@ -65,7 +64,7 @@ def read_image(store: Store, name: str) -> NDArray[np.uint8]:
     from PIL import Image  # here, since the workers never need it
 
     try:
-        with Image.open(io.BytesIO(read_file(store, name) or b"")) as file:
+        with Image.open(io.BytesIO(format.read(store, name) or b"")) as file:
             image: NDArray[np.uint8] = np.asarray(file)
     except OSError:
         raise _unfit(store, name, "missing or damaged") from None

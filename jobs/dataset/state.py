@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.dataset import png
-from jobs.dataset.layout import STATE
+from jobs.dataset.formats import FORMATS, PNG
+from jobs.dataset.layout import LAYOUT, STATE
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 from models.latents import SCHEME
@@ -19,8 +20,8 @@ from models.latents import SCHEME
 RUNNING, COMPLETE = "running", "complete"
 REJECTED = "rejected by the quality gate"
 REMOVING = "being removed"
-TAR = "tar"
-"""What a fingerprint says of the format; without it, shards are folders of PNG files."""
+_FIRST = {"format": PNG, "layout": 1}
+"""What a fingerprint means that does not say it."""
 _SIZES = ("width", "height", "channels", "z_dim", "shard_size")
 _NAMES = ("model_sha256", "latent_scheme", "encoder", "provider", "onnxruntime")
 
@@ -68,7 +69,7 @@ class RunState:
         """The state of the run in `store`; None where there is none.
 
         Raises:
-            CommandError: 65 where it is damaged, 73 where it cannot be read.
+            CommandError: 65 where it is damaged, 73 where it cannot be read, 78 where a later version made it.
         """
         try:
             raw = store.read(STATE)
@@ -77,6 +78,12 @@ class RunState:
             content = json.loads(raw)
             found = cls(content["state"], content["count"], content["fingerprint"])
             if found._is_sound():
+                if found.layout > LAYOUT:
+                    raise CommandError(
+                        ExitCode.OTHER_RUN,
+                        f"{store} was made with layout {found.layout} by a later version of gan-batch; this one knows "
+                        f"layouts up to {LAYOUT}",
+                    )
                 return found
         except OSError as error:
             raise CommandError(ExitCode.CANNOT_WRITE, f"cannot read {store}/{STATE}: {error.strerror}") from None
@@ -91,10 +98,16 @@ class RunState:
         sizes = [self.count, self.fingerprint["seed"] + 1, *(self.fingerprint[name] for name in _SIZES)]
         names = [self.state, *(self.fingerprint[name] for name in _NAMES)]
         return (
-            all(type(size) is int and size > 0 for size in sizes)
+            all(type(size) is int and size > 0 for size in [*sizes, self.layout])
             and all(type(name) is str for name in names)
-            and (self.fingerprint.get("format", TAR) == TAR)
+            and self.fingerprint.get("format", PNG) in FORMATS
         )
+
+    @property
+    def layout(self) -> int:
+        """Where things lie in its folder, see `jobs.dataset.layout`."""
+        layout: int = self.fingerprint.get("layout", 1)
+        return layout
 
     @classmethod
     def of(cls, store: Store) -> RunState:
@@ -148,16 +161,18 @@ class RunState:
             CommandError: 78, with the fields that differ.
         """
         names = sorted(fingerprint.keys() | self.fingerprint.keys())
-        here, there = ({"format": "png", **values} for values in (fingerprint, self.fingerprint))
+        here, there = ({**_FIRST, **values} for values in (fingerprint, self.fingerprint))
         pairs = {name: (there.get(name), here.get(name)) for name in names}
         named = ", ".join(f"{name} was {was} and is {now}" for name, (was, now) in pairs.items() if was != now)
         if named:
             raise CommandError(ExitCode.OTHER_RUN, f"{store} belongs to another run: {named}; name another --out")
 
 
-def fingerprint(facts: SessionFacts, seed: int, shard_size: int, *, tarred: bool = False) -> dict[str, Any]:
-    """Of a run with this session; `format` is in it only where shards are tar files."""
-    return {
+def fingerprint(
+    facts: SessionFacts, seed: int, shard_size: int, format: str = PNG, layout: int = LAYOUT
+) -> dict[str, Any]:
+    """Of a run with this session; `format` and `layout` are in it only where they are not those of the first runs."""
+    known = {
         "model_sha256": facts.model_sha256,
         "seed": seed,
         "latent_scheme": SCHEME,
@@ -169,10 +184,6 @@ def fingerprint(facts: SessionFacts, seed: int, shard_size: int, *, tarred: bool
         "encoder": png.ENCODER,
         "provider": facts.provider,
         "onnxruntime": facts.onnxruntime,
-        **({"format": TAR} if tarred else {}),
     }
-
-
-def is_tarred(fingerprint: Mapping[str, Any]) -> bool:
-    """Whether the shards of a run are tar files."""
-    return fingerprint.get("format") == TAR
+    since = {"format": format, "layout": layout}
+    return known | {name: value for name, value in since.items() if value != _FIRST[name]}

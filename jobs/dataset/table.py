@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from types import ModuleType
 
 from jobs.dataset import layout, manifest
+from jobs.dataset.manifest import Difference
 from jobs.extras import extra
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 
 CSV, PARQUET = "csv", "parquet"
+_MOST = 20
+"""Differences that are told of."""
 
 
 def form_of(store: Store, wanted: str | None = None) -> str:
@@ -48,21 +53,31 @@ def write(store: Store, shards: int, form: str) -> None:
         store.remove(layout.PARQUET, _parts(store))
 
 
-def is_right(store: Store, shards: int) -> bool:
-    """Whether the run's manifest is there, and holds the rows of the shards' manifests.
+def differences(store: Store, shards: int) -> Iterator[Difference]:
+    """Where the run's manifest is not the rows of its shards' manifests: the first of them.
+
+    Returns:
+        The index of the image whose row differs, or None where it is about more than one row, and words for people.
 
     Raises:
         CommandError: 2 as from `form_of`.
     """
-    if form_of(store) == CSV:
-        return manifest.is_assembled(store, shards)
+    compare = manifest.differences if form_of(store) == CSV else _parquet().differences
     try:
-        same: bool = _parquet().is_written(store, shards)
+        yield from itertools.islice(compare(store, shards), _MOST)
     except CommandError as error:
         if error.exit_code is not ExitCode.BAD_DATA:
             raise  # a store that does not answer says nothing about the files
-        return False
-    return same
+        yield None, "it cannot be compared, since the manifest of a shard is missing or damaged"
+
+
+def is_right(store: Store, shards: int) -> bool:
+    """Whether the run's manifest is there, and holds the rows of the shards' manifests, and no others.
+
+    Raises:
+        CommandError: 2 as from `form_of`.
+    """
+    return next(differences(store, shards), None) is None
 
 
 def _parts(store: Store) -> list[str]:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from jobs.dataset.layout import IMAGE, STATE
 from jobs.stores.lease import Lease
 from jobs.stores.object_client import connect, open_object, says_not_implemented, told_of, version_of
 from jobs.stores.object_logs import ObjectLogs
-from jobs.stores.store import TABLE_END_BYTES, Item, Result
-from jobs.workers.threads import DaemonPool
+from jobs.stores.store import STATE, TABLE_END_BYTES, Item, Result
+from jobs.stores.threads import DaemonPool
 from models.errors import CommandError, ExitCode
 from models.files import LOCK, PART_LOCK
 from models.log import log
@@ -138,13 +137,14 @@ class ObjectStore:
     def check_room(self, images: int, shards: int, image_bytes: int) -> None:
         pass  # there always is
 
-    def make_folder(self, folder: str, start: int = 0, stop: int = 0) -> None:
-        self._remove(folder, [n for n in self.names(folder) if IMAGE.fullmatch(n) and not start <= int(n[:-4]) < stop])
+    def make_folder(self, folder: str, is_foreign: Callable[[str], bool] | None = None) -> None:
+        if is_foreign:
+            self._remove(folder, list(filter(is_foreign, self.names(folder))))
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
         self._remove(folder, sorted({*names} & {*self.names(folder)}))
 
-    def remove_temporaries(self) -> None:
+    def remove_temporaries(self, folders: Iterable[str], is_temporary: Callable[[str], object]) -> None:
         pass  # a kill leaves none; of an upload in parts the store keeps what came, where no name shows it
 
     def write(self, name: str, content: bytes) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
+from jobs.dataset.formats import Format
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, writing_error
@@ -33,27 +34,27 @@ class Order:
         out: the store, as `open_store` takes it.
         seed: of the latents.
         timeout: seconds that a piece of work, or the start, may take; None: 600 and 1 for each image.
-        tarred: whether each shard is a tar file, and a piece of work a shard.
+        format: of the run.
     """
 
     model: Path
     device: str
     out: str
     seed: int
+    format: Format
     timeout: float | None = None
-    tarred: bool = False
 
-    def patience(self, part: Shard | None) -> float:
-        """Seconds after which a worker that is silent about `part`, or about its start, is taken to hang."""
+    def patience(self, piece: Shard | None) -> float:
+        """Seconds after which a worker that is silent about `piece`, or about its start, is taken to hang."""
         base, per_image = _PATIENCE_SECONDS
-        return self.timeout or base + per_image * (part.stop - part.start if part else 0)
+        return self.timeout or base + per_image * (piece.images if piece else 0)
 
 
 @dataclass(frozen=True)
 class Done:
     """A piece that is written: its lines of the shard's manifest, and of the shard's measures."""
 
-    part: Shard
+    piece: Shard
     manifest: bytes
     measures: bytes
 
@@ -113,11 +114,11 @@ class Pool(Protocol):
             CommandError: what the session raised (see `GeneratorSession`).
         """
 
-    def run(self, parts: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
         """Have pieces made; yields them as they are done, which may be in another order.
 
         Args:
-            parts: taken from as workers come free.
+            pieces: taken from as workers come free.
             batch_size: images a batch.
 
         Raises:
@@ -166,13 +167,13 @@ class Crew:
         if facts != self.facts:
             raise CommandError(ExitCode.OTHER_RUN, f"{self._order.model} changed while the run was at work")
 
-    def died(self, part: Shard | None, cause: str, node: str = "") -> None:
-        """Take in that a worker died at `part`, or while it started.
+    def died(self, piece: Shard | None, cause: str, node: str = "") -> None:
+        """Take in that a worker died at `piece`, or while it started.
 
         Raises:
             CommandError: 1 where that was once too often.
         """
-        at = part.number if part else None
+        at = piece.number if piece else None
         where = ("while it started" if at is None else f"at shard {at:05d}") + (f" on {node}" if node else "")
         self._deaths[at] += 1
         if self._deaths[at] >= TRIES:

@@ -1,8 +1,16 @@
-"""Which engine makes the images: where its workers are, and what each may have."""
+"""How images are made: where the workers are, how many, and what each may have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from jobs.workers.crew import Order, Pool
+from jobs.workers.machine import available_cores, first_workers
+from models.providers import CPU, CUDA
+
+BATCH_SIZE = {CPU: 50, CUDA: 250}
+"""Both divide the default shard size, so no batch is smaller than the others."""
 
 
 @dataclass(frozen=True)
@@ -34,3 +42,46 @@ class Engine:
 
 
 LOCAL = Engine()
+
+
+@dataclass(frozen=True)
+class Work:
+    """How a run is made; none of it changes an image.
+
+    Attributes:
+        device: `auto`, `cuda` or `cpu`; `auto` keeps to what a run began with.
+        workers: processes; None: as many as this process has cores, on CUDA at most 6.
+        batch_size: images a batch; None: 50 on the CPU and 250 on CUDA.
+        max_seconds: from the call on; no new shard is begun after that. None: no limit.
+        engine: where the workers are.
+    """
+
+    device: str = "auto"
+    workers: int | None = None
+    batch_size: int | None = None
+    max_seconds: float | None = None
+    engine: Engine = LOCAL
+
+    def batch(self, provider: str) -> int:
+        """Images a batch on this provider."""
+        return self.batch_size or BATCH_SIZE[provider]
+
+    def piece(self, shard_size: int, *, is_whole: bool) -> int:
+        """Images that a worker is told of at once, as far as that is known before a worker is there."""
+        return shard_size if is_whole or self.engine.name == "ray" else self.batch(CPU)
+
+    def open(self, order: Order, most: int, check: Callable[[], None]) -> Pool:
+        """Start the workers, no more than `most`; `check` is called often, and what it raises ends the work."""
+        if self.engine.name == "local":
+            from jobs.workers.pool import WorkerPool
+
+            return WorkerPool(order, min(self.workers or first_workers(order.device), most), check)
+        from jobs.workers.ray_engine import RayPool  # here, since only some have Ray
+
+        engine = self.engine
+        return RayPool(order, engine.ray_address, engine.gpus_per_worker, self.workers, most, available_cores(), check)
+
+    def grow(self, pool: Pool, provider: str, most: int) -> None:
+        """Start the other workers, now that it is known what the first one got."""
+        if provider == CPU:
+            pool.grow(min(self.workers or available_cores(), most))

@@ -1,7 +1,7 @@
 """Worker processes: started, fed, watched, replaced when they die, and never left behind.
 
 Processes rather than threads: as fast on two cores, nothing waits for a shared interpreter lock where there are more,
-and a crash in native code or a kill for memory costs one slice instead of the run. The price is a session each, in
+and a crash in native code or a kill for memory costs one piece instead of the run. The price is a session each, in
 memory (BENCHMARKS.md).
 """
 
@@ -43,16 +43,16 @@ class _Worker:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.connection = Connection(ours.detach())
-        self.parts: deque[Shard] = deque()
+        self.pieces: deque[Shard] = deque()
         self.started, self.heard = False, time.monotonic()
         self.send(order)
 
-    def take(self, part: Shard, batch_size: int) -> None:
-        """Tell it of a slice."""
-        if not self.parts:
+    def take(self, piece: Shard, batch_size: int) -> None:
+        """Tell it of a piece."""
+        if not self.pieces:
             self.heard = time.monotonic()
-        self.parts.append(part)
-        self.send((part, batch_size))
+        self.pieces.append(piece)
+        self.send((piece, batch_size))
 
     def send(self, message: object) -> None:
         with contextlib.suppress(OSError):  # it has died: the end of its connection will tell
@@ -76,7 +76,7 @@ class WorkerPool:
 
     def __init__(self, order: Order, count: int, check: Callable[[], None]) -> None:
         self._order, self._check, self._crew = order, check, Crew(order)
-        self.whole_shards = order.tarred
+        self.whole_shards = order.format.is_whole
         self._workers = [_Worker(order) for _ in range(count)]
 
     def __enter__(self) -> WorkerPool:
@@ -102,27 +102,27 @@ class WorkerPool:
                 pass
         return self._crew.facts
 
-    def run(self, parts: Iterable[Shard], batch_size: int) -> Iterator[Done]:
-        """Have slices made; see `Pool`."""
-        waiting = iter(parts)
+    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+        """Have pieces made; see `Pool`."""
+        waiting = iter(pieces)
         again: deque[Shard] = deque()
         while True:
             self._hand_out(itertools.chain(_popped(again), waiting), batch_size)
-            if not any(worker.parts for worker in self._workers):
+            if not any(worker.pieces for worker in self._workers):
                 return
             yield from self._messages(again)
 
-    def _hand_out(self, parts: Iterator[Shard], batch_size: int) -> None:
+    def _hand_out(self, pieces: Iterator[Shard], batch_size: int) -> None:
         for queued in range(QUEUED):  # one for each before a second for any
             for worker in self._workers:
-                if len(worker.parts) == queued and (part := next(parts, None)):
-                    worker.take(part, batch_size)
+                if len(worker.pieces) == queued and (piece := next(pieces, None)):
+                    worker.take(piece, batch_size)
 
     def _messages(self, again: deque[Shard]) -> Iterator[Done]:
         self._check()
         heard = wait([worker.connection for worker in self._workers], POLL_SECONDS)
         for number, worker in enumerate(self._workers):
-            at = worker.parts[0] if worker.parts else None
+            at = worker.pieces[0] if worker.pieces else None
             if worker.connection not in heard:
                 waited = time.monotonic() - worker.heard
                 if (at or not worker.started) and waited > self._order.patience(at):
@@ -135,7 +135,7 @@ class WorkerPool:
                 self._replace(number, again)
                 continue
             if isinstance(message, Done):
-                worker.parts.popleft()
+                worker.pieces.popleft()
                 yield message
             elif isinstance(message, SessionFacts):
                 worker.started = True
@@ -144,16 +144,16 @@ class WorkerPool:
                 raise message.error()
 
     def _replace(self, number: int, again: deque[Shard], cause: str = "") -> None:
-        """Put a new worker in the place of one that died, or that hangs; its slices are to be made again."""
+        """Put a new worker in the place of one that died, or that hangs; its pieces are to be made again."""
         dead = self._workers[number]
-        again.extendleft(reversed(dead.parts))
+        again.extendleft(reversed(dead.pieces))
         code = dead.end()
         if not cause:
             cause = f"signal {-code}, {signal_name(-code)}" if code < 0 else f"exit code {code}"
-        self._crew.died(dead.parts[0] if dead.parts else None, cause)
+        self._crew.died(dead.pieces[0] if dead.pieces else None, cause)
         self._workers[number] = _Worker(self._order)
 
 
-def _popped(parts: deque[Shard]) -> Iterator[Shard]:
-    while parts:
-        yield parts.popleft()
+def _popped(pieces: deque[Shard]) -> Iterator[Shard]:
+    while pieces:
+        yield pieces.popleft()

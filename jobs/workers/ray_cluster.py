@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from jobs.extras import extra
-from jobs.workers.threads import DaemonPool
+from jobs.stores.threads import DaemonPool
 from models.errors import CommandError, ExitCode, first_line
 from models.log import log
 

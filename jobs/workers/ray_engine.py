@@ -21,8 +21,8 @@ from jobs.dataset import png
 from jobs.dataset.layout import STATE
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
+from jobs.stores.opening import open_store
 from jobs.stores.place import place
-from jobs.stores.store import open_store
 from jobs.workers.crew import POLL_SECONDS, QUEUED, Crew, Done, Failed, Order
 from jobs.workers.ray_cluster import cluster
 from jobs.workers.ray_worker import Maker, Opened
@@ -40,22 +40,22 @@ class _Worker:
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.calls: deque[Any] = deque([actor.where.remote(), actor.open.remote()])
-        self.parts: deque[Shard] = deque()
+        self.pieces: deque[Shard] = deque()
         self.node = ""
         self.is_open = False
         self.heard = time.monotonic()
 
-    def take(self, part: Shard, batch_size: int, token: str | None) -> None:
+    def take(self, piece: Shard, batch_size: int, token: str | None) -> None:
         """Tell it of a piece of work."""
-        if not self.parts:
+        if not self.pieces:
             self.heard = time.monotonic()
-        self.parts.append(part)
-        self.calls.append(self.actor.make.remote(part, batch_size, token))
+        self.pieces.append(piece)
+        self.calls.append(self.actor.make.remote(piece, batch_size, token))
 
     @property
     def at(self) -> Shard | None:
         """What it works at; None before the first."""
-        return self.parts[0] if self.parts else None
+        return self.pieces[0] if self.pieces else None
 
 
 class RayPool:
@@ -134,19 +134,19 @@ class RayPool:
                 pass
         return self._crew.facts
 
-    def run(self, parts: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
         """Have pieces made; see `Pool`.
 
         Raises:
             CommandError: 73, too, where `out` is a folder that is another one, or none, on a worker's machine.
         """
-        waiting = iter(parts)
+        waiting = iter(pieces)
         again: deque[Shard] = deque()
         with self._token() as token:
             while True:
                 self._hand_out(again, waiting, batch_size, token)
                 is_open = any(worker.is_open for worker in self._workers)
-                if is_open and not any(worker.parts for worker in self._workers):
+                if is_open and not any(worker.pieces for worker in self._workers):
                     return
                 yield from self._messages(again)
 
@@ -171,10 +171,10 @@ class RayPool:
     def _hand_out(self, again: deque[Shard], waiting: Iterator[Shard], batch_size: int, token: str | None) -> None:
         for queued in range(QUEUED):  # one for each before a second for any
             for worker in self._workers:
-                if worker.is_open and len(worker.parts) == queued:
-                    part = again.popleft() if again else next(waiting, None)
-                    if part:
-                        worker.take(part, batch_size, token)
+                if worker.is_open and len(worker.pieces) == queued:
+                    piece = again.popleft() if again else next(waiting, None)
+                    if piece:
+                        worker.take(piece, batch_size, token)
 
     def _messages(self, again: deque[Shard]) -> Iterator[Done]:
         self._check()
@@ -205,7 +205,7 @@ class RayPool:
             self._replace(worker, again, _cause(error))
             return
         if isinstance(message, Done):
-            worker.parts.popleft()
+            worker.pieces.popleft()
             yield message
         elif isinstance(message, Opened):
             worker.is_open = True
@@ -226,7 +226,7 @@ class RayPool:
     def _replace(self, dead: _Worker, again: deque[Shard], cause: str) -> None:
         """Put a new worker in the place of one that died, or that hangs; its pieces are to be made again."""
         self._ray.kill(dead.actor)
-        again.extendleft(reversed(dead.parts))
+        again.extendleft(reversed(dead.pieces))
         self._crew.died(dead.at, cause, dead.node)
         self._workers[self._workers.index(dead)] = self._start()
 

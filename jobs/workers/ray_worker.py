@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs.dataset import manifest, measure, png
-from jobs.dataset.shard import Shard, write_images
+from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
-from jobs.stores.store import Store, open_store
+from jobs.stores.opening import open_store
+from jobs.stores.store import Store
 from jobs.workers.crew import Done, Failed, Order
+from jobs.workers.piece import write_images
 from models.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -55,15 +57,15 @@ class Maker:
         """Open the session, before anything is made."""
         return self._answer(self._open)
 
-    def make(self, part: Shard, batch_size: int, token: str | None) -> Done | Failed:
+    def make(self, piece: Shard, batch_size: int, token: str | None) -> Done | Failed:
         """Make a piece and flush it, since the commit comes from another machine.
 
         Args:
-            part: what is missing of a shard.
+            piece: what is missing of a shard.
             batch_size: images a batch.
             token: a file that this machine must see in the run's folder; None where it is no folder.
         """
-        return self._answer(lambda: self._make(part, batch_size, token))
+        return self._answer(lambda: self._make(piece, batch_size, token))
 
     def _answer(self, work: Callable[[], Answer]) -> Answer | Failed:
         try:
@@ -85,7 +87,7 @@ class Maker:
         self._session.path = self._order.model
         return Opened(self._session.facts, png.ENCODER)
 
-    def _make(self, part: Shard, batch_size: int, token: str | None) -> Done:
+    def _make(self, piece: Shard, batch_size: int, token: str | None) -> Done:
         assert self._session, "`open` comes first"
         if self._store is None:
             store = open_store(self._order.out)
@@ -93,9 +95,9 @@ class Maker:
                 self._check_shared(store, token)
             self._store = store
         order = self._order
-        rows, measures = write_images(part, self._session, self._store, order.seed, batch_size, tarred=order.tarred)
-        self._store.flush("." if order.tarred else part.folder)
-        return Done(part, manifest.lines(rows), measure.lines(measures))
+        rows, measures = write_images(piece, self._session, self._store, order.seed, batch_size, order.format)
+        self._store.flush(order.format.holder(piece.number))
+        return Done(piece, manifest.lines(rows), measure.lines(measures))
 
     def _check_shared(self, store: Store, token: str) -> None:
         start = time.monotonic()

@@ -1,4 +1,4 @@
-"""A worker: a process with a session of its own that makes the slices it is told of.
+"""A worker: a process with a session of its own that makes the pieces it is told of.
 
 `jobs.workers.pool` starts it as `python -m jobs.workers.worker FD PARENT`; FD is a socket to talk over,
 PARENT the process to die with.
@@ -13,9 +13,9 @@ import sys
 from multiprocessing.connection import Connection
 
 from jobs.dataset import manifest, measure
-from jobs.dataset.shard import write_images
-from jobs.stores.store import open_store
+from jobs.stores.opening import open_store
 from jobs.workers.crew import Done, Failed, Order
+from jobs.workers.piece import write_images
 from jobs.workers.session import GeneratorSession
 
 _PR_SET_PDEATHSIG = 1
@@ -39,9 +39,9 @@ def _work(connection: Connection) -> None:
     connection.send(session.facts)
     store = open_store(order.out)
     while True:
-        part, batch_size = connection.recv()
-        rows, measures = write_images(part, session, store, order.seed, batch_size, tarred=order.tarred)
-        connection.send(Done(part, manifest.lines(rows), measure.lines(measures)))
+        piece, batch_size = connection.recv()
+        rows, measures = write_images(piece, session, store, order.seed, batch_size, order.format)
+        connection.send(Done(piece, manifest.lines(rows), measure.lines(measures)))
 
 
 def _die_with(parent: int) -> None:

@@ -194,7 +194,8 @@ def committed_stamps(folder: Path) -> dict[str, tuple[int, int]]:
     numbers = [path.stem for path in folder.glob("_manifests/[0-9]*.csv")]
     owned = {f"{table}/{number}.csv" for number in numbers for table in ("_manifests", "_quality")}
     found = stamps(folder)
-    return {name: stamp for name, stamp in found.items() if name in owned or name.partition("/")[0] in numbers}
+    shards = tuple(f"images/{number}/" for number in numbers)
+    return {name: stamp for name, stamp in found.items() if name in owned or name.startswith(shards)}
 
 
 def differing(one: Path, other: Path, without: Sequence[str] = VOLATILE) -> list[str]:

@@ -17,9 +17,9 @@ from PIL import Image
 
 from jobs.dataset import manifest
 from jobs.dataset.manifest import Row
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 
-BROKEN = "00000/00000007.png"
+BROKEN = "images/00000/00000007.png"
 """The image that is damaged where it is one image."""
 INDEX = 7
 TABLES = {"_manifests/00000.csv", "_quality/00000.csv", "manifest.csv"}
@@ -108,7 +108,7 @@ def put_another_image_of_equal_size_there(out: Path) -> None:
 
 
 def delete_the_last_image(out: Path) -> None:
-    (out / "00001/00000129.png").unlink()
+    (out / "images/00001/00000129.png").unlink()
 
 
 def give_a_row_another_hash(out: Path) -> None:
@@ -125,7 +125,7 @@ def write_a_hash_in_capitals(out: Path) -> None:
 
 
 def give_a_row_another_file_name(out: Path) -> None:
-    change_row(out, file_name="00000/00000099.png")
+    change_row(out, file_name="images/00000/00000099.png")
 
 
 def let_a_row_point_out_of_the_run(out: Path) -> None:
@@ -229,7 +229,7 @@ _ROW = frozenset(TABLES)
 _RUN = frozenset({"manifest.csv"})
 REPAIRABLE = [
     Damage(delete_an_image, "missing", BROKEN, _IMAGE),
-    Damage(delete_the_last_image, "missing", "00001/00000129.png", frozenset({"00001/00000129.png"})),
+    Damage(delete_the_last_image, "missing", "images/00001/00000129.png", frozenset({"images/00001/00000129.png"})),
     Damage(cut_an_image_off, "size", BROKEN, _IMAGE),
     Damage(empty_an_image, "size", BROKEN, _IMAGE),
     Damage(flip_a_byte, "hash", BROKEN, _IMAGE),
@@ -260,19 +260,28 @@ REPAIRABLE = [
     Damage(empty_a_shards_manifest, "bad manifest", "_manifests/00000.csv", _ROW),
     Damage(put_another_shards_rows_there, "bad manifest", "_manifests/00000.csv", _ROW),
     Damage(write_noise_to_a_shards_manifest, "bad manifest", "_manifests/00000.csv", _ROW),
-    Damage(edit_the_manifest, "bad manifest", "manifest.csv", _RUN),
+    Damage(edit_the_manifest, "bad row", "manifest.csv", _RUN),
     Damage(add_a_row_to_the_manifest, "bad manifest", "manifest.csv", _RUN),
-    Damage(cut_the_manifest_off, "bad manifest", "manifest.csv", _RUN),
+    Damage(cut_the_manifest_off, "bad row", "manifest.csv", _RUN),
     Damage(delete_the_manifest, "bad manifest", "manifest.csv", _RUN),
     Damage(delete_the_contact_sheet, "missing", "contact_sheet.png", frozenset({"contact_sheet.png"})),
-    _leave("00000/.00000007.png.tmp", "leave a temporary image"),
+    _leave("images/00000/.00000007.png.tmp", "leave a temporary image"),
     _leave("_manifests/.00001.csv.tmp", "leave a temporary manifest of a shard"),
     _leave("_quality/.00001.csv.tmp", "leave temporary measures"),
     _leave(".manifest.csv.tmp", "leave a temporary manifest"),
     _leave(".run.json.tmp", "leave a temporary state"),
-    _leave("00001/00000130.png", "leave an image beyond the count"),
+    _leave("images/00001/00000130.png", "leave an image beyond the count"),
 ]
-USERS_FILES = ["notes.txt", "00000/notes.txt", "_manifests/notes.txt", "_quality/notes.txt", "00000/7.png", "00007"]
+USERS_FILES = [
+    "notes.txt",
+    "00007",
+    "images/notes.txt",
+    "images/00007",
+    "images/00000/notes.txt",
+    "images/00000/7.png",
+    "_manifests/notes.txt",
+    "_quality/notes.txt",
+]
 """Files that gan-batch has no name for."""
 UNREADABLE = {
     "an empty file": b"",

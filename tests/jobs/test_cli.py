@@ -77,7 +77,7 @@ def test_seed_that_is_named_wins_over_the_time(quick: list[str], tmp_path: Path)
 def test_shard_size_is_that_of_the_run_in_the_folder(quick: list[str], tmp_path: Path) -> None:
     succeeds(run(*quick, "--shard-size", "2"))
     succeeds(run(*quick, "--count", "5"))
-    assert [row.file_name[:5] for row in rows_of(tmp_path / "run")] == ["00000"] * 2 + ["00001"] * 2 + ["00002"]
+    assert [row.file_name[7:12] for row in rows_of(tmp_path / "run")] == ["00000"] * 2 + ["00001"] * 2 + ["00002"]
 
 
 def test_out_is_a_folder_of_today_under_synthetic(quick: list[str], tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_options_are_read_from_the_environment(model: Path, tmp_path: Path) -> N
         GAN_BATCH_DEVICE="cpu",
     )
     succeeds(result)
-    assert [(row.seed, row.file_name[:5]) for row in rows_of(out)] == [(9, "00000")] * 4 + [(9, "00001")] * 3
+    assert [(row.seed, row.file_name[7:12]) for row in rows_of(out)] == [(9, "00000")] * 4 + [(9, "00001")] * 3
 
 
 def test_option_on_the_command_line_wins_over_the_environment(quick: list[str], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from jobs.dataset import manifest
 from jobs.dataset.layout import MANIFESTS, STATE
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import assert_whole_shards, batch, differing, stamps, succeeds, temporaries
 from tests.jobs.faults import Disturbance, Operation, disturbed

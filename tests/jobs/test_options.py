@@ -76,7 +76,7 @@ def test_append_finishes_a_run_that_was_cut_off_and_adds_nothing_to_it(
 def test_append_keeps_seed_and_shard_size_of_the_run(small: Path, forty: Path, tmp_path: Path) -> None:
     out = shutil.copytree(forty, tmp_path / "run")
     succeeds(run("gan-batch", "--append", "1", "--model", small, "--out", out))
-    assert rows_of(out)[40].file_name == "00004/00000040.png"
+    assert rows_of(out)[40].file_name == "images/00004/00000040.png"
     assert {row.seed for row in rows_of(out)} == {5}
 
 
@@ -177,11 +177,11 @@ def test_environment_of_a_run_does_not_hinder_the_commands_that_look_after_it(fo
 
 def test_commands_read_the_model_from_the_environment(small: Path, forty: Path, tmp_path: Path) -> None:
     out = shutil.copytree(forty, tmp_path / "run")
-    (out / "00000" / "00000000.png").unlink()
+    (out / "images" / "00000" / "00000000.png").unlink()
     succeeds(run("gan-batch", "verify", out, GAN_BATCH_MODEL=str(small), GAN_BATCH_VERIFY_REPAIR="1"))
     assert differing(out, forty, without=()) == []
     succeeds(run("gan-batch", "regen", out, cwd=tmp_path, GAN_BATCH_MODEL=str(small), GAN_BATCH_REGEN_INDEX="1"))
-    assert (tmp_path / "00000001.png").read_bytes() == (out / "00000" / "00000001.png").read_bytes()
+    assert (tmp_path / "00000001.png").read_bytes() == (out / "images" / "00000" / "00000001.png").read_bytes()
 
 
 # Refused

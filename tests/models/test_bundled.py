@@ -93,7 +93,7 @@ def test_installed_gan_batch_works_from_any_folder(installed: Path, tmp_path: Pa
         cwd=tmp_path, PYTHONPATH=os.fspath(installed),
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert len(list((tmp_path / "night" / "00000").glob("*.png"))) == 2
+    assert len(list((tmp_path / "night" / "images" / "00000").glob("*.png"))) == 2
 
 
 def test_installed_gan_batch_without_a_model_takes_the_bundled_one_of_its_own_installation(

@@ -69,6 +69,6 @@ def test_colour_chain_gives_colour_images(tmp_path: Path) -> None:
     ):
         result = run(*command, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
-    image = np.asarray(Image.open(tmp_path / "out" / "00000" / "00000000.png")).astype(int)
+    image = np.asarray(Image.open(tmp_path / "out" / "images" / "00000" / "00000000.png")).astype(int)
     assert image.shape == (128, 128, 3)
     assert image[:, :, 0].mean() > image[:, :, 1].mean() + 15  # red stayed the first channel all the way

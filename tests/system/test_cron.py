@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs.dataset.state import COMPLETE, RunState
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import ExitCode
 from tests.conftest import ROOT, SCRIPTS
 
@@ -63,7 +63,7 @@ def test_nightly_line_runs_twice_on_one_date_and_once_on_the_next(tmp_path: Path
     assert [state.fingerprint["seed"] for state in states] == [
         int(run.name.replace("-", "")) for run in (first, second)
     ]
-    assert (first / "00000/00000000.png").read_bytes() != (second / "00000/00000000.png").read_bytes()
+    assert (first / "images/00000/00000000.png").read_bytes() != (second / "images/00000/00000000.png").read_bytes()
     assert (tmp_path / "synthetic/latest").resolve() == second.resolve()
     log = (tmp_path / "gan-batch.log").read_text()
     assert log.count(f"{COUNT} of them made now") == 2

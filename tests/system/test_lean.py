@@ -28,9 +28,9 @@ def test_lean_install_runs_the_job_without_torch_and_without_a_word_on_stdout(tm
     command = python.with_name("gan-batch")
     made = call(command, "--count", "20", "--out", "run", "--latest", "latest", "--metrics-file", "run.prom")
     assert (made.returncode, made.stdout) == (0, ""), made.stderr
-    assert len(list((tmp_path / "latest" / "00000").glob("*.png"))) == 20
+    assert len(list((tmp_path / "latest" / "images" / "00000").glob("*.png"))) == 20
     assert "gan_batch_last_exit_code 0.0" in (tmp_path / "run.prom").read_text()
-    (tmp_path / "run" / "00000" / "00000007.png").unlink()
+    (tmp_path / "run" / "images" / "00000" / "00000007.png").unlink()
     assert call(command, "verify", "run").returncode == 76
     assert call(command, "verify", "run", "--repair").returncode == 0
     assert "committed: 20\n" in call(command, "status", "run").stdout

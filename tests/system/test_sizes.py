@@ -24,5 +24,5 @@ def test_chain_makes_images_of_the_size_and_colour_that_was_trained(
     for command in commands:
         result = run(*map(str, command))
         assert result.returncode == 0, result.stderr
-    image = Image.open(out / "00000" / "00000011.png")
+    image = Image.open(out / "images" / "00000" / "00000011.png")
     assert (image.size, image.mode) == ((size, size), mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import batch, succeeds
 from tests.jobs.small_models import write_model

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from jobs.checks import quality
 from jobs.checks.quality import Gate, judge
 from jobs.dataset import manifest
+from jobs.dataset.formats import Folders
 from jobs.dataset.measure import shard_lines
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import SEED, batch, decoded, stamps, succeeds
 from tests.jobs.small_models import GOLDEN_SEED, SIZE, first_values, write_model
@@ -107,14 +108,19 @@ def beyond(out: Path) -> list[str]:
 
 
 def images(out: Path) -> dict[str, tuple[int, int]]:
-    return {name: stamp for name, stamp in stamps(out).items() if name[0].isdigit()}
+    return {name: stamp for name, stamp in stamps(out).items() if name.startswith("images/")}
 
 
 def verdict(out: Path, gate: Gate) -> dict[str, tuple[int, int]]:
     """What `judge` says of a run whose measures are whole: by kind, how many of how many."""
     store, shards = LocalStore(out), [manifest.read_shard(LocalStore(out), number) for number in range(COUNT // SHARD)]
-    measured = [(rows, shard_lines(store, rows, lambda index: pytest.fail("measured again"))) for rows in shards]
-    return {fault.kind: (fault.count, fault.of) for fault in judge(store, measured, gate, COUNT)}
+    format = Folders("images")
+
+    def measures(number: int) -> bytes:
+        return shard_lines(store, number, shards[number], format, lambda index: pytest.fail("measured again"))
+
+    measured = [(rows, measures(number)) for number, rows in enumerate(shards)]
+    return {found.kind: (found.count, found.of) for found in judge(store, format, measured, gate, COUNT)}
 
 
 def verdict_without(model: Path, out: Path, damage: Callable[[Path], object], tmp_path: Path) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def test_picture_shows_the_offenders(misfit: Misfit) -> None:
     sheet = decoded((misfit.out / "quality_offenders.png").read_bytes())
     for place, index in enumerate(indices):
         top, left = place // 8 * (SIZE + 2), place % 8 * (SIZE + 2)
-        image = decoded((misfit.out / f"{index // SHARD:05d}" / f"{index:08d}.png").read_bytes())
+        image = decoded((misfit.out / "images" / f"{index // SHARD:05d}" / f"{index:08d}.png").read_bytes())
         assert np.array_equal(sheet[top : top + SIZE, left : left + SIZE], image), index
 
 
@@ -352,7 +358,7 @@ def test_measures_of_a_partial_shard_are_the_same_after_they_were_lost(
 
 def test_damaged_image_is_an_error_and_not_a_verdict(blank: Path, folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(blank, tmp_path / "run")
-    (copy / "00000" / "00000000.png").write_bytes(b"")
+    (copy / "images" / "00000" / "00000000.png").write_bytes(b"")
     result = run(*command(folder / "blank.onnx", copy))
     fails_in_one_line(result, 76, "00000000.png", "--repair")
 
@@ -377,10 +383,10 @@ def test_all_duplicates_are_found_below_the_capacity() -> None:
     hashes = random_hashes(1000)
     hashes[700:] = hashes[:300]
     duplicates, _ = counted(1000, hashes)
-    fault = duplicates.fault(0.01)
-    assert (fault.count, fault.of) == (300, 1000)
-    assert fault.indices[:4] == [0, 700, 1, 701]
-    assert fault.too_many
+    finding = duplicates.finding(0.01)
+    assert (finding.count, finding.of) == (300, 1000)
+    assert finding.indices[:4] == [0, 700, 1, 701]
+    assert finding.too_many
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
@@ -390,10 +396,10 @@ def test_share_of_duplicates_is_about_right_beyond_the_capacity(share: float, mo
     repeated = int(share * 20_000)
     hashes[20_000 - repeated :] = hashes[:repeated]
     duplicates, most = counted(20_000, hashes)
-    fault = duplicates.fault(0.01)
+    finding = duplicates.finding(0.01)
     assert most <= 4000
-    assert fault.count / fault.of == pytest.approx(share, abs=0.05)
-    assert fault.too_many == (share > 0)
+    assert finding.count / finding.of == pytest.approx(share, abs=0.05)
+    assert finding.too_many == (share > 0)
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
@@ -404,7 +410,7 @@ def test_one_image_repeated_again_and_again_is_found_beyond_the_capacity(
     hashes = random_hashes(20_000)
     hashes[np.random.RandomState(1).uniform(size=20_000) < share] = 0x123456781234565A
     duplicates, most = counted(20_000, hashes)
-    fault = duplicates.fault(0.01)
+    finding = duplicates.finding(0.01)
     assert most <= 4000
-    assert fault.too_many
-    assert fault.count / fault.of == pytest.approx(share, abs=0.1)
+    assert finding.too_many
+    assert finding.count / finding.of == pytest.approx(share, abs=0.1)

@@ -12,8 +12,8 @@ import pytest
 from jobs.checks.repair import regen, repair
 from jobs.checks.verify import verify
 from jobs.dataset import manifest
-from jobs.stores.store import LocalStore
-from tests.conftest import fails_in_one_line, run
+from jobs.stores.local_store import LocalStore
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, differing, kill_at, rows_of, stamps, start, succeeds, temporaries, wait_for
 from tests.jobs.damage import (
     BROKEN,
@@ -77,17 +77,17 @@ def test_repair_brings_everything_back_and_touches_nothing_else(
 
 
 def test_everything_at_once_is_repaired_by_one_command(copy: Path, model: Path, finished: Path) -> None:
-    (copy / "00000/00000001.png").unlink()
-    (copy / "00000/00000002.png").write_bytes(b"")
-    (copy / "00000/00000003.png").write_bytes(other_image())
+    (copy / "images/00000/00000001.png").unlink()
+    (copy / "images/00000/00000002.png").write_bytes(b"")
+    (copy / "images/00000/00000003.png").write_bytes(other_image())
     for index, fields in enumerate([{"seed": 1, "mode": "P"}, {"sha256": "0" * 64}, {"width": 1, "height": 1}], 50):
         change_row(copy, index, **fields)
-    shutil.rmtree(copy / "00001")
+    shutil.rmtree(copy / "images" / "00001")
     (copy / "_manifests/00001.csv").unlink()
     (copy / "contact_sheet.png").unlink()
-    succeeds(run("gan-batch", "verify", copy, "--repair", "--model", model))
+    succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert differing(copy, finished, without=()) == []
-    succeeds(run("gan-batch", "verify", copy))
+    succeeds(run_in_process("gan-batch", "verify", copy))
 
 
 def test_lost_measures_come_back_with_their_shard(copy: Path, model: Path, finished: Path) -> None:
@@ -101,7 +101,7 @@ def test_lost_measures_come_back_with_their_shard(copy: Path, model: Path, finis
 def test_run_without_its_folders_of_tables_is_repaired(copy: Path, model: Path, finished: Path) -> None:
     shutil.rmtree(copy / "_manifests")
     shutil.rmtree(copy / "_quality")
-    succeeds(run("gan-batch", "verify", copy, "--repair", "--model", model))
+    succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert differing(copy, finished, without=()) == []
 
 
@@ -115,44 +115,44 @@ def test_same_number_in_other_bytes_comes_back_as_it_was(copy: Path, model: Path
 
 def test_fine_run_is_left_alone(copy: Path, model: Path) -> None:
     before = stamps(copy)
-    succeeds(run("gan-batch", "verify", copy, "--repair", "--model", model))
+    succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert touched(before, copy) == set()
 
 
 def test_files_of_the_users_stay_and_are_still_named(copy: Path, model: Path) -> None:
     for name in USERS_FILES:
         (copy / name).write_text("mine")
-    (copy / "00001" / "mine").mkdir()
+    (copy / "images" / "00001" / "mine").mkdir()
     (copy / BROKEN).unlink()
     before = stamps(copy)
-    result = run("gan-batch", "verify", copy, "--repair", "--model", model)
+    result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", model)
     assert result.returncode == 76, result.stderr
     assert sorted(result.stdout.splitlines()[1:]) == sorted(
-        f"stray,{name},gan-batch did not leave it"
-        if name.split("/")[0] in (name, "_manifests", "_quality")
-        else f"stray,{name},no row names it"
-        for name in [*USERS_FILES, "00001/mine"]
+        f"stray,{name},gan-batch did not leave it" if name.count("/") < 2 else f"stray,{name},no row names it"
+        for name in [*USERS_FILES, "images/00001/mine"]
     )
     assert touched(before, copy) == {BROKEN}
 
 
 def test_users_folder_with_the_name_of_an_image_is_no_bug(copy: Path, model: Path) -> None:
-    (copy / "00001" / "00000130.png").mkdir()
+    (copy / "images" / "00001" / "00000130.png").mkdir()
     (copy / BROKEN).unlink()
-    result = run("gan-batch", "verify", copy, "--repair", "--model", model)
+    result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", model)
     assert result.returncode == 76, result.stderr
     assert (copy / BROKEN).is_file()
-    assert remains(copy) == [("stray", "00001/00000130.png")]
+    assert remains(copy) == [("stray", "images/00001/00000130.png")]
 
 
 def test_cut_off_run_is_repaired_and_then_finished(model: Path, finished: Path, tmp_path: Path) -> None:
     out, command = tmp_path / "run", batch(model, tmp_path / "run", 130, "--shard-size", "100")
-    assert run(*command, "--max-seconds", "0").returncode == 3
+    assert run_in_process(*command, "--max-seconds", "0").returncode == 3
     (out / BROKEN).unlink()
-    result = run("gan-batch", "verify", out, "--repair", "--model", model)
+    result = run_in_process("gan-batch", "verify", out, "--repair", "--model", model)
     assert result.returncode == 76
-    assert result.stdout.splitlines()[1:] == ['not complete,run.json,"the run is running, 100 of 130 images committed"']
-    succeeds(run(*command))
+    assert result.stdout.splitlines()[1:] == [
+        'not complete,run.json,"it was cut off, 100 of 130 images are committed: run the same command again"'
+    ]
+    succeeds(run_in_process(*command))
     assert differing(out, finished) == []
 
 
@@ -162,7 +162,7 @@ def test_cut_off_run_is_repaired_and_then_finished(model: Path, finished: Path, 
 def test_other_model_is_refused_and_nothing_is_changed(copy: Path, other_model: Path) -> None:
     (copy / BROKEN).unlink()
     before = stamps(copy)
-    result = run("gan-batch", "verify", copy, "--repair", "--model", other_model)
+    result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", other_model)
     fails_in_one_line(result, 78, str(other_model), "--model")
     assert touched(before, copy) == set()
 
@@ -173,7 +173,7 @@ def test_folder_that_another_process_holds_is_refused(copy: Path, model: Path) -
     holder = LocalStore(copy)
     holder.lock()
     try:
-        result = run("gan-batch", "verify", copy, "--repair", "--model", model)
+        result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", model)
     finally:
         holder.close()
     fails_in_one_line(result, 75, str(copy))
@@ -184,18 +184,18 @@ def test_model_is_found_where_gan_export_leaves_it(copy: Path, model: Path, fini
     (copy / BROKEN).unlink()
     (tmp_path / "models").mkdir()
     shutil.copy(model, tmp_path / "models" / "generator.onnx")
-    succeeds(run("gan-batch", "verify", "run", "--repair", cwd=tmp_path))
+    succeeds(run_in_process("gan-batch", "verify", "run", "--repair", cwd=tmp_path))
     assert differing(copy, finished, without=()) == []
 
 
 def test_model_that_is_nowhere_has_to_be_named(copy: Path, tmp_path: Path) -> None:
     (copy / BROKEN).unlink()
-    fails_in_one_line(run("gan-batch", "verify", copy, "--repair", cwd=tmp_path), 78, "--model")
+    fails_in_one_line(run_in_process("gan-batch", "verify", copy, "--repair", cwd=tmp_path), 78, "--model")
 
 
 def test_missing_model_is_named(copy: Path, tmp_path: Path) -> None:
     (copy / BROKEN).unlink()
-    result = run("gan-batch", "verify", copy, "--repair", "--model", tmp_path / "none.onnx")
+    result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", tmp_path / "none.onnx")
     fails_in_one_line(result, 66, "none.onnx")
 
 
@@ -205,25 +205,25 @@ def test_missing_model_is_named(copy: Path, tmp_path: Path) -> None:
 def test_image_of_another_generation_stays_as_it_is(copy: Path, model: Path) -> None:
     put(copy, BROKEN, other_image())
     (copy / BROKEN).write_bytes(other_image()[:-50])  # what is left of it is no reason to lose it
-    (copy / "00000/00000008.png").unlink()
+    (copy / "images/00000/00000008.png").unlink()
     before, bytes_before = stamps(copy), content(copy)
-    result = run("gan-batch", "verify", copy, "--repair", "--model", model)
+    result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", model)
     assert (result.returncode, result.stdout.splitlines()[1:]) == (
         76, [f'size,{BROKEN},"{len(other_image()) - 50} bytes, its row says {len(other_image())}"']
     )  # fmt: skip
     assert_one_warning(result, BROKEN, "stays")
-    assert touched(before, copy) == {"00000/00000008.png"}
+    assert touched(before, copy) == {"images/00000/00000008.png"}
     assert {name: content(copy)[name] for name in bytes_before} == bytes_before
 
 
-@pytest.mark.parametrize("fields", [{"seed": 6}, {"width": 1}, {"file_name": "00000/00000099.png"}], ids=str)
+@pytest.mark.parametrize("fields", [{"seed": 6}, {"width": 1}, {"file_name": "images/00000/00000099.png"}], ids=str)
 def test_image_of_another_generation_stays_where_its_row_is_wrong(
     fields: dict[str, object], copy: Path, model: Path
 ) -> None:
     put(copy, BROKEN, other_image())
     change_row(copy, **fields)
     before = content(copy)
-    result = run("gan-batch", "verify", copy, "--repair", "--model", model)
+    result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", model)
     assert result.returncode == 76
     assert_one_warning(result, BROKEN, "stays")
     assert content(copy) == before
@@ -251,14 +251,14 @@ def test_row_of_another_generation_is_mended_where_the_file_is_the_runs(
 
 def test_killed_repair_is_finished_by_the_next(copy: Path, model: Path, finished: Path) -> None:
     for index in range(100):
-        (copy / f"00000/{index:08d}.png").unlink()
+        (copy / f"images/00000/{index:08d}.png").unlink()
     before = stamps(copy)
     process = start(["gan-batch", "verify", str(copy), "--repair", "--model", str(model)])
-    wait_for(copy / "00000/00000010.png", process)
+    wait_for(copy / "images/00000/00000010.png", process)
     process.kill()
     process.communicate()
     assert 10 < len(touched(before, copy)) < 100, "it was over before it was killed"
-    succeeds(run("gan-batch", "verify", copy, "--repair", "--model", model))
+    succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert differing(copy, finished, without=()) == []
 
 
@@ -295,7 +295,9 @@ def test_regen_gives_the_file_of_the_run(index: int, finished: Path, model: Path
 
 def test_regen_writes_the_file_where_it_is_told_to(copy: Path, model: Path, tmp_path: Path) -> None:
     before = stamps(copy)
-    result = run("gan-batch", "regen", copy, "--index", INDEX, "--model", model, "--to", tmp_path / "again.png")
+    result = run_in_process(
+        "gan-batch", "regen", copy, "--index", INDEX, "--model", model, "--to", tmp_path / "again.png"
+    )
     succeeds(result)
     assert "equal" in result.stderr
     assert (tmp_path / "again.png").read_bytes() == (copy / BROKEN).read_bytes()
@@ -306,14 +308,14 @@ def test_regen_writes_the_file_where_it_is_told_to(copy: Path, model: Path, tmp_
 def test_regen_gives_an_image_that_the_run_lost(copy: Path, model: Path, finished: Path, tmp_path: Path) -> None:
     (copy / BROKEN).unlink()
     before = stamps(copy)
-    succeeds(run("gan-batch", "regen", copy, "--index", INDEX, "--model", model, cwd=tmp_path))
+    succeeds(run_in_process("gan-batch", "regen", copy, "--index", INDEX, "--model", model, cwd=tmp_path))
     assert (tmp_path / "00000007.png").read_bytes() == (finished / BROKEN).read_bytes()
     assert touched(before, copy) == set()
 
 
 def test_regen_gives_images_beyond_the_count(finished: Path, model: Path, tmp_path: Path) -> None:
     longer = tmp_path / "longer"
-    succeeds(run(*batch(model, longer, 205, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, longer, 205, "--shard-size", "100")))
     for index in (130, 199, 200, 204):
         made, same = regen(finished, index, model)
         assert made == (longer / rows_of(longer)[index].file_name).read_bytes()
@@ -321,7 +323,7 @@ def test_regen_gives_images_beyond_the_count(finished: Path, model: Path, tmp_pa
 
 
 def test_regen_gives_an_image_far_beyond_the_count(finished: Path, model: Path, tmp_path: Path) -> None:
-    result = run("gan-batch", "regen", finished, "--index", 10**12, "--model", model, cwd=tmp_path)
+    result = run_in_process("gan-batch", "regen", finished, "--index", 10**12, "--model", model, cwd=tmp_path)
     succeeds(result)
     assert (tmp_path / "1000000000000.png").is_file()
     assert "does not have" in result.stderr
@@ -329,7 +331,9 @@ def test_regen_gives_an_image_far_beyond_the_count(finished: Path, model: Path, 
 
 def test_regen_with_another_model_is_refused(copy: Path, other_model: Path, tmp_path: Path) -> None:
     before = stamps(copy)
-    result = run("gan-batch", "regen", copy, "--index", INDEX, "--model", other_model, "--to", tmp_path / "again.png")
+    result = run_in_process(
+        "gan-batch", "regen", copy, "--index", INDEX, "--model", other_model, "--to", tmp_path / "again.png"
+    )
     fails_in_one_line(result, 78, str(other_model))
     assert not (tmp_path / "again.png").exists()
     assert touched(before, copy) == set()
@@ -338,14 +342,16 @@ def test_regen_with_another_model_is_refused(copy: Path, other_model: Path, tmp_
 def test_regen_tells_where_the_manifest_tells_of_other_bytes(copy: Path, model: Path, tmp_path: Path) -> None:
     put(copy, BROKEN, other_image())
     before = stamps(copy)
-    result = run("gan-batch", "regen", copy, "--index", INDEX, "--model", model, "--to", tmp_path / "again.png")
+    result = run_in_process(
+        "gan-batch", "regen", copy, "--index", INDEX, "--model", model, "--to", tmp_path / "again.png"
+    )
     fails_in_one_line(result, 76, "again.png")
     assert (tmp_path / "again.png").is_file()
     assert touched(before, copy) == set()
 
 
 def test_regen_of_no_run_is_missing_input(tmp_path: Path, model: Path) -> None:
-    fails_in_one_line(run("gan-batch", "regen", tmp_path, "--index", 0, "--model", model), 66, str(tmp_path))
+    fails_in_one_line(run_in_process("gan-batch", "regen", tmp_path, "--index", 0, "--model", model), 66, str(tmp_path))
 
 
 @pytest.mark.parametrize("where", ["nowhere/again.png", "a-folder"])
@@ -353,5 +359,5 @@ def test_regen_to_a_place_that_cannot_be_written_is_refused(
     where: str, finished: Path, model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "a-folder").mkdir()
-    result = run("gan-batch", "regen", finished, "--index", 0, "--model", model, "--to", tmp_path / where)
+    result = run_in_process("gan-batch", "regen", finished, "--index", 0, "--model", model, "--to", tmp_path / where)
     fails_in_one_line(result, 73, where)

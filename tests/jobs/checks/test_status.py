@@ -14,7 +14,7 @@ import pytest
 from jobs.checks.status import status
 from jobs.dataset import manifest
 from jobs.dataset.manifest import Row
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.files import is_locked
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import batch, pause, stamps, start, succeeds, wait_for
@@ -152,7 +152,7 @@ def test_run_of_very_many_images(finished: Path, tmp_path: Path) -> None:
     (out / "run.json").write_text(json.dumps({**content, "count": shards * 1000, "state": "running"}))
     for shard in range(shards):
         rows = [
-            Row(index, f"{shard:05d}/{index:08d}.png", 5, "0" * 64, 128, 128, "L", 7000)
+            Row(index, f"images/{shard:05d}/{index:08d}.png", 5, "0" * 64, 128, 128, "L", 7000)
             for index in range(shard * 1000, shard * 1000 + 1000)
         ]
         (out / "_manifests" / f"{shard:05d}.csv").write_bytes(manifest.to_csv(rows))

@@ -18,9 +18,9 @@ import pytest
 from jobs.checks.status import status
 from jobs.checks.verify import verify
 from jobs.dataset import manifest
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
-from tests.conftest import clean_environment, fails_in_one_line, run
+from tests.conftest import clean_environment, fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, succeeds
 from tests.jobs.damage import BROKEN, REPAIRABLE, UNREADABLE, USERS_FILES, Damage, change_row, put
 from tests.jobs.small_models import write_model
@@ -51,7 +51,7 @@ def faults_of(result: subprocess.CompletedProcess[str]) -> list[tuple[str, str]]
 
 
 def test_fine_run_is_fine(finished: Path) -> None:
-    result = run("gan-batch", "verify", finished)
+    result = run_in_process("gan-batch", "verify", finished)
     succeeds(result)
     assert "error" not in result.stderr
 
@@ -74,7 +74,7 @@ ONE_OF_EACH_KIND = {(damage.fault, damage.file_name.endswith(".csv")): damage fo
 def test_fault_is_a_row_on_stdout_and_one_error_on_stderr(damage: Damage, copy: Path) -> None:
     damage.do(copy)
     before = everything(copy)
-    assert (damage.fault, damage.file_name) in faults_of(run("gan-batch", "verify", copy))
+    assert (damage.fault, damage.file_name) in faults_of(run_in_process("gan-batch", "verify", copy))
     assert everything(copy) == before, "verify changed something"
 
 
@@ -84,7 +84,7 @@ def test_file_of_the_users_is_named(name: str, copy: Path) -> None:
     assert [(fault.fault, fault.file_name) for fault in verify(copy)] == [("stray", name)]
 
 
-@pytest.mark.parametrize("name", ["mine", "00000/mine", "00002"])
+@pytest.mark.parametrize("name", ["mine", "images/00000/mine", "00002"])
 def test_folder_of_the_users_is_named(name: str, copy: Path) -> None:
     (copy / name).mkdir()
     (copy / name / "notes.txt").write_text("mine")
@@ -95,7 +95,7 @@ def test_strange_file_names_are_quoted(copy: Path) -> None:
     names = ["Grüße.txt", 'a,b "c".txt', "two\nlines.txt"]
     for name in names:
         (copy / name).write_text("mine")
-    found = faults_of(run("gan-batch", "verify", copy))
+    found = faults_of(run_in_process("gan-batch", "verify", copy))
     assert sorted(found) == sorted(("stray", name) for name in names)
 
 
@@ -117,29 +117,29 @@ def test_file_that_is_no_such_image_is_unreadable_though_its_row_agrees(what: st
 
 
 def test_shard_folder_that_is_gone_is_as_many_missing_images(copy: Path) -> None:
-    shutil.rmtree(copy / "00001")
-    found = faults_of(run("gan-batch", "verify", copy))
-    assert found == [("missing", f"00001/{index:08d}.png") for index in range(100, 130)]
+    shutil.rmtree(copy / "images" / "00001")
+    found = faults_of(run_in_process("gan-batch", "verify", copy))
+    assert found == [("missing", f"images/00001/{index:08d}.png") for index in range(100, 130)]
 
 
 def test_image_that_became_a_folder_is_missing(copy: Path) -> None:
     (copy / BROKEN).unlink()
     (copy / BROKEN).mkdir()
-    assert faults_of(run("gan-batch", "verify", copy)) == [("missing", BROKEN)]
+    assert faults_of(run_in_process("gan-batch", "verify", copy)) == [("missing", BROKEN)]
 
 
 def test_every_fault_is_named_where_there_are_several(copy: Path) -> None:
-    put(copy, "00000/00000003.png", b"")
-    (copy / "00000/00000004.png").unlink()
+    put(copy, "images/00000/00000003.png", b"")
+    (copy / "images/00000/00000004.png").unlink()
     change_row(copy, 5, seed=9, width=3)
-    (copy / "00001/mine").write_text("")
-    found = faults_of(run("gan-batch", "verify", copy))
+    (copy / "images/00001/mine").write_text("")
+    found = faults_of(run_in_process("gan-batch", "verify", copy))
     assert sorted(found) == [
-        ("bad row", "00000/00000005.png"),
-        ("bad row", "00000/00000005.png"),
-        ("missing", "00000/00000004.png"),
-        ("stray", "00001/mine"),
-        ("unreadable", "00000/00000003.png"),
+        ("bad row", "images/00000/00000005.png"),
+        ("bad row", "images/00000/00000005.png"),
+        ("missing", "images/00000/00000004.png"),
+        ("stray", "images/00001/mine"),
+        ("unreadable", "images/00000/00000003.png"),
     ]
 
 
@@ -149,6 +149,41 @@ def test_fault_can_be_read_from_python(copy: Path) -> None:
     assert (fault.fault, fault.file_name, fault.index) == ("missing", BROKEN, 7)
 
 
+def test_edited_rows_of_the_runs_manifest_are_named_by_their_index(copy: Path) -> None:
+    path = copy / "manifest.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for index, (old, new) in {7: (b",128,", b",129,"), 50: (b"50,", b"51,"), 129: (b",L,", b",RGB,")}.items():
+        lines[index + 1] = lines[index + 1].replace(old, new, 1)
+    path.write_bytes(b"".join(lines))
+    found = [(fault.fault, fault.file_name, fault.index) for fault in verify(copy)]
+    assert found == [("bad row", "manifest.csv", index) for index in (7, 50, 129)]
+    result = run_in_process("gan-batch", "verify", copy)
+    assert "the row of image 7 is not the one in the manifest of its shard" in result.stderr
+    assert result.stderr.count("--repair") == 1
+
+
+def test_row_that_is_gone_is_told_by_where_the_rest_begins(copy: Path) -> None:
+    path = copy / "manifest.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:51] + lines[52:]))
+    (fault,) = verify(copy)
+    assert (fault.fault, fault.index) == ("bad manifest", None)
+    assert "from the row of image 50 on" in fault.detail
+
+
+def test_many_shards_without_a_manifest_are_one_fault(copy: Path) -> None:
+    """A run.json that names a billion images is no reason to write a billion lines."""
+    state = json.loads((copy / "run.json").read_text())
+    state["count"] = 10**9
+    (copy / "run.json").write_text(json.dumps(state))
+    found = [fault for fault in verify(copy) if fault.file_name != "manifest.csv"]
+    assert [(fault.fault, fault.file_name) for fault in found] == [
+        ("bad manifest", "_manifests/00001.csv"),  # it has 30 images of 100
+        ("no manifest", "_manifests/00002.csv"),
+    ]
+    assert "9999997 more after it: images 200 to 999999999" in found[1].detail
+
+
 # No byte of a manifest can change unseen
 
 
@@ -156,7 +191,7 @@ def test_fault_can_be_read_from_python(copy: Path) -> None:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of five images."""
     folder = tmp_path_factory.mktemp("tiny")
-    succeeds(run(*batch(write_model(folder / "model.onnx"), folder / "run", 5)))
+    succeeds(run_in_process(*batch(write_model(folder / "model.onnx"), folder / "run", 5)))
     return folder / "run"
 
 
@@ -191,24 +226,40 @@ def test_manifests_with_other_bytes_for_the_same_numbers_are_not_fine(
 
 def test_cut_off_run_is_named_and_what_is_committed_is_looked_at(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert run(*batch(model, out, 130, "--shard-size", "100", "--max-seconds", "0")).returncode == 3
-    assert faults_of(run("gan-batch", "verify", out)) == [("not complete", "run.json")]
+    assert run_in_process(*batch(model, out, 130, "--shard-size", "100", "--max-seconds", "0")).returncode == 3
+    result = run_in_process("gan-batch", "verify", out)
+    assert faults_of(result) == [("not complete", "run.json")]
+    assert "it was cut off, 100 of 130 images are committed: run the same command again" in result.stderr
+    assert "--repair" not in result.stderr, "which would not help"
     (out / BROKEN).unlink()
-    found = faults_of(run("gan-batch", "verify", out))
+    found = faults_of(run_in_process("gan-batch", "verify", out))
     assert sorted(found) == [("missing", BROKEN), ("not complete", "run.json")]
+
+
+def test_run_that_a_process_makes_is_not_called_cut_off(copy: Path) -> None:
+    (copy / "run.json").write_text((copy / "run.json").read_text().replace("complete", "running"))
+    holder = LocalStore(copy)
+    holder.lock()
+    try:
+        (fault,) = verify(copy)
+    finally:
+        holder.close()
+    assert "a process is making it" in fault.detail
+    (fault,) = verify(copy)
+    assert "it was cut off" in fault.detail
 
 
 def test_temporary_of_a_run_at_work_is_no_stray(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert run(*batch(model, out, 130, "--shard-size", "100", "--max-seconds", "0")).returncode == 3
+    assert run_in_process(*batch(model, out, 130, "--shard-size", "100", "--max-seconds", "0")).returncode == 3
     (out / "_manifests" / ".00001.csv.tmp").write_bytes(b"")
     assert [fault.fault for fault in verify(out)] == ["not complete"]
 
 
 def test_rejected_run_is_not_complete(tmp_path: Path) -> None:
     model = write_model(tmp_path / "gray.onnx", gain=0.0)
-    assert run(*batch(model, tmp_path / "run", 5)).returncode == 76
-    result = run("gan-batch", "verify", tmp_path / "run")
+    assert run_in_process(*batch(model, tmp_path / "run", 5)).returncode == 76
+    result = run_in_process("gan-batch", "verify", tmp_path / "run")
     assert faults_of(result) == [("not complete", "run.json")]
     assert "rejected by the quality gate" in result.stdout
 
@@ -247,14 +298,14 @@ def test_damaged_state_is_named(ask: Callable[[Path], object], how: str, copy: P
 @pytest.mark.parametrize("command", [["verify"], ["verify", "--repair"], ["status"], ["regen", "--index=1"]])
 def test_every_command_ends_with_65_where_the_state_is_damaged(command: list[str], copy: Path) -> None:
     (copy / "run.json").write_bytes(b"{")
-    fails_in_one_line(run("gan-batch", *command, copy), 65, "run.json", "damaged")
+    fails_in_one_line(run_in_process("gan-batch", *command, copy), 65, "run.json", "damaged")
 
 
 @pytest.mark.parametrize("what", ["a folder without run.json", "no folder", "a file"])
 def test_what_is_no_run_is_missing_input(what: str, copy: Path, tmp_path: Path) -> None:
     out = {"a folder without run.json": copy, "no folder": tmp_path / "none", "a file": copy / BROKEN}[what]
     (copy / "run.json").unlink()
-    fails_in_one_line(run("gan-batch", "verify", out), 66, str(out))
+    fails_in_one_line(run_in_process("gan-batch", "verify", out), 66, str(out))
 
 
 def test_verify_looks_at_each_row_of_every_shard(finished: Path) -> None:

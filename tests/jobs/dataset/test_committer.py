@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
-import jobs.stores.store
+import jobs.stores.local_store
 import models.files
 from jobs.dataset import manifest
 from jobs.dataset.committer import Committer
 from jobs.dataset.layout import MANIFESTS, MEASURES
 from jobs.dataset.shard import Shard
-from jobs.local import run_batch
-from jobs.stores.store import LocalStore
+from jobs.run import OnDisk, run_batch
+from jobs.stores.local_store import LocalStore
+from jobs.workers.engine import Work
 from models.errors import CommandError, ExitCode
 from models.files import lock_folder
 from tests.conftest import clean_environment, fails_in_one_line, run
@@ -106,13 +107,13 @@ def test_shards_that_finish_while_a_commit_is_slow_are_committed_together(slow: 
 
 def test_shards_of_one_group_cost_one_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, flushes = SlowStore(tmp_path), itertools.count()
-    flush = jobs.stores.store.sync_filesystem
+    flush = jobs.stores.local_store.sync_filesystem
 
     def counted(*arguments: Any) -> None:
         next(flushes)
         flush(*arguments)
 
-    monkeypatch.setattr(jobs.stores.store, "sync_filesystem", counted)
+    monkeypatch.setattr(jobs.stores.local_store, "sync_filesystem", counted)
     with Committer(slow, nothing, nothing) as committer:
         commit(committer, 0)
         slow.begun.acquire()
@@ -303,7 +304,7 @@ def test_nothing_is_committed_after_the_run_has_given_back_its_folder(
     threading.Thread(target=stop_while_it_flushes).start()
     out = tmp_path / "run"
     with pytest.raises(CommandError, match="SIGTERM"):
-        run_batch(model, out, 400, seed=5, shard_size=20, batch_size=5, workers=1, device="cpu")
+        run_batch(model, out, 400, seed=5, on_disk=OnDisk(20), work=Work("cpu", 1, 5))
     try:
         lock = lock_folder(out, "this test")  # now the folder is ours
     except CommandError:

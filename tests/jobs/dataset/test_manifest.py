@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.dataset import manifest
+from jobs.dataset import manifest, table
 from jobs.dataset.manifest import Row
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 
 ROWS = [
@@ -132,15 +132,15 @@ def test_missing_or_damaged_shard_is_not_read(folder: Path, content: bytes | Non
 
 def test_runs_manifest_is_assembled_once_it_holds_all_rows_and_nothing_else(folder: Path) -> None:
     whole = manifest.to_csv(FIRST)
-    assert not manifest.is_assembled(LocalStore(folder), 2)
+    assert not table.is_right(LocalStore(folder), 2)
     (folder / "manifest.csv").write_bytes(whole)
-    assert manifest.is_assembled(LocalStore(folder), 2)
+    assert table.is_right(LocalStore(folder), 2)
     for other in (b"", whole[:-1], whole + b"x", whole.replace(b",96,", b",97,", 1), manifest.to_csv(FIRST[:4])):
         (folder / "manifest.csv").write_bytes(other)
-        assert not manifest.is_assembled(LocalStore(folder), 2), other
+        assert not table.is_right(LocalStore(folder), 2), other
 
 
 def test_runs_manifest_is_not_assembled_where_a_shards_manifest_is_missing(folder: Path) -> None:
     (folder / "manifest.csv").write_bytes(manifest.to_csv(FIRST))
     (folder / "_manifests" / "00001.csv").unlink()
-    assert not manifest.is_assembled(LocalStore(folder), 2)
+    assert not table.is_right(LocalStore(folder), 2)

@@ -13,9 +13,9 @@ from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.dataset.layout import manifest_name
 from jobs.dataset.manifest import Row
-from jobs.stores.publish import prune
-from jobs.stores.store import LocalStore
-from tests.conftest import fails_in_one_line, run
+from jobs.dataset.pruning import prune
+from jobs.stores.local_store import LocalStore
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, succeeds
 
 pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
@@ -27,7 +27,7 @@ OPTIONS = ("--shard-size", "100", "--manifest", "parquet")
 def complete(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """The run `finished` with a manifest in Parquet; tests must not change it."""
     out = tmp_path_factory.mktemp("parquet") / "run"
-    succeeds(run(*batch(model, out, 130, *OPTIONS)))
+    succeeds(run_in_process(*batch(model, out, 130, *OPTIONS)))
     return out
 
 
@@ -49,17 +49,17 @@ def test_rows_are_those_of_the_csv(complete: Path, finished: Path) -> None:
 
 
 def test_form_is_kept_and_can_be_changed(copied: Path, complete: Path, finished: Path, model: Path) -> None:
-    succeeds(run(*batch(model, copied, 130)))
+    succeeds(run_in_process(*batch(model, copied, 130)))
     assert differing(copied, complete) == []
-    succeeds(run(*batch(model, copied, 130, "--manifest", "csv")))
+    succeeds(run_in_process(*batch(model, copied, 130, "--manifest", "csv")))
     assert differing(copied, finished) == []
     assert not (copied / "manifest.parquet").exists()
     (copied / "manifest.parquet").mkdir()
     (copied / "manifest.parquet" / "README.txt").touch()  # which makes no manifest of it
-    succeeds(run(*batch(model, copied, 130)))
+    succeeds(run_in_process(*batch(model, copied, 130)))
     assert (copied / "manifest.csv").exists()
     shutil.rmtree(copied / "manifest.parquet")
-    succeeds(run(*batch(model, copied, 130, "--manifest", "parquet")))
+    succeeds(run_in_process(*batch(model, copied, 130, "--manifest", "parquet")))
     assert differing(copied, complete) == []
 
 
@@ -95,7 +95,7 @@ def test_damage_is_found_and_repaired(damage: object, copied: Path, complete: Pa
     assert list(verify(copied)) == []
     damage(copied / "manifest.parquet" / "part-00000.parquet")
     assert ("bad manifest", "manifest.parquet") in {(fault.fault, fault.file_name) for fault in verify(copied)}
-    succeeds(run("gan-batch", "verify", copied, "--repair", "--model", model))
+    succeeds(run_in_process("gan-batch", "verify", copied, "--repair", "--model", model))
     assert differing(copied, complete) == []
 
 
@@ -127,7 +127,7 @@ def test_parts_of_a_thousand_shards_take_no_more_memory_when_there_are_more(tmp_
         most.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert pyarrow.total_allocated_bytes() - before < 1e6
-        assert parquet.is_written(store, shards)
+        assert list(parquet.differences(store, shards)) == []
         assert len(store.names("manifest.parquet")) == -(-shards // 1000)
         dataset = pyarrow.dataset.dataset(store.root / "manifest.parquet")
         assert dataset.count_rows() == shards * 150

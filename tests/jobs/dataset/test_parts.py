@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import Part, finish, run_batch
+from jobs import OnDisk, Part, Publishing, Work, finish, run_batch
 from jobs.checks.verify import verify
 from jobs.dataset import layout, manifest
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import SEED, batch, differing, kill_at, stamps, start, succeeds, temporaries, wait_for
@@ -130,7 +130,8 @@ def test_part_makes_its_shards_and_nothing_else(small: Path, whole: Path, tmp_pa
     succeeds(run(*part(small, out, 2)))
     names = {path.name for path in out.iterdir()}
     own = {"log-2-of-3.jsonl", "stats-2-of-3.json", ".lock-2-of-3"}
-    assert names == {"00001", "00004", "00007", "_manifests", "_quality", "run.json", ".lock", *own}
+    assert names == {"images", "_manifests", "_quality", "run.json", ".lock", *own}
+    assert sorted(path.name for path in (out / "images").iterdir()) == ["00001", "00004", "00007"]
     assert shards_of(out) == {1, 4, 7}
     assert state(out) == "running"
     assert json.loads((out / "stats-2-of-3.json").read_text())["images"] == 30
@@ -140,11 +141,11 @@ def test_part_makes_its_shards_and_nothing_else(small: Path, whole: Path, tmp_pa
 
 def test_part_tidies_nothing(small: Path, copied: Path) -> None:
     (copied / "_manifests" / "00001.csv").unlink()
-    (copied / "00099").mkdir()
-    for name in ("00099/00000990.png", ".manifest.csv.tmp"):
+    (copied / "images" / "00099").mkdir()
+    for name in ("images/00099/00000990.png", ".manifest.csv.tmp"):
         (copied / name).write_bytes(b"of a process that was killed")
     succeeds(run(*part(small, copied, 2)))
-    assert (copied / "00099/00000990.png").exists()
+    assert (copied / "images/00099/00000990.png").exists()
     assert (copied / ".manifest.csv.tmp").exists()
 
 
@@ -172,11 +173,11 @@ def test_part_stops_in_time_and_goes_on(small: Path, tmp_path: Path) -> None:
 
 
 def test_python_caller_gets_the_images_of_the_part(small: Path, tmp_path: Path) -> None:
-    one = run_batch(small, tmp_path / "run", COUNT, seed=SEED, shard_size=SHARD, device="cpu", part=Part(1, 3))
+    one = run_batch(small, tmp_path / "run", COUNT, seed=SEED, part=Part(1, 3), on_disk=OnDisk(SHARD), work=Work("cpu"))
     assert (one.count, one.made) == (35, 35)
     for option in ({"latest": tmp_path / "link"}, {"keep": 2}):
         with pytest.raises(ValueError, match="part"):
-            run_batch(small, tmp_path / "run", COUNT, part=Part(1, 3), **option)
+            run_batch(small, tmp_path / "run", COUNT, part=Part(1, 3), publishing=Publishing(**option))
 
 
 # All parts together
@@ -225,9 +226,9 @@ def test_part_killed_at_any_step_is_made_again(
     operation: str, calls: int, small: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    options = f"{COUNT}, seed={SEED}, shard_size={SHARD}, device='cpu', workers=1, part=Part(1, 3)"
+    options = f"{COUNT}, seed={SEED}, part=Part(1, 3), on_disk=OnDisk({SHARD}), work=Work('cpu', workers=1)"
     call = f"run_batch(Path({str(small)!r}), Path({str(out)!r}), {options})"
-    kill_at(operation, calls, "from jobs import Part, run_batch", call)
+    kill_at(operation, calls, "from jobs import OnDisk, Part, Work, run_batch", call)
     succeeds(run(*part(small, out, 1)))
     succeeds(run(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
     assert temporaries(out) == []
@@ -246,9 +247,9 @@ def test_finish_killed_at_any_step_is_done_again(calls: int, copied: Path, whole
 def test_whole_run_makes_what_parts_left_out(small: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     succeeds(run(*part(small, out, 2)))
-    made = stamps(out / "00001")
+    made = stamps(out / "images" / "00001")
     succeeds(run(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
-    assert stamps(out / "00001") == made
+    assert stamps(out / "images" / "00001") == made
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
     assert list(verify(out)) == []
 
@@ -281,7 +282,7 @@ def test_part_after_midnight_has_the_seed_of_those_before(
 ) -> None:
     for number, today in ((1, "20261122"), (2, "20261123")):
         monkeypatch.setattr(time, "strftime", lambda *arguments, today=today: today)
-        made = run_batch(small, tmp_path / "run", 40, shard_size=10, device="cpu", part=Part(number, 2))
+        made = run_batch(small, tmp_path / "run", 40, part=Part(number, 2), on_disk=OnDisk(10), work=Work("cpu"))
         assert made.seed == 20261122
 
 
@@ -312,7 +313,7 @@ def test_part_is_refused_while_the_whole_is_held(small: Path, copied: Path) -> N
 
 @pytest.mark.parametrize("command", ["finish", "verify --repair", "whole"])
 def test_who_needs_the_whole_is_refused_while_a_part_is_held(command: str, small: Path, copied: Path) -> None:
-    (copied / "00000" / "00000000.png").unlink()  # something to repair
+    (copied / "images" / "00000" / "00000000.png").unlink()  # something to repair
     commands = {
         "finish": ["gan-batch", "finish", str(copied)],
         "verify --repair": ["gan-batch", "verify", str(copied), "--repair", "--model", str(small)],

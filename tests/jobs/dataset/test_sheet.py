@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.dataset.formats import Folders
 from jobs.dataset.sheet import contact_sheet, read_image, spread
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import run
 from tests.jobs.conftest import batch, decoded, succeeds
@@ -30,19 +31,19 @@ def inner_values(sheet: bytes) -> NDArray[np.uint8]:
 
 
 def test_images_are_placed_in_order_from_left_to_right_and_top_to_bottom(tmp_path: Path) -> None:
-    values = inner_values(contact_sheet(LocalStore(tmp_path), write_images(tmp_path, 24)))
+    values = inner_values(contact_sheet(LocalStore(tmp_path), Folders("."), write_images(tmp_path, 24)))
     np.testing.assert_array_equal(values, np.arange(1, 25).reshape(3, 8))
 
 
 def test_last_row_may_be_short(tmp_path: Path) -> None:
-    values = inner_values(contact_sheet(LocalStore(tmp_path), write_images(tmp_path, 11)))
+    values = inner_values(contact_sheet(LocalStore(tmp_path), Folders("."), write_images(tmp_path, 11)))
     np.testing.assert_array_equal(values.ravel()[:11], np.arange(1, 12))
     assert (values.ravel()[11:] == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_brightness_and_mode_stay(tmp_path: Path, mode: str) -> None:
-    sheet = Image.open(io.BytesIO(contact_sheet(LocalStore(tmp_path), write_images(tmp_path, 3, mode))))
+    sheet = Image.open(io.BytesIO(contact_sheet(LocalStore(tmp_path), Folders("."), write_images(tmp_path, 3, mode))))
     assert sheet.mode == mode
     assert np.asarray(sheet)[:6, :10].max() == 1
 
@@ -50,7 +51,7 @@ def test_brightness_and_mode_stay(tmp_path: Path, mode: str) -> None:
 def test_sheet_of_a_run_shows_64_images_spread_over_it(finished: Path) -> None:
     sheet = decoded((finished / "contact_sheet.png").read_bytes())
     shown = [sheet[y * 130 :, x * 130 :][:128, :128] for y in range(8) for x in range(8)]
-    names = [f"{index // 100:05d}/{index:08d}.png" for index in (place * 130 // 64 for place in range(64))]
+    names = [f"images/{index // 100:05d}/{index:08d}.png" for index in (place * 130 // 64 for place in range(64))]
     for image, name in zip(shown, names, strict=True):
         np.testing.assert_array_equal(image, decoded((finished / name).read_bytes()))
 
@@ -79,5 +80,5 @@ def test_image_that_is_missing_or_damaged_is_named_with_what_to_do(damage: str, 
     if damage in damaged:
         (tmp_path / name).write_bytes(damaged[damage])
     with pytest.raises(CommandError, match=rf"{name} .*gan-batch verify {tmp_path} --repair") as error:
-        read_image(LocalStore(tmp_path), name)
+        read_image(LocalStore(tmp_path), Folders("."), name)
     assert error.value.exit_code is ExitCode.CHECK_FAILED

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.dataset.state import COMPLETE, REJECTED, REMOVING, RUNNING, RunState, SessionFacts, fingerprint
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import batch

@@ -173,7 +173,7 @@ def test_run_that_was_cut_off_fits_where_it_fitted_before(mount: Mount, model: P
     needed = sum(-(-path.stat().st_size // 4096) * 4096 for path in images(tmp_path / "other"))
     out = mount("tmpfs", needed // (1 << 20) + 2) / "run"
     process = start(batch(model, out, LONG_COUNT, *options))
-    wait_for(out / "00000" / "00000500.png", process)
+    wait_for(out / "images" / "00000" / "00000500.png", process)
     process.kill()
     process.communicate()
     assert 400 < len(images(out)) < LONG_COUNT

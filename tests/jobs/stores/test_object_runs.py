@@ -20,7 +20,7 @@ from tests.jobs.conftest import SEED, VOLATILE, batch, start, succeeds, workers_
 from tests.jobs.object_server import BUCKET, SECRET, ObjectServer, client, copy, cut, error, tree
 
 COUNT, MANY_SHARDS = 160, ("--shard-size", "10", "--batch-size", "5", "--workers", "2")
-QUICK = "from jobs import lease; lease.TTL_SECONDS = 1.5; from jobs.cli import main; main()"
+QUICK = "from jobs.stores import lease; lease.TTL_SECONDS = 1.5; from jobs.cli import main; main()"
 """`gan-batch` whose leases are good for a tenth of the time."""
 
 
@@ -104,7 +104,7 @@ def test_run_is_extended(broken: str, model: Path, tmp_path: Path) -> None:
     succeeds(run(*batch(model, tmp_path / "run", 210, "--shard-size", "100")))
     like(broken, tmp_path / "run")
     after = tree(broken)
-    assert all(after[name] == content for name, content in before.items() if name.startswith("00000/"))
+    assert all(after[name] == content for name, content in before.items() if name.startswith("images/00000/"))
 
 
 def test_run_of_other_options_is_refused(stored: str, server: ObjectServer, model: Path) -> None:
@@ -119,15 +119,15 @@ def test_status_verify_and_regen_take_a_url(
     assert "state: complete\nat_work: false\ncount: 130\ncommitted: 130\n" in result.stdout
     succeeds(run("gan-batch", "verify", stored))
     succeeds(run("gan-batch", "regen", stored, "--index", "7", "--model", model, "--to", tmp_path / "7.png"))
-    assert (tmp_path / "7.png").read_bytes() == (finished / "00000/00000007.png").read_bytes()
+    assert (tmp_path / "7.png").read_bytes() == (finished / "images/00000/00000007.png").read_bytes()
     fails_in_one_line(run("gan-batch", "status", f"{stored}-none"), 66, f"{stored}-none")
 
 
 def test_repair_makes_again_what_is_broken(broken: str, model: Path, finished: Path) -> None:
     prefix, store = broken.removeprefix(f"s3://{BUCKET}/"), client()
-    store.put(f"{prefix}/00000/00000003.png", b"no image")
-    store.put(f"{prefix}/00000/00000999.png", b"a stray")
-    store.delete([f"{prefix}/00001/00000120.png", f"{prefix}/_manifests/00001.csv", f"{prefix}/manifest.csv"])
+    store.put(f"{prefix}/images/00000/00000003.png", b"no image")
+    store.put(f"{prefix}/images/00000/00000999.png", b"a stray")
+    store.delete([f"{prefix}/images/00001/00000120.png", f"{prefix}/_manifests/00001.csv", f"{prefix}/manifest.csv"])
     found = run("gan-batch", "verify", broken)
     assert found.returncode == 76
     assert [line.split(",")[0] for line in found.stdout.splitlines()] == [
@@ -281,7 +281,7 @@ def test_store_that_lets_nobody_write_is_told_of(what: str, url: str, server: Ob
 
 def test_store_that_stays_down_is_told_of(url: str, server: ObjectServer, model: Path) -> None:
     server.fault = lambda environ, respond: error(respond, "503 Slow Down", "SlowDown")
-    program = f"from jobs import object_client; object_client.PATIENCE_SECONDS = 1; {QUICK}"
+    program = f"from jobs.stores import object_client; object_client.PATIENCE_SECONDS = 1; {QUICK}"
     result = run(sys.executable, "-c", program, *command(model, url, 30)[3:])
     fails_in_one_line(result, 74, url, "(503", "run the same command again")
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from jobs.dataset.state import RunState
+from jobs.stores.local_store import LocalStore
 from jobs.stores.object_store import ObjectStore
+from jobs.stores.opening import open_store
 from jobs.stores.place import place
-from jobs.stores.store import LocalStore, open_store
 from models.errors import CommandError, ExitCode
 from tests.conftest import run
 from tests.jobs.object_server import BUCKET, ObjectServer, client, cut, error, tree
@@ -154,7 +155,7 @@ def test_make_folder_and_remove_take_only_what_they_should(store: ObjectStore) -
     for name in ("00000000.png", "00000001.png", "00000009.png", "mask.png", "deep/00000009.png"):
         store.write(f"00000/{name}", b"")
     store.settle()
-    store.make_folder("00000", 0, 2)
+    store.make_folder("00000", lambda name: name == "00000009.png")
     assert store.names("00000") == ["00000000.png", "00000001.png", "deep", "mask.png"]
     store.remove("00000", ["00000000.png", "deep", "none.png"])
     assert store.names("00000") == ["00000001.png", "deep", "mask.png"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from jobs.checks.verify import verify
-from jobs.stores.publish import prune
-from jobs.stores.store import LocalStore
+from jobs.dataset.pruning import prune
+from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import batch, kill_at, stamps, succeeds, temporaries
 from tests.jobs.small_models import write_model
@@ -166,9 +166,9 @@ def test_broken_run_is_not_published_until_it_is_repaired(night: Path, small: Pa
     shutil.copytree(night, tmp_path / "old")
     (tmp_path / "latest").symlink_to("old")
     out = shutil.copytree(night, tmp_path / "run")
-    (out / "00001" / "00000003.png").write_bytes(b"")
+    (out / "images" / "00001" / "00000003.png").write_bytes(b"")
     publishing = command(small, out, "--latest", tmp_path / "latest", "--keep", "1")
-    fails_in_one_line(run(*publishing), 76, "00001/00000003.png", "--repair")
+    fails_in_one_line(run(*publishing), 76, "images/00001/00000003.png", "--repair")
     assert os.readlink(tmp_path / "latest") == "old"
     assert names(tmp_path) == ["latest", "old", "run"]
     succeeds(run("gan-batch", "verify", out, "--repair", "--model", small))
@@ -182,9 +182,9 @@ def test_run_that_breaks_before_its_end_is_not_published(night: Path, small: Pat
     (tmp_path / "latest").symlink_to("old")
     publishing = command(small, tmp_path / "run", "--latest", tmp_path / "latest")
     assert run(*publishing, "--max-seconds", "0").returncode == 3
-    image = tmp_path / "run" / "00000" / "00000001.png"
+    image = tmp_path / "run" / "images" / "00000" / "00000001.png"
     image.write_bytes(image.read_bytes() + b"more")  # it still can be read, and is not what its row says
-    fails_in_one_line(run(*publishing), 76, "00000/00000001.png")
+    fails_in_one_line(run(*publishing), 76, "images/00000/00000001.png")
     assert os.readlink(tmp_path / "latest") == "old"
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] != "complete"
 
@@ -261,18 +261,18 @@ def test_target_of_the_link_stays(runs: Path, tmp_path: Path) -> None:
 
 
 def test_files_of_the_users_stay_with_their_folders(runs: Path) -> None:
-    for name in ("notes.txt", "00001/notes.txt", "_manifests/notes.txt", "mine/00000000.png"):
+    for name in ("notes.txt", "images/00001/notes.txt", "_manifests/notes.txt", "mine/00000000.png"):
         (runs / "night-0" / name).parent.mkdir(exist_ok=True)
         (runs / "night-0" / name).write_text("mine")
     (runs / "elsewhere").mkdir()
     (runs / "elsewhere" / "00000000.png").write_text("mine")
-    (runs / "night-0" / "00009").symlink_to(runs / "elsewhere")
+    (runs / "night-0" / "images" / "00009").symlink_to(runs / "elsewhere")
     prune(runs / "night-4", 1, None)
     left = [path for path in (runs / "night-0").rglob("*") if path.is_symlink() or not path.is_dir()]
     assert sorted(path.relative_to(runs / "night-0").as_posix() for path in left) == [
-        "00001/notes.txt",
-        "00009",
         "_manifests/notes.txt",
+        "images/00001/notes.txt",
+        "images/00009",
         "mine/00000000.png",
         "notes.txt",
     ]
@@ -283,7 +283,7 @@ def test_files_of_the_users_stay_with_their_folders(runs: Path) -> None:
 def test_temporary_files_of_a_kill_go_with_their_run(runs: Path) -> None:
     for name in (
         ".manifest.csv.tmp",
-        "00000/.00000001.png.tmp",
+        "images/00000/.00000001.png.tmp",
         "_manifests/.00001.csv.tmp",
         "_quality/.00001.csv.tmp",
     ):
@@ -302,7 +302,7 @@ def test_removal_that_was_killed_is_finished_by_the_next(operation: str, calls: 
     for name in ("night-2", "night-3"):
         shutil.rmtree(runs / name)
     kill_at(
-        operation, calls, "from jobs.stores.publish import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)"
+        operation, calls, "from jobs.dataset.pruning import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)"
     )
     assert "night-0" in names(runs)
     assert not (runs / "night-0" / "run.json").exists() or run_state(runs / "night-0") == "being removed"
@@ -317,7 +317,7 @@ def run_state(out: Path) -> str:
 
 
 def test_run_that_goes_on_in_what_a_removal_left_is_whole(small: Path, runs: Path) -> None:
-    kill_at("unlink", 7, "from jobs.stores.publish import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)")
+    kill_at("unlink", 7, "from jobs.dataset.pruning import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)")
     assert run_state(runs / "night-0") == "being removed"
     succeeds(run(*command(small, runs / "night-0")))
     assert list(verify(runs / "night-0")) == []

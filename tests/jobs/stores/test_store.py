@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode, writing_error
 from tests.conftest import ROOT
 
 HOLD = """
 import sys
 from pathlib import Path
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 LocalStore(Path(sys.argv[1])).lock()
 print("held", flush=True)
 sys.stdin.read()
@@ -105,7 +106,7 @@ def test_remains_of_a_create_that_was_killed_and_locks_of_parts_are_removed(stor
     for name in (".run.json.0123456789abcdef.tmp", ".lock-1-of-3"):
         (store.root / name).write_bytes(b"")
     store.lock()
-    store.remove_temporaries()
+    store.remove_temporaries([".", "none"], re.compile(r"\..*\.tmp").fullmatch)
     assert store.names() == [".lock"]
 
 
@@ -218,14 +219,14 @@ def test_remove_takes_nothing_behind_a_link(store: LocalStore, tmp_path: Path) -
     assert (tmp_path / "precious" / "00000009.png").read_bytes() == b"mine"
 
 
-def test_make_folder_removes_images_of_other_indices_and_nothing_else(store: LocalStore) -> None:
+def test_make_folder_removes_what_is_foreign_and_nothing_else(store: LocalStore) -> None:
     folder = store.root / "00000"
     folder.mkdir()
     for name in ("00000000.png", "00000001.png", "00000009.png", "00000001.txt", "mask.png"):
         (folder / name).write_bytes(name.encode())
     (folder / "labels").mkdir()
     before = (folder / "00000001.png").stat()
-    store.make_folder("00000", 0, 3)
+    store.make_folder("00000", lambda name: name == "00000009.png")
     assert store.names("00000") == ["00000000.png", "00000001.png", "00000001.txt", "labels", "mask.png"]
     after = (folder / "00000001.png").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -236,9 +237,19 @@ def test_a_link_in_a_shards_place_is_refused_and_what_it_leads_to_stays(store: L
     (tmp_path / "precious" / "00000009.png").write_bytes(b"mine")
     (store.root / "00000").symlink_to(tmp_path / "precious")
     with pytest.raises(CommandError, match="is a link") as error:
-        store.make_folder("00000", 0, 3)
+        store.make_folder("00000", lambda name: name == "00000009.png")
     assert error.value.exit_code is ExitCode.CANNOT_WRITE
     assert (tmp_path / "precious" / "00000009.png").read_bytes() == b"mine"
+
+
+def test_nothing_is_made_or_removed_below_a_link(store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "precious" / "00000").mkdir(parents=True)
+    (tmp_path / "precious" / "00000" / "00000009.png").write_bytes(b"mine")
+    (store.root / "images").symlink_to(tmp_path / "precious")
+    with pytest.raises(CommandError, match="images is a link"):
+        store.make_folder("images/00000", lambda name: True)
+    store.remove("images/00000", ["00000009.png"])
+    assert (tmp_path / "precious" / "00000" / "00000009.png").read_bytes() == b"mine"
 
 
 def test_an_image_is_not_written_through_a_link(store: LocalStore, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.dataset.formats import Folders
 from jobs.dataset.state import SessionFacts
 from jobs.workers.crew import Crew, Order
 from models.errors import CommandError
@@ -22,7 +23,7 @@ FACTS = SessionFacts("0" * 64, 8, 32, 32, 1, "CPUExecutionProvider", "as asked",
     ],
 )
 def test_worker_that_differs_is_refused_with_its_node(other: dict[str, str], code: int, words: str) -> None:
-    crew = Crew(Order(Path("generator.onnx"), "cpu", "run", 0))
+    crew = Crew(Order(Path("generator.onnx"), "cpu", "run", 0, Folders("images")))
     crew.agree(FACTS, "one")
     crew.agree(FACTS, "two")
     with pytest.raises(CommandError, match=words) as caught:

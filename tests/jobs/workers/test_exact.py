@@ -10,7 +10,7 @@ import pytest
 
 from jobs.checks.verify import verify
 from jobs.dataset import manifest
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from jobs.workers.session import GeneratorSession
 from models.latents import BLOCK_SIZE, latent_block, latents
 from tests.conftest import run

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from jobs.dataset import manifest
+from jobs.dataset.formats import Folders
 from jobs.dataset.layout import MANIFESTS
 from jobs.dataset.shard import Shard
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from jobs.workers.crew import TRIES, Order
 from jobs.workers.pool import WorkerPool
 from models.errors import CommandError, ExitCode
@@ -105,7 +106,7 @@ def test_shard_that_kills_every_worker_stops_the_run_and_is_named(
     assert set(range(12)) <= set(done)
     assert 12 not in done
     assert_whole_shards(out)
-    before = {name: stamp for name, stamp in stamps(out).items() if name[:5] in {f"{number:05d}" for number in done}}
+    before = {name: stamp for name, stamp in stamps(out).items() if name[7:12] in {f"{number:05d}" for number in done}}
     succeeds(run(*command))
     after = stamps(out)
     assert {name: after[name] for name in before} == before
@@ -148,7 +149,7 @@ def test_shard_at_which_every_worker_hangs_stops_the_run(command: list[str], out
 def test_patience_grows_with_the_images_unless_it_is_said(order: Order) -> None:
     assert order.patience(None) == 600
     assert order.patience(Shard(0, 0, 50)) == 650
-    assert Order(order.model, "cpu", order.out, SEED, timeout=9).patience(Shard(0, 0, 50)) == 9
+    assert Order(order.model, "cpu", order.out, SEED, order.format, timeout=9).patience(Shard(0, 0, 50)) == 9
 
 
 def test_workers_that_die_while_they_start_stop_the_run(command: list[str], out: Path) -> None:
@@ -160,8 +161,8 @@ def test_workers_that_die_while_they_start_stop_the_run(command: list[str], out:
 @pytest.fixture
 def order(model: Path, tmp_path: Path) -> Order:
     """For workers in this test."""
-    (tmp_path / "run").mkdir()
-    return Order(model, "cpu", tmp_path / "run", SEED)
+    (tmp_path / "run").mkdir(parents=True)
+    return Order(model, "cpu", tmp_path / "run", SEED, Folders("images"))
 
 
 def my_workers(count: int) -> list[int]:
@@ -175,7 +176,7 @@ def my_workers(count: int) -> list[int]:
 def slices(out: Path, shards: int) -> Iterator[Shard]:
     """Ten images of each shard, two at a time."""
     for number in range(shards):
-        (out / f"{number:05d}").mkdir()
+        (out / "images" / f"{number:05d}").mkdir(parents=True)
         for begin in range(10 * number, 10 * number + 10, 2):
             yield Shard(number, begin, begin + 2)
 
@@ -185,7 +186,7 @@ def test_every_slice_is_made_once_whatever_dies(order: Order) -> None:
     with WorkerPool(order, 2, lambda: None) as pool:
         pool.ready()
         for done in pool.run(slices(order.out, 8), 2):
-            made.append(done.part)
+            made.append(done.piece)
             if len(made) in (5, 20):
                 os.kill(my_workers(2)[0], signal.SIGKILL)
     assert sorted(made, key=lambda part: part.start) == [Shard(i // 10, i, i + 2) for i in range(0, 80, 2)]
@@ -196,7 +197,7 @@ def test_lines_of_a_slice_tell_of_its_images(order: Order) -> None:
     with WorkerPool(order, 1, lambda: None) as pool:
         for done in pool.run(slices(order.out, 2), 2):
             rows = manifest.from_csv(manifest.HEADER_LINE + done.manifest)
-            assert [row.index for row in rows] == [done.part.start, done.part.start + 1]
+            assert [row.index for row in rows] == [done.piece.start, done.piece.start + 1]
             assert [line.split(b",")[0] for line in done.measures.splitlines()] == [b"%d" % row.index for row in rows]
             assert all((order.out / row.file_name).stat().st_size == row.bytes for row in rows)
 
@@ -247,9 +248,11 @@ def test_worker_does_not_outlive_a_parent_that_died_before_it_began(order: Order
     program = f"""
 import os, signal, sys
 from pathlib import Path
+from jobs.dataset.formats import Folders
 from jobs.workers.crew import Order
 from jobs.workers.pool import WorkerPool
-pool = WorkerPool(Order(Path({str(order.model)!r}), "cpu", Path({str(order.out)!r}), 1), 2, lambda: None)
+order = Order(Path({str(order.model)!r}), "cpu", Path({str(order.out)!r}), 1, Folders("images"))
+pool = WorkerPool(order, 2, lambda: None)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     process = start([sys.executable, "-c", program])
@@ -265,13 +268,13 @@ def test_workers_ignore_sigterm_which_is_for_their_parent(order: Order) -> None:
         first = workers_of(os.getpid())
         for done in pool.run(slices(order.out, 4), 2):
             os.kill(first[0], signal.SIGTERM)
-            made += done.part.stop - done.part.start
+            made += done.piece.images
         assert workers_of(os.getpid()) == first
     assert made == 40
 
 
 def test_model_that_cannot_be_read_is_the_session_error_of_the_worker(order: Order, tmp_path: Path) -> None:
-    missing = Order(tmp_path / "none.onnx", order.device, order.out, order.seed)
+    missing = Order(tmp_path / "none.onnx", order.device, order.out, order.seed, order.format)
     with WorkerPool(missing, 1, lambda: None) as pool, pytest.raises(CommandError) as caught:
         pool.ready()
     assert caught.value.exit_code == 66

@@ -14,7 +14,7 @@ import pytest
 
 from jobs.dataset import manifest
 from jobs.dataset.layout import MANIFESTS
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from jobs.workers.crew import TRIES
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -93,9 +93,9 @@ def test_time_budget_then_the_local_engine_goes_on(
 ) -> None:
     result = run(*command, "--max-seconds", "0", **nodes.environment)
     fails_in_one_line(result, 3, f"{LONG_SHARD} of {LONG_COUNT} images", "again")
-    before = stamps(out / "00000")
+    before = stamps(out / "images" / "00000")
     succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
-    assert stamps(out / "00000") == before
+    assert stamps(out / "images" / "00000") == before
     assert differing(out, undisturbed) == []
 
 
@@ -162,7 +162,7 @@ def test_full_disk_of_a_worker_is_74_with_node_and_file_and_what_is_committed_st
 ) -> None:
     full = Disturbance("full", name="00000310.png")
     result = disturbed(command, out, full, nodes, tmp_path / "notes")
-    fails_in_one_line(result, 74, f"on {os.uname().nodename}", "00012/00000310.png", "No space left")
+    fails_in_one_line(result, 74, f"on {os.uname().nodename}", "images/00012/00000310.png", "No space left")
     assert len(committed(out)) >= 8
     assert_whole_shards(out)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.dataset.formats import Folders
 from jobs.dataset.shard import Shard
 from jobs.workers import ray_worker
 from jobs.workers.crew import Done, Failed, Order
@@ -15,8 +16,8 @@ from tests.jobs.conftest import SEED
 
 @pytest.fixture
 def order(model: Path, tmp_path: Path) -> Order:
-    (tmp_path / "00000").mkdir()
-    return Order(model, "cpu", str(tmp_path), SEED)
+    (tmp_path / "images" / "00000").mkdir(parents=True)
+    return Order(model, "cpu", str(tmp_path), SEED, Folders("images"))
 
 
 def test_worker_that_sees_another_folder_refuses(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from jobs.dataset import manifest
 from jobs.dataset.layout import MANIFESTS
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.files import lock_folder
 from tests.conftest import clean_environment, fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -50,7 +50,7 @@ def moment(out: Path, share: float) -> Path:
     if share > 0.97:
         return out / MANIFESTS / f"{LONG_COUNT // LONG_SHARD - 1:05d}.csv"
     index = int(share * LONG_COUNT)
-    return out / f"{index // LONG_SHARD:05d}" / f"{index:08d}.png"
+    return out / "images" / f"{index // LONG_SHARD:05d}" / f"{index:08d}.png"
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def test_extension_killed_midway_keeps_the_images_of_the_partial_shard(
     succeeds(run(*batch(model, out, 30, *LONG_RUN)))
     before = {name: stamp for name, stamp in stamps(out).items() if name.endswith(".png") and "/" in name}
     process = start(batch(model, out, LONG_COUNT, *LONG_RUN))
-    wait_for(out / "00001" / "00000045.png", process)
+    wait_for(out / "images" / "00001" / "00000045.png", process)
     process.kill()
     process.communicate()
     succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))

@@ -8,14 +8,15 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from jobs import run_batch
+from jobs import OnDisk, Publishing, Work, run_batch
 from jobs.dataset import manifest
-from jobs.stores.store import LocalStore
+from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run
 from tests.jobs.conftest import (
@@ -40,7 +41,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_folder_holds_the_documented_files_and_no_others(finished: Path) -> None:
-    images = {f"{index // 100:05d}/{index:08d}.png" for index in range(130)}
+    images = {f"images/{index // 100:05d}/{index:08d}.png" for index in range(130)}
     others = {"run.json", "manifest.csv", "contact_sheet.png", "quality.json", "log.jsonl", "stats.json", ".lock"}
     shards = {f"{folder}/{shard:05d}.csv" for folder in ("_manifests", "_quality") for shard in (0, 1)}
     found = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
@@ -54,7 +55,7 @@ def test_manifest_has_the_documented_columns(finished: Path) -> None:
 
 def test_manifest_has_one_row_an_image_in_index_order(finished: Path) -> None:
     found = [(row.index, row.file_name) for row in rows_of(finished)]
-    assert found == [(index, f"{index // 100:05d}/{index:08d}.png") for index in range(130)]
+    assert found == [(index, f"images/{index // 100:05d}/{index:08d}.png") for index in range(130)]
 
 
 def test_every_row_describes_its_file(finished: Path) -> None:
@@ -86,7 +87,7 @@ def test_run_in_another_year_differs_in_log_and_stats_only(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1e9)
     monkeypatch.setattr(time, "strftime", lambda *arguments: "2061-01-01")
-    run_batch(model, tmp_path / "run", 130, seed=SEED, shard_size=100, device="cpu")
+    run_batch(model, tmp_path / "run", 130, seed=SEED, on_disk=OnDisk(100), work=Work("cpu"))
     assert differing(tmp_path / "run", finished) == []
     assert differing(tmp_path / "run", finished, without=()) == ["log.jsonl", "stats.json"]
 
@@ -106,7 +107,8 @@ def test_log_tells_of_each_shard_once_and_stats_of_the_work(finished: Path) -> N
 def test_python_caller_is_told_how_many_images_were_made_each_time(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     made = [
-        run_batch(model, out, count, seed=SEED, shard_size=10, batch_size=4, device="cpu") for count in (25, 25, 30)
+        run_batch(model, out, count, seed=SEED, on_disk=OnDisk(10), work=Work("cpu", batch_size=4))
+        for count in (25, 25, 30)
     ]
     assert [(result.count, result.made) for result in made] == [(25, 25), (25, 0), (30, 5)]
     assert {(result.out, result.seed, result.provider) for result in made} == {(out, SEED, "CPUExecutionProvider")}
@@ -232,10 +234,10 @@ def test_lost_last_manifest_is_made_good_even_by_a_smaller_count(model: Path, tm
 def test_missing_image_is_named_with_what_to_do_and_that_helps(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     succeeds(run(*batch(model, out, 20, "--shard-size", "10")))
-    (out / "00000" / "00000000.png").unlink()
+    (out / "images" / "00000" / "00000000.png").unlink()
     command = batch(model, out, 30, "--shard-size", "10")
     result = run(*command)
-    fails_in_one_line(result, 76, "00000/00000000.png")
+    fails_in_one_line(result, 76, "images/00000/00000000.png")
     (what_to_do,) = re.findall("`(.+?)`", result.stderr)
     run(*what_to_do.split(), "--model", model)  # which ends with 76 while the run is not complete
     succeeds(run(*command))
@@ -287,17 +289,23 @@ def test_empty_folder_is_welcome(model: Path, tmp_path: Path) -> None:
 
 def test_python_caller_gets_the_error_with_its_code(copied: Path, model: Path) -> None:
     with pytest.raises(CommandError) as error:
-        run_batch(model, copied, 130, seed=6, shard_size=100, device="cpu")
+        run_batch(model, copied, 130, seed=6, on_disk=OnDisk(100), work=Work("cpu"))
     assert error.value.exit_code == ExitCode.OTHER_RUN
 
 
-@pytest.mark.parametrize(
-    "wrong", [{}, {"count": 5, "append": 5}, {"count": 0}, {"append": -1}, {"count": 5, "keep": 0}], ids=str
-)
+@pytest.mark.parametrize("wrong", [{}, {"count": 5, "append": 5}, {"count": 0}, {"append": -1}], ids=str)
 def test_python_caller_must_say_one_sensible_number(wrong: dict[str, int], model: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="count"):
-        run_batch(model, tmp_path / "run", device="cpu", **wrong)
+        run_batch(model, tmp_path / "run", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda: OnDisk(format="zip"), lambda: OnDisk(manifest="json"), lambda: Publishing(keep=0)]
+)
+def test_python_caller_cannot_ask_for_what_there_is_not(wrong: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"format|keep"):
+        wrong()
 
 
 def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_committed(
@@ -306,11 +314,11 @@ def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_co
     out = tmp_path / "run"
     command = batch(model, out, 50, "--shard-size", "10", "--batch-size", "4", "--workers", "1")
     succeeds(run(*batch(model, out, 10, "--shard-size", "10")))
-    (out / "00002" / "00000027.png").mkdir(parents=True)
-    fails_in_one_line(run(*command), 73, "00002/00000027.png")
+    (out / "images" / "00002" / "00000027.png").mkdir(parents=True)
+    fails_in_one_line(run(*command), 73, "images/00002/00000027.png")
     assert manifest.committed(LocalStore(out), 10).keys() <= {0, 1}
     assert_whole_shards(out)
-    (out / "00002" / "00000027.png").rmdir()
+    (out / "images" / "00002" / "00000027.png").rmdir()
     succeeds(run(*command))
     succeeds(run(*batch(model, tmp_path / "undisturbed", 50, "--shard-size", "10")))
     assert differing(out, tmp_path / "undisturbed") == []
@@ -337,7 +345,7 @@ def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> Non
 
 def test_partial_shard_with_a_wrong_row_is_made_again(copied: Path, model: Path, tmp_path: Path) -> None:
     table = copied / "_manifests" / "00001.csv"
-    table.write_text(table.read_text().replace("00001/00000105.png", "elsewhere/5.png"))
+    table.write_text(table.read_text().replace("images/00001/00000105.png", "elsewhere/5.png"))
     succeeds(run(*batch(model, copied, 150, "--shard-size", "100")))
     succeeds(run(*batch(model, tmp_path / "at once", 150, "--shard-size", "100")))
     assert differing(copied, tmp_path / "at once") == []

@@ -1,0 +1,93 @@
+"""Which images a run has, where each lies, and what is known of its row before it is made.
+
+All of it follows from the fingerprint and is reckoned when it is asked for: a run may name more shards than would fit
+in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.dataset import manifest
+from jobs.dataset.formats import Format, format_of
+from jobs.dataset.layout import manifest_name
+from jobs.dataset.manifest import Row
+from jobs.dataset.shard import Shard
+from jobs.stores.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of a run.
+
+    Attributes:
+        seed: of the latents.
+        width, height: of an image, in pixels.
+        mode: `L` or `RGB`.
+        shard_size: images a shard.
+        format: how they lie there.
+    """
+
+    seed: int
+    width: int
+    height: int
+    mode: str
+    shard_size: int
+    format: Format
+
+    @classmethod
+    def of(cls, fingerprint: Mapping[str, Any]) -> Plan:
+        """Of the run with this fingerprint."""
+        return cls(
+            seed=fingerprint["seed"],
+            width=fingerprint["width"],
+            height=fingerprint["height"],
+            mode="L" if fingerprint["channels"] == 1 else "RGB",
+            shard_size=fingerprint["shard_size"],
+            format=format_of(fingerprint),
+        )
+
+    def shards(self, count: int) -> int:
+        """How many shards `count` images have."""
+        return -(-count // self.shard_size)
+
+    def shard(self, number: int, count: int) -> Shard:
+        """A shard of a run of `count` images; the last one may be partial."""
+        return Shard(number, number * self.shard_size, min((number + 1) * self.shard_size, count))
+
+    def all(self, count: int) -> Iterator[Shard]:
+        """All shards of a run of `count` images, in order."""
+        return (self.shard(number, count) for number in range(self.shards(count)))
+
+    def image(self, index: int) -> str:
+        """The name of an image."""
+        return self.format.image(index, index // self.shard_size)
+
+    def row(self, index: int, sha256: str, size: int) -> Row:
+        """The row that an image must have, but for what only its file tells."""
+        return Row(index, self.image(index), self.seed, sha256, self.width, self.height, self.mode, size)
+
+    def is_right(self, rows: Sequence[Row]) -> bool:
+        """Whether each row is what its image's hash and size leave no choice to be."""
+        right = [self.row(row.index, row.sha256, row.bytes) for row in rows]
+        return rows == right and all(manifest.SHA256.fullmatch(row.sha256) for row in rows)
+
+    def read_rows(self, store: Store, number: int) -> list[Row]:
+        """The rows of a whole shard, which are right.
+
+        Raises:
+            CommandError: 65 where its manifest is missing or damaged.
+        """
+        name = manifest_name(number)
+        content = store.read(name) or b""
+        values = [line.split(",") for line in content.decode(errors="replace").split("\n")[1:-1]]
+        try:
+            known = [(row[3], int(row[7])) for row in values]
+        except (IndexError, ValueError):
+            raise manifest.damaged(store, name) from None
+        rows = [self.row(index, *file) for index, file in enumerate(known, number * self.shard_size)]
+        if manifest.to_csv(rows) != content or not all(manifest.SHA256.fullmatch(row.sha256) for row in rows):
+            raise manifest.damaged(store, name)
+        return rows

@@ -1,0 +1,180 @@
+"""Making what is missing of a run, shard by shard."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from jobs.dataset import layout, manifest
+from jobs.dataset.begun import Begun
+from jobs.dataset.committer import Committer
+from jobs.dataset.remaining import Remaining
+from jobs.dataset.shard import Shard
+from jobs.dataset.state import RUNNING
+from jobs.held import HeldRun
+from jobs.workers.crew import Pool
+from models.errors import CommandError, ExitCode
+from models.log import log
+from models.progress import Progress
+
+_Versions = Mapping[int, Mapping[str, str] | None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Images that were made, and how many seconds that took."""
+
+    images: int = 0
+    seconds: float = 0.0
+
+
+def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadline: float) -> Made:
+    """Make what is missing.
+
+    Args:
+        run: which.
+        remaining: of it; something is missing.
+        pool: workers.
+        batch_size: images a batch.
+        deadline: by `time.monotonic`, after which no new shard is begun; one is made in any case.
+
+    Raises:
+        CommandError: 3 where the deadline came first, 74 where the images would not fit, 76 for a part of a run that
+            has ended, 78 for a run of an older layout; see `Pool`.
+    """
+    _refuse(run)
+    store, facts = run.store, pool.ready()
+    # Known before anything is made: what comes later than this is another run's, which took over from this one.
+    versions = run.plan.format.versions(store, partial(_is_left, run, remaining))
+    _check_room(run, remaining, facts.image_bytes)
+    if run.part is None:  # the state is of the whole run
+        run.write_state(RUNNING, remaining.count)
+    for folder in (run.plan.format.root, layout.MANIFESTS, layout.MEASURES):
+        store.make_folder(folder)
+    log.info(
+        "%s: %d of %d images to make, seed %d, %s, %d workers, batches of %d",
+        store, remaining.missing, remaining.share, run.plan.seed, facts.provider, pool.size, batch_size,
+    )  # fmt: skip
+    run.log(
+        "start", missing=remaining.missing, count=remaining.share, provider=facts.provider, reason=facts.reason,
+        workers=pool.size, batch_size=batch_size,
+    )  # fmt: skip
+    start, made = time.monotonic(), 0
+    pieces = _Pieces(run, remaining, run.plan.shard_size if pool.whole_shards else batch_size, deadline, versions)
+    with run.telling():
+        with (
+            Progress("generating", remaining.share, "images", done=remaining.share - remaining.missing) as progress,
+            Committer(
+                store, lambda shard: run.log("shard", number=shard.number, images=shard.images), run.check
+            ) as committer,
+        ):
+            for done in pool.run(pieces, batch_size):
+                begun = pieces.begun[done.piece.number]
+                begun.add(done.piece, done.manifest, done.measures)
+                if begun.is_whole:
+                    committer.commit(begun.shard, *begun.content())
+                    del pieces.begun[done.piece.number]
+                made += done.piece.images
+                progress.update(done.piece.images)
+        if pieces.is_late:
+            raise CommandError(
+                ExitCode.STOPPED,
+                f"{store}: the time is over with {remaining.share - remaining.missing + made} of {remaining.share} "
+                "images made; run the same command again to continue",
+            )
+    seconds = time.monotonic() - start
+    run.write_stats(
+        images=made,
+        seconds=round(seconds, 3),
+        images_per_second=round(made / seconds, 1),
+        workers=pool.size,
+        batch_size=batch_size,
+        provider=facts.provider,
+        machine={"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()},
+    )
+    return Made(made, seconds)
+
+
+def _refuse(run: HeldRun) -> None:
+    if run.state is not None and run.state.layout < layout.LAYOUT:
+        raise CommandError(
+            ExitCode.OTHER_RUN,
+            f"{run.store} was made with layout {run.state.layout}, where images lie beside {layout.STATE}; this "
+            f"version puts them below {layout.IMAGES}/ and adds nothing to such a run: name another --out",
+        )
+    if run.part is not None and run.has_ended:  # its manifest would tell of other images, perhaps
+        raise CommandError(
+            ExitCode.CHECK_FAILED,
+            f"{run.store} has ended, but lacks images of part {run.part}: the same command without --part makes them "
+            "again",
+        )
+
+
+def _is_left(run: HeldRun, remaining: Remaining, number: int) -> bool:
+    run.check()  # asked before each question to the store
+    return remaining.has(number)
+
+
+def _check_room(run: HeldRun, remaining: Remaining, image_bytes: int) -> None:
+    """Refuse what would not fit; images that a kill left without a manifest are there already."""
+    format, written = run.plan.format, 0
+    for name in run.store.names(format.root):
+        number = format.number(name)
+        if number is not None and remaining.has(number):
+            run.check()
+            shard = run.plan.shard(number, remaining.count)
+            written += max(0, format.written(run.store, shard) - remaining.had(number))
+    run.store.check_room(max(remaining.missing - written, 0), remaining.shards, image_bytes)
+
+
+class _Pieces:
+    """What is missing, so many images of a shard at a time; to be asked for once.
+
+    Args:
+        run, remaining, deadline: see `make`.
+        size: images a piece.
+        versions: of files that are to be replaced, by shard.
+
+    Attributes:
+        begun: shards some of whose pieces are not done yet, by number.
+        is_late: whether the deadline came before the last shard.
+    """
+
+    def __init__(
+        self,
+        run: HeldRun,
+        remaining: Remaining,
+        size: int,
+        deadline: float,
+        versions: _Versions,
+    ) -> None:
+        self._run, self._remaining, self._size = run, remaining, size
+        self._deadline, self._versions = deadline, versions
+        self.begun: dict[int, Begun] = {}
+        self.is_late = False
+
+    def __iter__(self) -> Iterator[Shard]:
+        format = self._run.plan.format
+        for position, shard in enumerate(self._remaining.pending()):
+            if position and time.monotonic() > self._deadline:  # one in any case, or a short time would never end
+                self.is_late = True
+                return
+            format.begin(self._run.store, shard)
+            rows = [] if format.is_whole else self._committed(shard)
+            self.begun[shard.number] = Begun(shard, rows, self._run.measures(shard.number, rows))
+            for start in range(shard.start + len(rows), shard.stop, self._size):
+                stop = min(start + self._size, shard.stop)
+                yield Shard(shard.number, start, stop, self._versions.get(shard.number))
+
+    def _committed(self, shard: Shard) -> list[manifest.Row]:
+        """The rows of a shard that has fewer images than it shall have; none where its manifest is damaged."""
+        try:
+            rows = manifest.from_csv(self._run.store.read(layout.manifest_name(shard.number)) or b"")
+        except ValueError:
+            return []
+        is_start = [row.index for row in rows] == list(range(shard.start, shard.start + len(rows)))
+        return rows if is_start and self._run.plan.is_right(rows) and len(rows) < shard.images else []

@@ -1,0 +1,64 @@
+"""A piece of a shard, made with a session: what every worker does, wherever it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from jobs.dataset import png
+from jobs.dataset.formats import Format
+from jobs.dataset.manifest import Row
+from jobs.dataset.measure import Measure, measure
+from jobs.dataset.shard import Shard
+from jobs.stores.store import Store
+
+if TYPE_CHECKING:  # ONNX Runtime is loaded by who has a session
+    from jobs.workers.session import GeneratorSession
+
+
+def make_images(
+    piece: Shard, session: GeneratorSession, seed: int, batch_size: int, format: Format
+) -> Iterator[tuple[Row, Measure, bytes]]:
+    """The images of a shard or of a piece of one, in order: a row, what the quality gate wants to know, the file.
+
+    Args:
+        piece: which images.
+        session: the generator.
+        seed: of the latents.
+        batch_size: images a batch; the last one may be smaller.
+        format: of the run, which names the images.
+    """
+    for start in range(piece.start, piece.stop, batch_size):
+        stop = min(start + batch_size, piece.stop)
+        inputs = session.inputs(seed, start, stop)
+        pixels = session.pixels(inputs, batch_size)
+        _, height, width, channels = pixels.shape
+        mode = "L" if channels == 1 else "RGB"
+        measures = measure(start, pixels, partial(session.finite, inputs))
+        for index, found, content in zip(range(start, stop), measures, png.encode(pixels), strict=True):
+            digest = hashlib.sha256(content).hexdigest()
+            name = format.image(index, piece.number)
+            yield Row(index, name, seed, digest, width, height, mode, len(content)), found, content
+
+
+def write_images(
+    piece: Shard, session: GeneratorSession, store: Store, seed: int, batch_size: int, format: Format
+) -> tuple[list[Row], list[Measure]]:
+    """Make the images of a shard or of a piece of one, and write them; they count once their manifest is committed.
+
+    Raises:
+        CommandError: what `Format.write`, the session or the store raises.
+    """
+    rows, measures = [], []
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for row, found, content in make_images(piece, session, seed, batch_size, format):
+            rows.append(row)
+            measures.append(found)
+            yield row.file_name, content
+
+    format.write(store, piece, files())
+    store.settle()
+    return rows, measures
