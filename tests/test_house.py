@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import click
@@ -26,6 +27,17 @@ MAY_IMPORT = {
     "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"} | ELSEWHERE,
 }
 """Packages beside the standard library."""
+BELOW = {
+    "gan.photos": set[str](),
+    "gan.networks": set[str](),
+    "gan.evaluation": {"gan.photos", "gan.networks"},
+    "gan.training": {"gan.photos", "gan.networks", "gan.evaluation"},
+    "jobs.stores": set[str](),
+    "jobs.dataset": {"jobs.stores"},
+    "jobs.workers": {"jobs.stores", "jobs.dataset"},
+    "jobs.checks": {"jobs.stores", "jobs.dataset", "jobs.workers"},
+}
+"""The rooms, and which rooms each may import."""
 NOT_ON_A_BATCH_MACHINE = ("torch", "torchvision", "onnx", "onnxscript", "gan", "export", "matplotlib")
 
 
@@ -46,6 +58,43 @@ def test_package_imports_only_what_its_place_allows(package: str) -> None:
     foreign = {(file, name) for file, name in found if name not in sys.stdlib_module_names}
     assert foreign, "the scan found no imports at all"
     assert {(file, name) for file, name in foreign if name not in MAY_IMPORT[package]} == set()
+
+
+def name_of(path: Path) -> str:
+    """A file's dotted name; a package has that of its folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py")}
+
+
+def modules_imported(module: str) -> Iterator[str]:
+    """Our modules that one of ours imports, at its top, within functions, for types, or lazily."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in MODULES else str(node.module) for name in names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy_names":
+            yield from ast.literal_eval(node.args[0]).values()
+
+
+def room_of(module: str) -> str:
+    """The room that a module is in; one that lies directly in `gan` or `jobs` is its own."""
+    return ".".join(module.split(".")[: 2 if module.startswith(("gan.", "jobs.")) else 1])
+
+
+def test_no_modules_and_no_rooms_import_each_other_in_a_circle() -> None:
+    graph = {module: MODULES.keys() & set(modules_imported(module)) - {module} for module in MODULES}
+    list(TopologicalSorter(graph).static_order())  # or CycleError, which names the modules
+    rooms: dict[str, set[str]] = {room_of(module): set() for module in MODULES}
+    for module, found in graph.items():
+        rooms[room_of(module)] |= {room_of(other) for other in found} - {room_of(module)}
+    list(TopologicalSorter(rooms).static_order())
+    assert {(room, other) for room, below in BELOW.items() for other in (rooms[room] & BELOW.keys()) - below} == set()
+    assert "gan.evaluation" in rooms["gan.training"], "the scan found no imports between rooms"
 
 
 @pytest.mark.parametrize("package", ["gan", "export", "jobs"])
