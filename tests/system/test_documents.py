@@ -290,4 +290,4 @@ def test_table_of_training_shows_what_a_recipe_sets(recipe: str) -> None:
     for cell, row in table.items():
         value = config.pop(re.findall("`--([a-z0-9-]+)`", cell)[0].replace("-", "_"))
         assert value is None or row[recipe] == shown(value), cell
-    assert config == {}, "options without a line"
+    assert {option.name for option in every_command()["gan-train"].values()}.isdisjoint(config), "a row lacks recipes"
