@@ -15,7 +15,7 @@ WEB := tests/export/web/node_modules/.package-lock.json
 
 demo: $(INSTALLED)
 	rm -rf synthetic/demo
-	$(BIN)/gan-batch --model models/steel_scratches_128.onnx --count 1000 --seed 1 --out synthetic/demo
+	$(BIN)/gan-batch --model bundled --count 1000 --seed 1 --out synthetic/demo
 	@echo
 	@echo "1,000 images:     synthetic/demo/00000/"
 	@echo "their manifest:   synthetic/demo/manifest.csv"

@@ -2,73 +2,89 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-import models
 from jobs import options
-from jobs.stores.place import place
 from models import console
 from models.errors import CommandError, ExitCode
+from models.flags import Group
 from models.log import log
 from models.progress import duration
-from models.providers import DEVICES
 from models.stopping import Stop
 
 if TYPE_CHECKING:
     from jobs.dataset.part import Part
 
-EXPORTED = Path("models/generator.onnx")
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 
 
-@click.group(context_settings=_SETTINGS, invoke_without_command=True, subcommand_metavar="[COMMAND OUT]")
-@click.option("--count", type=click.IntRange(min=1), help="Images that the folder shall hold.")
+@click.group(cls=Group, context_settings=_SETTINGS, invoke_without_command=True, subcommand_metavar="[COMMAND OUT]")
+@click.option("--count", type=click.IntRange(min=1), help="How many images the folder shall hold.")
 @click.option(
     "--append",
     type=click.IntRange(min=1),
-    help="Instead of --count: images to add to a complete run. One that was cut off is finished, nothing is added.",
+    help="Add so many images to a complete run, in place of --count. A run that was cut off is finished first, and "
+    "nothing is added then.",
 )
 @click.option(
     "--out",
     default="synthetic/{date}",
-    help="Folder of the run, or s3://, gs:// or az:// with bucket and prefix; {date} and {time} become today's date "
-    "and the time of the start.",
+    help="Folder to write to, or s3://, gs:// or az:// with bucket and prefix. {date} becomes today's date, {time} the "
+    "time of the start.",
 )
 @options.model
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
-    help="Of the latents.  [default: that of the run in --out, else today's date, such as 20261122, "
-    "with the time after it where --out has {time}]",
+    help="Number that decides which images come out. The same model and seed give the same images.  [default: that of "
+    "the run in --out, else today's date, such as 20261122, with the time after it where --out has {time}]",
+)
+@click.option(
+    "--line",
+    metavar="NAME",
+    help="Name for the runs that follow one another; --keep removes only runs of the same name.  [default: that of the "
+    "run in --out, else the name of the model's file]",
 )
 @click.option(
     "--part",
     type=options.PART,
-    help="Make only this part of the run, beside others: 3/16 is every 16th shard from the third on. "
-    "When all parts are there: gan-batch finish OUT.",
+    help="Make only one part of the run, while other processes make the others: 3/16 is every 16th shard from the "
+    "third on. When all parts are there: gan-batch finish OUT.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images a batch.  [default: 50 on CPU, 250 on CUDA]")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="How many images go through the model at once.  [default: 50 on CPU, 250 on CUDA]",
+)
 @click.option(
     "--shard-size",
     type=click.IntRange(1, 100_000),
-    help="Images a folder.  [default: that of the run in --out, else 1000]",
+    help="How many images lie in one folder or tar file.  [default: that of the run in --out, else 1000]",
 )
 @click.option(
     "--format",
     type=click.Choice(["png", "tar"]),
-    help="A shard as a folder of PNG files, or as one tar file of them.  [default: that of the run in --out, else png]",
+    help="Write each shard as a folder of PNG files, or as one tar file of them.  [default: that of the run in --out, "
+    "else png]",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: one a core, on CUDA at most 6]")
-@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
-@click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop with exit code 3 after about this long.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="How many processes make images.  [default: one for each core, on CUDA at most 6]",
+)
+@options.device
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0),
+    help="Begin no new shard after so many seconds, and end with exit code 3. The same command goes on later.  "
+    "[default: no limit]",
+)
 @options.engine_options
 @options.manifest
 @options.publishing_options
@@ -83,10 +99,10 @@ def cli(
     count: int | None,
     append: int | None,
     out: str,
-    model: Path | None,
+    model: str | None,
     seed: int | None,
     part: Part | None,
-    metrics_file: Path | None,
+    line: str | None,
     **others: Any,
 ) -> None:
     """Make COUNT images in sharded PNG folders, with a manifest.
@@ -102,44 +118,31 @@ def cli(
     options.refuse_nan(context)
     if (count is None) == (append is None):
         raise click.UsageError("Need either --count or --append.")
-    if part:
-        _check_part(context, out)
-    from jobs.checks.prometheus import recorded
-    from jobs.dataset.table import form_of, name_of
+    if part and (
+        wrong := next((name for name in ("append", "latest", "keep", "manifest") if context.params[name]), None)
+    ):
+        raise click.UsageError(f"--{wrong} is for a whole run, not for a --part of it.")
     from jobs.run import run_batch
-    from jobs.stores.opening import open_store
 
-    if model is None:
-        model = EXPORTED if EXPORTED.exists() else models.path()
-        log.info("model: %s%s", model, "" if model == EXPORTED else f" (bundled: there is no {EXPORTED})")
-    now = time.localtime()
-    date, clock = time.strftime("%Y-%m-%d", now), time.strftime("%H%M%S", now)
-    folder = place(out.replace("{date}", date).replace("{time}", clock))
-    if seed is None and "{time}" in out:
-        seed = int(time.strftime("%Y%m%d%H%M%S", now))
     work, gate = options.work(others), options.gate(others)
     on_disk, publishing = options.on_disk(others), options.publishing(others)
-    with recorded(metrics_file, folder) as record:
-        result = run_batch(
-            model, folder, count, append=append, seed=seed, part=part,
-            on_disk=on_disk, work=work, gate=gate, publishing=publishing,
-        )  # fmt: skip
-        record(result)
+    result = run_batch(
+        model, out, count, append=append, seed=seed, part=part, line=line,
+        on_disk=on_disk, work=work, gate=gate, publishing=publishing,
+    )  # fmt: skip
     if part:
         log.info(
             "%s: part %s has its %d images, %d of them made now; when all parts are there: gan-batch finish %s",
-            folder, part, result.count, result.made, folder,
+            result.out, part, result.count, result.made, result.out,
         )  # fmt: skip
     elif not result.made:
-        log.info("%s is complete: %d images", folder, result.count)
+        log.info("%s is complete: %d images", result.out, result.count)
     else:
         log.info(
             "%s is complete: %d images, %d of them made now in %s (%.0f images/s, %s)",
-            folder, result.count, result.made, duration(result.seconds),
-            result.made / result.seconds, result.provider,
+            result.out, result.count, result.made, duration(result.seconds), result.rate, result.provider,
         )  # fmt: skip
-        name = name_of(form_of(open_store(folder)))
-        log.info("manifest: %s/%s; to look at: %s/contact_sheet.png", folder, name, folder)
+        log.info("manifest: %s/%s; to look at: %s/contact_sheet.png", result.out, result.manifest, result.out)
 
 
 @cli.command()
@@ -161,33 +164,25 @@ def status(out: Path | str) -> None:
 @options.quality_gate
 @console.debug_option
 @click.pass_context
-def finish(
-    context: click.Context, /, out: Path | str, model: Path | None, metrics_file: Path | None, **others: Any
-) -> None:
+def finish(context: click.Context, /, out: Path | str, model: str | None, **others: Any) -> None:
     """Write the manifest of the run in OUT, whose parts are all there, and judge it.
 
     --model is needed only where files in _quality/ were lost.
     """
-    from jobs.checks.prometheus import recorded
     from jobs.finishing import finish as complete
 
     options.refuse_nan(context)
     gate, publishing = options.gate(others), options.publishing(others)
-    if model is None:
-        with contextlib.suppress(CommandError):  # seldom needed: who needs it says so
-            model = _model_of(out, None)
-    with recorded(metrics_file, out) as record:
-        result = complete(out, model, gate=gate, publishing=publishing, **others)
-        record(result)
+    result = complete(out, model, gate=gate, publishing=publishing, **others)
     log.info("%s is complete: %d images", out, result.count)
 
 
 @cli.command()
 @options.run
-@click.option("--repair", is_flag=True, help="Make the broken images again, byte for byte what they were.")
+@click.option("--repair", is_flag=True, help="Make broken images again, byte for byte as they were.")
 @options.model
 @console.debug_option
-def verify(out: Path | str, repair: bool, model: Path | None) -> None:
+def verify(out: Path | str, repair: bool, model: str | None) -> None:
     """Compare every image of the run in OUT with its manifest.
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
@@ -205,7 +200,7 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
         if faults and repair:
             from jobs.checks.repair import repair as make_again
 
-            again = make_again(out, _model_of(out, model), check)
+            again = make_again(out, model, check)
             log.info("%s: %s, images made again to compare: %d", out, _number(faults), again)
             faults = list(look(out, check=check))
     if faults:
@@ -219,17 +214,21 @@ def verify(out: Path | str, repair: bool, model: Path | None) -> None:
 
 @cli.command()
 @options.run
-@click.option("--index", type=click.IntRange(0, 10**12), required=True, help="Of the image.")
-@click.option("--to", type=click.Path(path_type=Path), help="File to write.  [default: such as 00073121.png]")
+@click.option("--index", type=click.IntRange(0, 10**12), required=True, help="Which image to make: 0 is the first.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="File to write.  [default: its own name, such as 00073121.png]",
+)
 @options.model
-@click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where the model runs.")
+@options.device
 @console.debug_option
-def regen(out: Path | str, index: int, to: Path | None, model: Path | None, device: str) -> None:
+def regen(out: Path | str, index: int, to: Path | None, model: str | None, device: str) -> None:
     """Make one image of the run in OUT again, whether the run has it (yet) or not."""
     from jobs.checks.repair import regen as make
     from models.files import write_atomically
 
-    content, same = make(out, index, _model_of(out, model), device)
+    content, same = make(out, index, model, device)
     path = to or Path(f"{index:08d}.png")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     if same is False:
@@ -239,30 +238,6 @@ def regen(out: Path | str, index: int, to: Path | None, model: Path | None, devi
             "device, processor or version made",
         )
     log.info("%s: image %d, %s", path, index, "equal to the run's" if same else "which the run does not have yet")
-
-
-def _model_of(out: Path | str, model: Path | None) -> Path:
-    """The model named, else the usual one that made the run in `out`."""
-    import hashlib
-
-    from jobs.dataset.state import RunState
-    from jobs.stores.opening import open_store
-
-    if model is not None:
-        return model
-    sha256 = RunState.of(open_store(out)).fingerprint["model_sha256"]
-    for path in (EXPORTED, models.path()):
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-            return path
-    raise CommandError(ExitCode.OTHER_RUN, f"{out} was made with a model of sha256 {sha256}: name it with --model")
-
-
-def _check_part(context: click.Context, out: str) -> None:
-    for name in ("append", "latest", "keep", "manifest"):
-        if context.params[name] is not None:
-            raise click.UsageError(f"--{name} is for a whole run, not for a --part of it.")
-    if "{date}" in out or "{time}" in out:
-        raise click.UsageError("--part needs an --out without {date} and {time}, that all parts have in common.")
 
 
 def _number(faults: list[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from jobs.checks import quality
 from jobs.checks.quality import Gate
 from jobs.checks.verify import is_users, verify
 from jobs.dataset import layout, manifest, table
-from jobs.dataset.pruning import prune
+from jobs.dataset.pruning import Series, prune
 from jobs.dataset.remaining import Remaining
 from jobs.dataset.removal import remove_beyond, remove_temporaries
 from jobs.dataset.sheet import contact_sheet, run_sheet
@@ -26,19 +27,47 @@ class Publishing:
 
     Attributes:
         latest: a symbolic link to point at a run when it is complete and verified.
-        keep: complete runs beside it, itself among them, of which the oldest are removed above this number.
+        keep: runs of its line beside it, itself among them, whose names differ in the date or time: above this number
+            the oldest are removed, see `jobs.dataset.pruning`.
+        metrics_file: a file for node-exporter's textfile collector that tells of the call, however it ends.
     """
 
     latest: Path | None = None
     keep: int | None = None
+    metrics_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.keep is not None and self.keep < 1:
             raise ValueError(f"keep is above 0: {self.keep}")
 
+    def check(self, out: Path | str, names: re.Pattern[str] | None) -> None:
+        """Refuse what could not be done, before the work.
+
+        Args:
+            out: the run's folder, or the URL of an object store.
+            names: of the runs of its line, see `jobs.dataset.naming.siblings`.
+
+        Raises:
+            CommandError: 2 where `keep` has no date to go by, or the run is in an object store; 73 where the link could
+                not be made.
+        """
+        publish.check(out, self.latest, self.keep)
+        if self.keep is not None and names is None:
+            raise CommandError(
+                ExitCode.USAGE,
+                f"`keep`: the name of {out} has no date or time, so no other run is the same one of another day: "
+                "end `out` with {date} or {time}",
+            )
+
 
 def complete(
-    run: HeldRun, remaining: Remaining, form: str, gate: Gate, publishing: Publishing, out: Path | str
+    run: HeldRun,
+    remaining: Remaining,
+    form: str,
+    gate: Gate,
+    publishing: Publishing,
+    out: Path | str,
+    names: re.Pattern[str] | None,
 ) -> None:
     """End a run that has all its shards, publish it, and remove older ones.
 
@@ -49,6 +78,7 @@ def complete(
         gate: limits of the quality gate.
         publishing: what others see of it.
         out: the run's folder, or the URL of an object store.
+        names: of the runs of its line, see `Publishing.check`.
 
     Raises:
         CommandError: 76 where the gate or the verification rejects it.
@@ -64,14 +94,15 @@ def complete(
         if not is_new:
             _verify(run, count)
         publish.point(publishing.latest, out)
-    if publishing.keep:
-        prune(out, publishing.keep, publishing.latest, run.check)
+    if publishing.keep and names is not None:
+        prune(out, publishing.keep, publishing.latest, Series(names, run.line), run.check)
 
 
 def _was_complete(run: HeldRun, count: int, form: str) -> bool:
     """Whether a run that has all its shards was complete when it was taken, and still has what it ended with."""
     at_end = run.store.exists(layout.SHEET) and table.is_there(run.store, form)
-    return at_end and run.state == RunState(COMPLETE, count, run.fingerprint)
+    there = run.state
+    return at_end and there is not None and (there.state, there.count) == (COMPLETE, count)
 
 
 def _end(run: HeldRun, remaining: Remaining, form: str, gate: Gate, *, verified: bool) -> None:

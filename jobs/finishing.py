@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.checks.prometheus import recorded
 from jobs.checks.quality import Gate
 from jobs.dataset.layout import PART_FILE
+from jobs.dataset.naming import siblings
 from jobs.dataset.remaining import Remaining
 from jobs.dataset.result import RunResult
 from jobs.dataset.state import RUNNING, RunState
 from jobs.dataset.table import form_of
 from jobs.ending import Publishing, complete
 from jobs.held import HeldRun
-from jobs.stores import publish
 from jobs.stores.opening import open_store
 from jobs.stores.place import place
 from models.errors import CommandError, ExitCode, writing_error
@@ -29,7 +30,7 @@ _SHOWN = 5
 
 def finish(
     out: Path | str,
-    model: Path | None = None,
+    model: Path | str | None = None,
     *,
     manifest: str | None = None,
     gate: Gate | None = None,
@@ -39,7 +40,8 @@ def finish(
 
     Args:
         out: the run's folder, or the URL of an object store.
-        model: the ONNX file that the run was made with; needed only where measures of images were lost.
+        model: the ONNX file that the run was made with, or `bundled`; None for the exported or the bundled one, if it
+            was one of these. Needed only where measures of images were lost.
         manifest: `csv` or `parquet`; by default that of the run, else `csv`.
         gate: limits of the quality gate.
         publishing: what others see of a complete run.
@@ -48,9 +50,9 @@ def finish(
         CommandError: 66 where there is no run or shards are missing; 73, 74 writing; 75 a process holds `out` or a part
             of it; 76 the quality gate or verification; 78 `model` is another; 130, 143 a signal.
     """
-    out, publishing = place(out), publishing or Publishing()
-    store = open_store(out)
-    with Stop() as stop:
+    publishing, out, names = publishing or Publishing(), place(out), siblings(out)
+    with recorded(publishing.metrics_file, out) as record, Stop() as stop:
+        store = open_store(out)
 
         def check() -> None:
             if stop:
@@ -59,21 +61,21 @@ def finish(
         def session() -> GeneratorSession:
             from jobs.checks.repair import session_of
 
-            if model is None:
-                raise CommandError(ExitCode.NO_INPUT, f"measures of images in {store} were lost: give --model")
-            return session_of(state, model, "auto")
+            return session_of(store, state, model, "auto")
 
         try:
             RunState.of(store)  # before a lock is made in a folder that is none of ours
-            publish.check(out, publishing.latest, publishing.keep)
+            publishing.check(out, names)
             store.lock()
             state = RunState.of(store)
-            run = HeldRun(store, state, state.fingerprint, session, check)
+            run = HeldRun(store, state, state.fingerprint, session, check, line=state.line)
             remaining = run.remaining()
             if remaining.missing:
                 raise _incomplete(run, remaining)
-            complete(run, remaining, form_of(store, manifest), gate or Gate(), publishing, out)
-            return RunResult(out, run.plan.seed, remaining.count, 0, 0.0, state.fingerprint["provider"])
+            complete(run, remaining, form_of(store, manifest), gate or Gate(), publishing, out, names)
+            result = RunResult(out, run.plan.seed, remaining.count, 0, 0.0, state.fingerprint["provider"])
+            record(result)
+            return result
         except OSError as error:
             raise writing_error(error) from None
         finally:

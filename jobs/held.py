@@ -37,6 +37,7 @@ class HeldRun:
         open_session: gives the generator, should images have to be looked at again.
         check: called often; what it raises ends the work.
         part: of the run; None: all of it.
+        line: see `RunState`.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class HeldRun:
     open_session: Callable[[], GeneratorSession]
     check: Callable[[], None]
     part: Part | None = None
+    line: str | None = None
 
     @cached_property
     def plan(self) -> Plan:
@@ -90,7 +92,7 @@ class HeldRun:
 
     def write_state(self, state: str, count: int) -> None:
         """Let run.json say so."""
-        RunState(state, count, self.fingerprint).write(self.store)
+        RunState(state, count, self.fingerprint, self.line).write(self.store)
 
     def log(self, event: str, **fields: object) -> None:
         """Add a line to the run's log, or to its part's."""

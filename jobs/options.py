@@ -11,6 +11,7 @@ import click
 
 from jobs.dataset.part import Part
 from jobs.stores.place import place
+from models.providers import DEVICES
 
 if TYPE_CHECKING:
     from jobs.checks.quality import Gate
@@ -28,41 +29,64 @@ def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
 
 model = _option(
     "--model",
-    type=click.Path(path_type=Path, readable=False),
-    help="File of gan-export.  [default: models/generator.onnx, else the bundled generator]",
+    metavar="FILE",
+    help="ONNX file of gan-export, or the word bundled for the steel scratches that come with this package.  [default: "
+    "models/generator.onnx]",
+)
+device = _option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    help="Run the model on the GPU (cuda) or not (cpu). auto takes a GPU that works, and keeps to what the run began "
+    "with.",
 )
 run = click.argument("out", type=place)
 _PUBLISHING = (
-    _option("--latest", type=click.Path(path_type=Path), help="Symbolic link to point at the verified run."),
-    _option("--keep", type=click.IntRange(min=1), help="Complete runs to keep in the folder of --out; the oldest go."),
-    _option("--metrics-file", type=click.Path(path_type=Path), help="For node-exporter's textfile collector (.prom)."),
+    _option(
+        "--latest",
+        type=click.Path(path_type=Path),
+        help="Symbolic link to point at the run when all its images are checked.",
+    ),
+    _option(
+        "--keep",
+        type=click.IntRange(min=1),
+        help="Keep so many runs in the folder of --out and remove the older ones: those of the same --line whose names "
+        "differ in the date or time, and that hold nothing else. The log says which went.  [default: all stay]",
+    ),
+    _option(
+        "--metrics-file",
+        type=click.Path(path_type=Path),
+        help="File to write figures of the run to, for node-exporter's textfile collector; its name ends in .prom.",
+    ),
 )
 manifest = _option(
     "--manifest",
     type=click.Choice(["csv", "parquet"]),
-    help="One file manifest.csv, or a set of files in manifest.parquet/.  [default: that of the run, else csv]",
+    help="Write one file manifest.csv, or a set of files in manifest.parquet/.  [default: that of the run, else csv]",
 )
 _ENGINE = (
     _option(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
-        help="Where the workers are: on this machine, or on a Ray cluster.",
+        help="Make the images on this machine, or on a Ray cluster.",
     ),
     _option(
         "--ray-address",
-        help="Of a running cluster: auto, HOST:PORT or ray://HOST:PORT.  [default: start one here, for this run]",
+        help="Use the Ray cluster at this address: auto, HOST:PORT or ray://HOST:PORT.  [default: start one here, for "
+        "this run]",
     ),
     _option(
         "--gpus-per-worker",
         type=click.FloatRange(0, 64),
-        help="With Ray; 0.25 lets four share one.  [default: 1 where there are GPUs and --device permits, else 0]",
+        help="How much of a GPU each worker of Ray gets; 0.25 lets four share one.  [default: 1 where there are GPUs "
+        "and --device permits, else 0]",
     ),
     _option(
         "--shard-timeout",
         type=click.FloatRange(min=0, min_open=True),
-        help="Seconds that a worker may be silent at a shard, or at a batch without Ray, before it is killed and its "
-        "work done again.  [default: 600, and 1 more for each image]",
+        help="Kill a worker that says nothing for so many seconds at one shard, or without Ray at one batch, and do "
+        "its work again.  [default: 600, and 1 more for each image]",
     ),
 )
 _SHARE = click.FloatRange(0, 1)
@@ -71,17 +95,35 @@ _QUALITY_GATE = (
         "--quality-gate",
         type=click.Choice(["fail", "warn", "off"]),
         default="fail",
-        help="What a run means that is beyond the limits below.",
+        help="End with exit code 76 where images are beyond the limits below (fail), only say so (warn), or do not "
+        "look (off).",
     ),
-    _option("--min-contrast", type=click.FloatRange(min=0), default=1.0, help="Gray values; less counts as blank."),
-    _option("--max-clipped", type=_SHARE, default=0.5, help="Share of an image at 0 or 255; more is saturated."),
-    _option("--near-duplicate", type=_SHARE, default=0.995, help="Correlation of two images that are alike."),
-    _option("--max-faulty", type=_SHARE, default=0.01, help="Share of images that may be of one faulty kind."),
+    _option(
+        "--min-contrast",
+        type=click.FloatRange(min=0),
+        default=1.0,
+        help="An image is blank where its contrast is below so many gray values.",
+    ),
+    _option(
+        "--max-clipped", type=_SHARE, default=0.5, help="An image is saturated where more of it than this is 0 or 255."
+    ),
+    _option(
+        "--near-duplicate",
+        type=_SHARE,
+        default=0.995,
+        help="Two images are alike where they correlate by at least this.",
+    ),
+    _option(
+        "--max-faulty",
+        type=_SHARE,
+        default=0.01,
+        help="How much of the run may be blank, saturated or not finite, each.",
+    ),
     _option(
         "--max-near-duplicates",
         type=_SHARE,
         default=0.1,
-        help="Share of a sample of 512 images that may have a near duplicate in it.",
+        help="How much of a sample of 512 images may be alike with another in it.",
     ),
 )
 
@@ -105,7 +147,7 @@ def publishing(given: dict[str, Any]) -> Publishing:
     """What others are to see of the run, taken out of `given`."""
     from jobs.ending import Publishing
 
-    return Publishing(given.pop("latest"), given.pop("keep"))
+    return Publishing(**_taken(given, Publishing))
 
 
 def on_disk(given: dict[str, Any]) -> OnDisk:

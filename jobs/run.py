@@ -8,22 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.checks.prometheus import recorded
 from jobs.checks.quality import Gate
 from jobs.dataset.formats import FORMATS, PNG, Format, format_of
 from jobs.dataset.layout import LAYOUT
+from jobs.dataset.naming import DATE, TIME, dated, siblings
 from jobs.dataset.part import Part
 from jobs.dataset.result import RunResult
 from jobs.dataset.state import COMPLETE, RUNNING, RunState, fingerprint
-from jobs.dataset.table import CSV, PARQUET, form_of
+from jobs.dataset.table import CSV, PARQUET, form_of, name_of
 from jobs.ending import Publishing, complete
 from jobs.held import HeldRun
 from jobs.making import Made, make
-from jobs.stores import publish
 from jobs.stores.opening import open_store
-from jobs.stores.place import place
 from jobs.stores.store import Store
 from jobs.workers.crew import Order
 from jobs.workers.engine import Work
+from jobs.workers.model import model_to_use
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import LOCK
 from models.log import log
@@ -56,13 +57,14 @@ class OnDisk:
 
 
 def run_batch(
-    model: Path,
+    model: Path | str | None,
     out: Path | str,
     count: int | None = None,
     *,
     append: int | None = None,
     seed: int | None = None,
     part: Part | None = None,
+    line: str | None = None,
     on_disk: OnDisk | None = None,
     work: Work | None = None,
     gate: Gate | None = None,
@@ -71,15 +73,20 @@ def run_batch(
     """Make images 0 to `count - 1` of (model, seed) in `out`, or what is still missing of them.
 
     Args:
-        model: an ONNX file of `gan-export`.
+        model: an ONNX file of `gan-export`; `bundled` for the one that comes with the package; None for
+            models/generator.onnx.
         out: the run's folder, made where it is not there, or the URL of an object store, such as `s3://bucket/run`.
+            `{date}` and `{time}` in it become today's date and the time, see `jobs.dataset.naming`.
         count: images that the folder shall hold; more than before extends it.
         append: instead of `count`: images to add to a complete run. A run that was cut off is finished first, and
             nothing is added then.
-        seed: 0 to 2⁶⁴ - 1; by default that of the run in `out`, else today's date as a number.
+        seed: 0 to 2⁶⁴ - 1; by default that of the run in `out`, else today's date as a number, with the time where that
+            is in `out`.
         part: of the run, to be made beside others, also from other machines that share the file system. It does no more
             than to commit its shards: `jobs.finish` does the rest when all parts are there. All must be given the same
             `count`, and should be given a `seed`, since today's date is another one after midnight.
+        line: the name of the runs that follow one another, for `publishing.keep`; by default that of the run in `out`,
+            else the name of the model's file, which a model that is trained again keeps.
         on_disk: how the images lie there; what is not said is as the run in `out` has it.
         work: how they are made; by default on the CPU or GPU of this machine, with all its cores.
         gate: limits of the quality gate.
@@ -94,24 +101,30 @@ def run_batch(
     if (count is None) == (append is None) or any(number is not None and number < 1 for number in (count, append)):
         raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}")
     on_disk, work, publishing = on_disk or OnDisk(), work or Work(), publishing or Publishing()
-    if part and (append or publishing != Publishing()):
-        raise ValueError("append and publishing are of the whole run, and have no meaning for a part")
+    if part and (append or publishing.latest or publishing.keep):
+        raise ValueError("append, latest and keep are of the whole run, and have no meaning for a part")
+    if part and any(field in str(out) for field in (DATE, TIME)):
+        raise CommandError(
+            ExitCode.USAGE, f"`part` needs an `out` without {DATE} and {TIME}, that all parts have in common"
+        )
+    names = siblings(out)
+    out, todays = dated(out)
     deadline = time.monotonic() + (float("inf") if work.max_seconds is None else work.max_seconds)
-    out = place(out)
-    store = open_store(out)
-    with Stop() as stop:
+    with recorded(publishing.metrics_file, out) as record, Stop() as stop:
+        store = open_store(out)
 
         def check() -> None:
             if stop:
                 raise stop.error("committed shards stay: run the same command again to continue")
 
         try:
-            publish.check(out, publishing.latest, publishing.keep)
+            model = model_to_use(model)
+            publishing.check(out, names)
             form_of(store, on_disk.manifest)  # before the work, since its package may not be there
             if store.exists(LOCK):
                 store.lock(part.name if part else None)  # a second start ends here, before it starts anything
             state = RunState.read(store)
-            own = _Own.settle(store, state, seed, on_disk, work.device)
+            own = _Own.settle(store, state, seed, todays, on_disk, work.device)
             order = Order(model, own.device, str(store), own.seed, own.of_format, work.engine.shard_timeout)
             piece = work.piece(own.shard_size, is_whole=order.format.is_whole)
             most = _useful_workers(count, append, state, piece)
@@ -123,15 +136,19 @@ def run_batch(
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
                 _take(store, part)
                 mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout)
-                state = _state(store, mine, count if part else None)
-                run = HeldRun(store, state, mine, lambda: _session(order), check, part)
+                line = line or (state.line if state else None) or model.name
+                state = _state(store, mine, line, count if part else None)
+                run = HeldRun(store, state, mine, lambda: _session(order), check, part, line)
                 remaining, made = run.remaining(count, append), Made()
                 if remaining.missing:
                     work.grow(pool, facts.provider, most)
                     made = make(run, remaining, pool, work.batch(facts.provider), deadline)
+            form = form_of(store, on_disk.manifest)
             if part is None:
-                complete(run, remaining, form_of(store, on_disk.manifest), gate or Gate(), publishing, out)
-            return RunResult(out, own.seed, remaining.share, made.images, made.seconds, facts.provider)
+                complete(run, remaining, form, gate or Gate(), publishing, out, names)
+            result = RunResult(out, own.seed, remaining.share, made.images, made.seconds, facts.provider, name_of(form))
+            record(result)
+            return result
         except OSError as error:
             raise writing_error(error) from None
         finally:
@@ -149,10 +166,12 @@ class _Own:
     device: str
 
     @classmethod
-    def settle(cls, store: Store, state: RunState | None, seed: int | None, on_disk: OnDisk, device: str) -> _Own:
+    def settle(
+        cls, store: Store, state: RunState | None, seed: int | None, todays: int, on_disk: OnDisk, device: str
+    ) -> _Own:
         theirs = state.fingerprint if state else {}
         return cls(
-            seed=theirs.get("seed", int(time.strftime("%Y%m%d"))) if seed is None else seed,
+            seed=theirs.get("seed", todays) if seed is None else seed,
             shard_size=on_disk.shard_size or theirs.get("shard_size", DEFAULT_SHARD_SIZE),
             format=on_disk.format or theirs.get("format", PNG),
             layout=state.layout if state else LAYOUT,
@@ -182,13 +201,13 @@ def _take(store: Store, part: Part | None) -> None:
     store.lock(part.name if part else None)
 
 
-def _state(store: Store, own: dict[str, Any], count_of_parts: int | None) -> RunState | None:
+def _state(store: Store, own: dict[str, Any], line: str, count_of_parts: int | None) -> RunState | None:
     """What run.json says, now that nobody else can change it; None where the run begins.
 
     Where there are parts, the first one writes it: they begin at once, and each must know what the others make.
     """
     if count_of_parts is not None:
-        return RunState(RUNNING, count_of_parts, own).join(store)
+        return RunState(RUNNING, count_of_parts, own, line).join(store)
     state = RunState.read(store)
     if state:
         state.refuse_other(store, own)

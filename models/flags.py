@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -63,3 +64,23 @@ def errors_in_flags(command: click.Command) -> Iterator[None]:
         raise CommandError(error.exit_code, message) from error
     finally:
         log.removeFilter(say_in_flags)
+
+
+class Command(click.Command):
+    """A command whose library's errors are told in its own options."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        with errors_in_flags(self):
+            return super().invoke(ctx)
+
+
+class Group(click.Group):
+    """The same for a group and the commands in it."""
+
+    command_class = Command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, and the command in it that was asked for."""
+        with errors_in_flags(self):
+            return super().invoke(ctx)

@@ -37,9 +37,9 @@ def recorded(path: Path | None, out: Path | str) -> Iterator[Callable[[RunResult
         yield results.append
         return
     if path.suffix != ".prom":
-        raise CommandError(ExitCode.USAGE, f"--metrics-file {path}: node-exporter reads only names that end in .prom")
+        raise CommandError(ExitCode.USAGE, f"`metrics_file` {path}: node-exporter reads only names that end in .prom")
     if not path.parent.is_dir():
-        raise CommandError(ExitCode.CANNOT_WRITE, f"--metrics-file {path}: its folder is not there")
+        raise CommandError(ExitCode.CANNOT_WRITE, f"`metrics_file` {path}: its folder is not there")
     start, code = time.time(), int(ExitCode.BUG)
     try:
         yield results.append

@@ -22,6 +22,7 @@ from jobs.dataset.state import COMPLETE, RunState, fingerprint
 from jobs.stores.opening import open_store
 from jobs.stores.store import Store
 from jobs.workers.engine import BATCH_SIZE
+from jobs.workers.model import model_of_run
 from jobs.workers.piece import make_images
 from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
@@ -29,13 +30,16 @@ from models.log import log
 from models.providers import BY_DEVICE
 
 
-def regen(out: Path | str, index: int, model: Path, device: str = "auto") -> tuple[bytes, bool | None]:
+def regen(
+    out: Path | str, index: int, model: Path | str | None = None, device: str = "auto"
+) -> tuple[bytes, bool | None]:
     """Make image `index` of a run again, whether the run has it or not.
 
     Args:
         out: the run's folder; nothing in it changes.
         index: of the image.
-        model: the ONNX file that the run was made with.
+        model: the ONNX file that the run was made with, or `bundled`; None for the exported or the bundled one, if it
+            was one of these.
         device: `auto`, `cuda` or `cpu`; `auto` keeps to what the run began with.
 
     Returns:
@@ -46,7 +50,7 @@ def regen(out: Path | str, index: int, model: Path, device: str = "auto") -> tup
     """
     store = open_store(out)
     state = RunState.of(store)
-    session = session_of(state, model, device)
+    session = session_of(store, state, model, device)
     plan = Plan.of(state.fingerprint)
     ((row, _, content),) = _made(session, plan, [index])
     try:
@@ -57,14 +61,15 @@ def regen(out: Path | str, index: int, model: Path, device: str = "auto") -> tup
     return content, None if known is None else known.sha256 == row.sha256
 
 
-def repair(out: Path | str, model: Path, check: Callable[[], None] = lambda: None) -> int:
+def repair(out: Path | str, model: Path | str | None = None, check: Callable[[], None] = lambda: None) -> int:
     """Make the broken images of a run again, each replaced whole, byte for byte what it was.
 
     An image that comes out otherwise here than its row and its file say stays as it is.
 
     Args:
         out: the run's folder.
-        model: the ONNX file that the run was made with.
+        model: the ONNX file that the run was made with, or `bundled`; None for the exported or the bundled one, if it
+            was one of these.
         check: called often; what it raises ends the work.
 
     Returns:
@@ -79,7 +84,7 @@ def repair(out: Path | str, model: Path, check: Callable[[], None] = lambda: Non
         RunState.of(store)  # before a lock is made in a folder that is none of ours
         store.lock()
         state = RunState.of(store)
-        session = session_of(state, model, "auto")
+        session = session_of(store, state, model, "auto")
         plan = Plan.of(state.fingerprint)
         own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout)
         state.refuse_other(store, own)
@@ -208,20 +213,20 @@ class _Again:
         return next(self._there.contents([row.file_name]))
 
 
-def session_of(state: RunState, model: Path, device: str) -> GeneratorSession:
+def session_of(store: Store, state: RunState, model: Path | str | None, device: str) -> GeneratorSession:
     """A session with the run's model, on its device where that is there.
 
     Raises:
         CommandError: 78 where the model is another; see `GeneratorSession`.
     """
-    theirs = state.fingerprint
+    theirs, path = state.fingerprint, model_of_run(store, state, model)
     devices = {provider: name for name, provider in BY_DEVICE.items()}
-    session = GeneratorSession(model, devices.get(theirs["provider"], device) if device == "auto" else device)
+    session = GeneratorSession(path, devices.get(theirs["provider"], device) if device == "auto" else device)
     if session.model_sha256 != theirs["model_sha256"]:
         raise CommandError(
             ExitCode.OTHER_RUN,
-            f"the run was made with a model of sha256 {theirs['model_sha256']}, {model} has {session.model_sha256}: "
-            "name the right one with --model",
+            f"the run was made with a model of sha256 {theirs['model_sha256']}, {path} has {session.model_sha256}: "
+            "name the right one with `model`",
         )
     return session
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.dataset.layout import MANIFEST
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -17,6 +19,7 @@ class RunResult:
         made: images that this call made; 0 where everything was there.
         seconds: that it took to make them.
         provider: the execution provider.
+        manifest: of the whole run: its name in the folder.
     """
 
     out: Path | str
@@ -25,3 +28,9 @@ class RunResult:
     made: int
     seconds: float
     provider: str
+    manifest: str = MANIFEST
+
+    @property
+    def rate(self) -> float:
+        """Images a second."""
+        return self.made / self.seconds if self.seconds else 0.0

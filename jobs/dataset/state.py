@@ -58,11 +58,13 @@ class RunState:
         state: `running` (or cut off), `complete`, `rejected by the quality gate`, `being removed`.
         count: images that the folder shall hold.
         fingerprint: all that decides the bytes of the images and where they lie; the count is not in it.
+        line: the runs that it belongs to, of which the oldest may be removed for it; None in a run of an older version.
     """
 
     state: str
     count: int
     fingerprint: dict[str, Any]
+    line: str | None = None
 
     @classmethod
     def read(cls, store: Store) -> RunState | None:
@@ -76,7 +78,7 @@ class RunState:
             if raw is None:
                 return None
             content = json.loads(raw)
-            found = cls(content["state"], content["count"], content["fingerprint"])
+            found = cls(content["state"], content["count"], content["fingerprint"], content.get("line"))
             if found._is_sound():
                 if found.layout > LAYOUT:
                     raise CommandError(
@@ -100,6 +102,7 @@ class RunState:
         return (
             all(type(size) is int and size > 0 for size in [*sizes, self.layout])
             and all(type(name) is str for name in names)
+            and (self.line is None or type(self.line) is str)
             and self.fingerprint.get("format", PNG) in FORMATS
         )
 
@@ -151,7 +154,8 @@ class RunState:
         return theirs
 
     def _content(self) -> bytes:
-        content = {"state": self.state, "count": self.count, "fingerprint": self.fingerprint}
+        line = {} if self.line is None else {"line": self.line}
+        content = {"state": self.state, "count": self.count, **line, "fingerprint": self.fingerprint}
         return (json.dumps(content, indent=2) + "\n").encode()
 
     def refuse_other(self, store: Store, fingerprint: Mapping[str, Any]) -> None:

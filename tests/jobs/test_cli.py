@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -95,12 +96,27 @@ def test_exported_model_in_the_working_folder_is_used_first(model: Path, tmp_pat
     assert fingerprint(tmp_path / "run")["z_dim"] == 8
 
 
-def test_bundled_model_is_used_and_named_where_none_was_exported(tmp_path: Path) -> None:
+def test_bundled_model_is_never_taken_unless_it_is_asked_for(tmp_path: Path) -> None:
     result = run("gan-batch", "--count", "2", "--out", "run", cwd=tmp_path)
-    succeeds(result)
-    assert str(models.path()) in result.stderr
-    assert "bundled" in result.stderr
-    assert len(rows_of(tmp_path / "run")) == 2
+    words = [str(tmp_path / "models" / "generator.onnx"), "gan-train", "gan-export onnx", "--model bundled"]
+    fails_in_one_line(result, 66, *words)
+    assert list(tmp_path.iterdir()) == []
+    succeeds(run("gan-batch", "--model", "bundled", "--count", "2", "--out", "run", cwd=tmp_path))
+    sha256 = hashlib.sha256(models.path().read_bytes()).hexdigest()
+    assert fingerprint(tmp_path / "run")["model_sha256"] == sha256
+
+
+def test_run_of_the_bundled_model_is_repaired_and_made_again_with_it_and_no_other_is(
+    quick: list[str], tmp_path: Path
+) -> None:
+    succeeds(run("gan-batch", "--model", "bundled", "--count", "2", "--out", "bundled", cwd=tmp_path))
+    (image,) = (tmp_path / "bundled").rglob("00000001.png")
+    content = image.read_bytes()
+    image.unlink()
+    succeeds(run("gan-batch", "verify", "bundled", "--repair", cwd=tmp_path))
+    assert image.read_bytes() == content
+    succeeds(run(*quick))
+    fails_in_one_line(run("gan-batch", "regen", "run", "--index", "0", cwd=tmp_path), 78, "name it with --model")
 
 
 # From cron

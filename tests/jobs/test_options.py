@@ -146,14 +146,15 @@ def test_seed_that_is_given_wins_over_the_time(small: Path, tmp_path: Path) -> N
 
 
 def test_new_options_are_read_from_the_environment(small: Path, forty: Path, tmp_path: Path) -> None:
-    shutil.copytree(forty, tmp_path / "old")
-    os.utime(tmp_path / "old" / "run.json", (0, 0))
+    old = shutil.copytree(forty, tmp_path / "2026-11-21")
+    (old / "run.json").write_text((old / "run.json").read_text().replace("model.onnx", "mine"))
     gray = write_model(tmp_path / "gray.onnx", gain=0.0)
     result = run(
         "gan-batch",
         GAN_BATCH_APPEND="3",
         GAN_BATCH_MODEL=str(gray),
-        GAN_BATCH_OUT=str(tmp_path / "run"),
+        GAN_BATCH_OUT=str(tmp_path / "2026-11-22"),
+        GAN_BATCH_LINE="mine",
         GAN_BATCH_LATEST=str(tmp_path / "latest"),
         GAN_BATCH_KEEP="1",
         GAN_BATCH_METRICS_FILE=str(tmp_path / "a.prom"),
@@ -163,8 +164,8 @@ def test_new_options_are_read_from_the_environment(small: Path, forty: Path, tmp
         GAN_BATCH_LOG_FORMAT="json",
     )
     succeeds(result)
-    assert sorted(os.listdir(tmp_path)) == ["a.prom", "gray.onnx", "latest", "run"]
-    gate = json.loads((tmp_path / "run" / "quality.json").read_text())["gate"]
+    assert sorted(os.listdir(tmp_path)) == ["2026-11-22", "a.prom", "gray.onnx", "latest"]
+    gate = json.loads((tmp_path / "2026-11-22" / "quality.json").read_text())["gate"]
     assert (gate["mode"], gate["max_clipped"]) == ("warn", 0.25)
     assert {json.loads(line)["level"] for line in result.stderr.splitlines()} == {"INFO", "WARNING"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -143,12 +144,13 @@ def test_kubernetes_pods_run_as_nobody_special_with_a_volume_and_limits() -> Non
 def test_kubernetes_jobs_make_a_run(small: Path, whole: Path, tmp_path: Path) -> None:
     _, parts, finish = documents("kubernetes-job.yaml")
     interpreter, option, command = pod(parts)["command"]
+    shutil.copy(small, tmp_path / "generator.onnx")
     assert (interpreter, option) == ("/bin/sh", "-c")
     for old, new in (("/16", "/2"), ("1000000", str(COUNT)), ("--seed 7", "--seed 5"), ("/data", str(tmp_path))):
         assert old in command
         command = command.replace(old, new)
     for index in ("0", "1"):
-        result = shell(command, JOB_COMPLETION_INDEX=index, GAN_BATCH_MODEL=str(small))
+        result = shell(command, JOB_COMPLETION_INDEX=index, GAN_BATCH_LINE=small.name)
         assert result.returncode == 0, result.stderr
     succeeds(run(*(word.replace("/data", str(tmp_path)) for word in pod(finish)["command"])))
     assert is_the_whole_run(tmp_path / "run-7", whole)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import models
 from jobs.dataset.state import COMPLETE, RunState
 from jobs.stores.local_store import LocalStore
 from models.errors import ExitCode
@@ -31,9 +32,16 @@ def smaller(command: str) -> str:
     return re.sub(r"(/srv/defects/)?\.venv/bin/gan-batch", f"{SCRIPTS}/gan-batch", command)
 
 
+def exported(folder: Path) -> None:
+    """Put a model where `gan-export` leaves it."""
+    (folder / "models").mkdir(exist_ok=True)
+    shutil.copy(models.path(), folder / "models" / "generator.onnx")
+
+
 def cron(line: str, folder: Path, timezone: str) -> subprocess.CompletedProcess[bytes]:
     """Run a line's command as cron does: by sh, with next to no environment, without a terminal."""
     schedule, command = re.split(r"\s{2,}", line.strip(), maxsplit=1)
+    exported(folder)
     assert len(schedule.split()) == 5
     assert "%" not in command  # cron would end the command there
     environment = {
@@ -98,6 +106,7 @@ def test_service_runs(units: tuple[Path, Path], tmp_path: Path) -> None:
     service = parser["Service"]
     environment = dict(part.split("=", 1) for part in service["Environment"].split())
     (tmp_path / "synthetic").mkdir()
+    exported(tmp_path)
     result = subprocess.run(
         shlex.split(service["ExecStart"]), cwd=tmp_path, env=environment, capture_output=True, text=True
     )

@@ -26,7 +26,19 @@ def test_lean_install_runs_the_job_without_torch_and_without_a_word_on_stdout(tm
         assert installed.returncode == 0, installed.stderr
     assert call(python, "-c", "import torch").returncode == 1
     command = python.with_name("gan-batch")
-    made = call(command, "--count", "20", "--out", "run", "--latest", "latest", "--metrics-file", "run.prom")
+    made = call(
+        command,
+        "--model",
+        "bundled",
+        "--count",
+        "20",
+        "--out",
+        "run",
+        "--latest",
+        "latest",
+        "--metrics-file",
+        "run.prom",
+    )
     assert (made.returncode, made.stdout) == (0, ""), made.stderr
     assert len(list((tmp_path / "latest" / "images" / "00000").glob("*.png"))) == 20
     assert "gan_batch_last_exit_code 0.0" in (tmp_path / "run.prom").read_text()

@@ -13,7 +13,8 @@ import pytest
 from jobs.checks.repair import regen
 from jobs.checks.status import status
 from jobs.checks.verify import verify
-from jobs.dataset.pruning import prune
+from jobs.dataset.naming import siblings
+from jobs.dataset.pruning import Series, prune
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, decoded, differing, rows_of, stamps, succeeds
 
@@ -160,7 +161,13 @@ def test_run_of_layout_1_whose_shards_are_all_there_is_finished(old: Path, uncha
     assert differing(old, unchanged) == []
 
 
-def test_old_run_of_layout_1_is_removed_whole(old: Path, finished: Path) -> None:
-    shutil.copytree(finished, old.parent / "newer")
-    assert prune(old.parent / "newer", 1, None) == [old]
-    assert not old.exists()
+def test_old_run_of_layout_1_is_removed_whole_where_it_has_a_line(old: Path, finished: Path, tmp_path: Path) -> None:
+    before, new = shutil.copytree(old, tmp_path / "2026-11-21"), shutil.copytree(finished, tmp_path / "2026-11-22")
+    names = siblings(new)
+    assert names is not None
+    series = Series(names, "generator.onnx")
+    assert prune(new, 1, None, series) == []
+    content = json.loads((before / "run.json").read_text())
+    (before / "run.json").write_text(json.dumps({**content, "line": "generator.onnx"}))
+    assert prune(new, 1, None, series) == [before]
+    assert not before.exists()

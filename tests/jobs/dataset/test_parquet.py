@@ -13,7 +13,8 @@ from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.dataset.layout import manifest_name
 from jobs.dataset.manifest import Row
-from jobs.dataset.pruning import prune
+from jobs.dataset.naming import siblings
+from jobs.dataset.pruning import Series, prune
 from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, succeeds
@@ -99,10 +100,12 @@ def test_damage_is_found_and_repaired(damage: object, copied: Path, complete: Pa
     assert differing(copied, complete) == []
 
 
-def test_old_run_is_removed_whole(copied: Path, complete: Path) -> None:
-    shutil.copytree(complete, copied.parent / "newer")
-    assert prune(copied.parent / "newer", 1, None) == [copied]
-    assert not copied.exists()
+def test_old_run_is_removed_whole(complete: Path, tmp_path: Path) -> None:
+    old, new = (shutil.copytree(complete, tmp_path / name) for name in ("2026-11-21", "2026-11-22"))
+    names = siblings(new)
+    assert names is not None
+    assert prune(new, 1, None, Series(names, "generator.onnx")) == [old]
+    assert not old.exists()
 
 
 def test_parts_of_a_thousand_shards_take_no_more_memory_when_there_are_more(tmp_path: Path) -> None:

@@ -428,9 +428,10 @@ def test_gate_judges_at_the_end_and_warn_accepts_it_then(tmp_path: Path) -> None
 
 def test_finished_run_and_all_that_its_parts_left_can_be_removed(copied: Path, whole: Path, tmp_path: Path) -> None:
     succeeds(run("gan-batch", "finish", copied))
-    newer = shutil.copytree(whole, tmp_path / "newer")
+    copied.rename(tmp_path / "2026-11-21")
+    newer = shutil.copytree(whole, tmp_path / "2026-11-22")
     succeeds(run("gan-batch", "finish", newer, "--keep", "1"))
-    assert [path.name for path in tmp_path.iterdir()] == ["newer"]
+    assert [path.name for path in tmp_path.iterdir()] == ["2026-11-22"]
 
 
 @pytest.mark.parametrize("limit", ["nan", "-1"])

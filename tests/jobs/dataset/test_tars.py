@@ -14,7 +14,8 @@ import pytest
 from jobs.checks.verify import verify
 from jobs.dataset import tars
 from jobs.dataset.formats import Tars
-from jobs.dataset.pruning import prune
+from jobs.dataset.naming import siblings
+from jobs.dataset.pruning import Series, prune
 from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, succeeds
@@ -183,10 +184,12 @@ def test_image_is_made_again(tarred: Path, model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "one.png").read_bytes() == IMAGES.read(LocalStore(tarred), "images/00001.tar/00000105.png")
 
 
-def test_old_run_is_removed_whole(copied: Path, tarred: Path) -> None:
-    shutil.copytree(tarred, copied.parent / "newer")
-    assert prune(copied.parent / "newer", 1, None) == [copied]
-    assert not copied.exists()
+def test_old_run_is_removed_whole(tarred: Path, tmp_path: Path) -> None:
+    old, new = (shutil.copytree(tarred, tmp_path / name) for name in ("2026-11-21", "2026-11-22"))
+    names = siblings(new)
+    assert names is not None
+    assert prune(new, 1, None, Series(names, "generator.onnx")) == [old]
+    assert not old.exists()
 
 
 def test_object_store_has_the_same(tarred: Path, model: Path, server: ObjectServer, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`--latest` and `--keep`: what others see is a verified run at every moment, and only old complete runs go."""
+"""`--latest`: what others see is a verified run at every moment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 
 from jobs.checks.verify import verify
-from jobs.dataset.pruning import prune
-from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run
-from tests.jobs.conftest import batch, kill_at, stamps, succeeds, temporaries
+from tests.jobs.conftest import batch, stamps, succeeds, temporaries
 from tests.jobs.small_models import write_model
 
 COUNT = 5
@@ -34,15 +32,6 @@ def night(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("night") / "run"
     succeeds(run(*command(small, out)))
     return out
-
-
-@pytest.fixture
-def runs(night: Path, tmp_path: Path) -> Path:
-    """A folder with the complete runs night-0, the oldest, to night-4."""
-    for number in range(5):
-        out = shutil.copytree(night, tmp_path / "runs" / f"night-{number}")
-        os.utime(out / "run.json", (10**9 + number, 10**9 + number))
-    return tmp_path / "runs"
 
 
 def command(model: Path, out: Path, *options: str | Path) -> list[str]:
@@ -137,7 +126,7 @@ def test_link_that_leads_nowhere_is_replaced(night: Path, small: Path, tmp_path:
 def test_link_that_leads_to_itself_is_replaced(night: Path, small: Path, tmp_path: Path) -> None:
     out = shutil.copytree(night, tmp_path / "run")
     (tmp_path / "latest").symlink_to("latest")
-    succeeds(run(*command(small, out, "--latest", tmp_path / "latest", "--keep", "1")))
+    succeeds(run(*command(small, out, "--latest", tmp_path / "latest")))
     assert os.readlink(tmp_path / "latest") == "run"
 
 
@@ -167,14 +156,13 @@ def test_broken_run_is_not_published_until_it_is_repaired(night: Path, small: Pa
     (tmp_path / "latest").symlink_to("old")
     out = shutil.copytree(night, tmp_path / "run")
     (out / "images" / "00001" / "00000003.png").write_bytes(b"")
-    publishing = command(small, out, "--latest", tmp_path / "latest", "--keep", "1")
+    publishing = command(small, out, "--latest", tmp_path / "latest")
     fails_in_one_line(run(*publishing), 76, "images/00001/00000003.png", "--repair")
     assert os.readlink(tmp_path / "latest") == "old"
     assert names(tmp_path) == ["latest", "old", "run"]
     succeeds(run("gan-batch", "verify", out, "--repair", "--model", small))
     succeeds(run(*publishing))
     assert os.readlink(tmp_path / "latest") == "run"
-    assert names(tmp_path) == ["latest", "run"]
 
 
 def test_run_that_breaks_before_its_end_is_not_published(night: Path, small: Path, tmp_path: Path) -> None:
@@ -193,7 +181,7 @@ def test_rejected_run_is_not_published(night: Path, tmp_path: Path) -> None:
     shutil.copytree(night, tmp_path / "old")
     (tmp_path / "latest").symlink_to("old")
     gray = write_model(tmp_path / "gray.onnx", gain=0.0)
-    publishing = command(gray, tmp_path / "run", "--latest", tmp_path / "latest", "--keep", "1")
+    publishing = command(gray, tmp_path / "run", "--latest", tmp_path / "latest")
     fails_in_one_line(run(*publishing), 76, "constant")
     assert os.readlink(tmp_path / "latest") == "old"
     assert (tmp_path / "old").is_dir()
@@ -208,116 +196,3 @@ def test_complete_run_is_published_later(night: Path, small: Path, tmp_path: Pat
         succeeds(run(*command(small, out, "--latest", tmp_path / "latest")))
         assert os.readlink(tmp_path / "latest") == "run"
     assert stamps(out) == before
-
-
-# How many are kept
-
-
-def test_oldest_complete_runs_are_removed(small: Path, runs: Path) -> None:
-    succeeds(run(*command(small, runs / "new", "--keep", "3")))
-    assert names(runs) == ["new", "night-3", "night-4"]
-    assert [list(verify(runs / name)) for name in names(runs)] == [[], [], []]
-
-
-def test_nothing_is_removed_where_there_are_fewer(runs: Path) -> None:
-    assert prune(runs / "night-4", 5, None) == []
-    assert prune(runs / "night-4", 9, None) == []
-    assert len(names(runs)) == 5
-
-
-def test_the_run_itself_stays_though_it_is_the_oldest(runs: Path) -> None:
-    prune(runs / "night-0", 2, None)
-    assert names(runs) == ["night-0", "night-4"]
-
-
-def test_what_is_no_old_complete_run_stays(small: Path, runs: Path, night: Path, tmp_path: Path) -> None:
-    elsewhere = shutil.copytree(night, tmp_path / "elsewhere")
-    (runs / "a-link").symlink_to(elsewhere)
-    (runs / "photos").mkdir()
-    (runs / "photos" / "00000000.png").write_text("mine")
-    (runs / "manifest.csv").write_text("mine")
-    set_state(runs / "night-0", "running")
-    set_state(runs / "night-1", "rejected by the quality gate")
-    (runs / "night-2" / "run.json").write_text("{")
-    before = {name: stamps(runs / name) for name in ("night-0", "night-1", "night-2", "photos")}
-    holder = LocalStore(runs / "night-3")
-    holder.lock()
-    try:
-        succeeds(run(*command(small, runs / "new", "--keep", "1", "--latest", runs / "latest")))
-    finally:
-        holder.close()
-    stay = ["a-link", "latest", "manifest.csv", "new", "night-0", "night-1", "night-2", "night-3", "photos"]
-    assert names(runs) == stay
-    assert {name: stamps(runs / name) for name in before} == before
-    assert list(verify(runs / "night-3")) == []
-    assert list(verify(elsewhere)) == []
-
-
-def test_target_of_the_link_stays(runs: Path, tmp_path: Path) -> None:
-    (tmp_path / "latest").symlink_to("runs/night-1")
-    removed = prune(runs / "night-4", 1, tmp_path / "latest")
-    assert sorted(path.name for path in removed) == ["night-0", "night-2", "night-3"]
-    assert names(runs) == ["night-1", "night-4"]
-
-
-def test_files_of_the_users_stay_with_their_folders(runs: Path) -> None:
-    for name in ("notes.txt", "images/00001/notes.txt", "_manifests/notes.txt", "mine/00000000.png"):
-        (runs / "night-0" / name).parent.mkdir(exist_ok=True)
-        (runs / "night-0" / name).write_text("mine")
-    (runs / "elsewhere").mkdir()
-    (runs / "elsewhere" / "00000000.png").write_text("mine")
-    (runs / "night-0" / "images" / "00009").symlink_to(runs / "elsewhere")
-    prune(runs / "night-4", 1, None)
-    left = [path for path in (runs / "night-0").rglob("*") if path.is_symlink() or not path.is_dir()]
-    assert sorted(path.relative_to(runs / "night-0").as_posix() for path in left) == [
-        "_manifests/notes.txt",
-        "images/00001/notes.txt",
-        "images/00009",
-        "mine/00000000.png",
-        "notes.txt",
-    ]
-    assert (runs / "elsewhere" / "00000000.png").read_text() == "mine"
-    assert names(runs) == ["elsewhere", "night-0", "night-4"]
-
-
-def test_temporary_files_of_a_kill_go_with_their_run(runs: Path) -> None:
-    for name in (
-        ".manifest.csv.tmp",
-        "images/00000/.00000001.png.tmp",
-        "_manifests/.00001.csv.tmp",
-        "_quality/.00001.csv.tmp",
-    ):
-        (runs / "night-0" / name).write_bytes(b"")
-    prune(runs / "night-4", 1, None)
-    assert names(runs) == ["night-4"]
-
-
-def test_run_that_fails_removes_nothing(small: Path, runs: Path) -> None:
-    assert run(*command(small, runs / "new", "--keep", "1", "--max-seconds", "0")).returncode == 3
-    assert len(names(runs)) == 6
-
-
-@pytest.mark.parametrize(("operation", "calls"), [("unlink", 2), ("unlink", 9), ("rmdir", 4), ("unlink", 17)])
-def test_removal_that_was_killed_is_finished_by_the_next(operation: str, calls: int, small: Path, runs: Path) -> None:
-    for name in ("night-2", "night-3"):
-        shutil.rmtree(runs / name)
-    kill_at(
-        operation, calls, "from jobs.dataset.pruning import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)"
-    )
-    assert "night-0" in names(runs)
-    assert not (runs / "night-0" / "run.json").exists() or run_state(runs / "night-0") == "being removed"
-    assert run_state(runs / "night-1") == "complete"
-    succeeds(run(*command(small, runs / "night-4", "--keep", "2")))
-    assert names(runs) == ["night-1", "night-4"]
-
-
-def run_state(out: Path) -> str:
-    state: str = json.loads((out / "run.json").read_text())["state"]
-    return state
-
-
-def test_run_that_goes_on_in_what_a_removal_left_is_whole(small: Path, runs: Path) -> None:
-    kill_at("unlink", 7, "from jobs.dataset.pruning import prune", f"prune(Path({str(runs / 'night-4')!r}), 1, None)")
-    assert run_state(runs / "night-0") == "being removed"
-    succeeds(run(*command(small, runs / "night-0")))
-    assert list(verify(runs / "night-0")) == []
