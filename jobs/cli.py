@@ -152,8 +152,13 @@ def status(out: Path | str) -> None:
     """Say how far the run in OUT is."""
     from jobs.checks.status import status as ask
 
-    for name, value in dataclasses.asdict(ask(out)).items():
-        click.echo(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+    found = dataclasses.asdict(ask(out))
+    seconds, rate = found.pop("seconds_left"), found["images_per_second"]
+    found["images_per_second"] = None if rate is None else f"{rate:.1f}"
+    found["time_left"] = None if seconds is None else duration(seconds)
+    found["last_error"] = found.pop("last_error")  # last, since it is long
+    for name, value in found.items():
+        click.echo(f"{name}: {str(value).lower() if isinstance(value, bool) else '-' if value is None else value}")
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from jobs.held import HeldRun
 from jobs.stores import publish
 from models.errors import CommandError, ExitCode
 from models.log import log
+from models.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,15 @@ def _judge(run: HeldRun, count: int, gate: Gate) -> None:
     if gate.mode == "off":
         return
 
-    def measured(number: int) -> tuple[list[manifest.Row], bytes]:
-        run.check()
-        rows = run.plan.read_rows(store, number)
-        return rows, run.measures(number, rows)
+    shards = run.plan.shards(count)
+    with Progress("judging", shards, "shards") as progress:
 
-    findings = quality.judge(store, format, store.map(measured, range(run.plan.shards(count))), gate, count)
+        def measured(number: int) -> tuple[list[manifest.Row], bytes]:
+            run.check()
+            rows = run.plan.read_rows(store, number)
+            return rows, run.measures(number, rows)
+
+        findings = quality.judge(store, format, progress.counted(store.map(measured, range(shards))), gate, count)
     store.replace(layout.QUALITY, quality.report(gate, findings))
     beyond = [finding for finding in findings if finding.too_many]
     if not beyond:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from models.log import log
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -73,6 +76,12 @@ class Progress:
         elif time.monotonic() - self._last_line >= self._seconds_between_lines:
             self._last_line = time.monotonic()
             log.info("%s: %d of %d, %s", self.label, self.done, self.total, rate)
+
+    def counted(self, things: Iterable[T]) -> Iterator[T]:
+        """`things`, each counted as done when it is there."""
+        for thing in things:
+            self.update(1)
+            yield thing
 
 
 def duration(seconds: float) -> str:

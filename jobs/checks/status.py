@@ -1,10 +1,11 @@
-"""How far a run is, at once: from run.json and one listing of its manifests."""
+"""How far a run is, at once: from run.json, one listing of its manifests, and the end of its log."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.checks.history import history
 from jobs.dataset import manifest
 from jobs.dataset.state import RunState
 from jobs.stores.opening import open_store
@@ -22,6 +23,9 @@ class Status:
         seed: of its latents.
         provider: the execution provider.
         model_sha256: of its model.
+        images_per_second: that are made now; None where nobody is at work, or too short.
+        seconds_left: at this rate; None where there is none.
+        last_error: when and why the run last stopped or was refused; None where it has been complete since.
     """
 
     state: str
@@ -31,6 +35,9 @@ class Status:
     seed: int
     provider: str
     model_sha256: str
+    images_per_second: float | None
+    seconds_left: float | None
+    last_error: str | None
 
 
 def status(out: Path | str) -> Status:
@@ -43,12 +50,18 @@ def status(out: Path | str) -> Status:
     state = RunState.of(store)
     size = state.fingerprint["shard_size"]
     done = manifest.committed(store, size)
+    committed = sum(stop - number * size for number, stop in done.items())
+    at_work, past = store.is_locked(), history(store)
+    rate = past.images_per_second if at_work else None
     return Status(
         state=state.state,
-        at_work=store.is_locked(),
+        at_work=at_work,
         count=state.count,
-        committed=sum(stop - number * size for number, stop in done.items()),
+        committed=committed,
         seed=state.fingerprint["seed"],
         provider=state.fingerprint["provider"],
         model_sha256=state.fingerprint["model_sha256"],
+        images_per_second=rate,
+        seconds_left=max(0, state.count - committed) / rate if rate else None,
+        last_error=past.last_error,
     )

@@ -21,6 +21,7 @@ from tests.jobs.conftest import batch, pause, stamps, start, succeeds, wait_for
 from tests.jobs.small_models import write_model
 
 FIELDS = ["state", "at_work", "count", "committed", "seed", "provider", "model_sha256"]
+FIELDS += ["images_per_second", "time_left", "last_error"]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,15 @@ def test_complete_run(finished: Path) -> None:
 def test_run_that_was_cut_off(small: Path, tmp_path: Path) -> None:
     assert run(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
     assert progress(tmp_path / "run") == ("running", "false", "50", "20")
+
+
+def test_run_that_was_cut_off_tells_why_and_has_no_speed(small: Path, tmp_path: Path) -> None:
+    assert run(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
+    found = asked(tmp_path / "run")
+    assert (found["images_per_second"], found["time_left"]) == ("-", "-")
+    assert "the time is over with 20 of 50" in found["last_error"]
+    succeeds(run(*batch(small, tmp_path / "run", 50, "--shard-size", "20")))
+    assert asked(tmp_path / "run")["last_error"] == "-"
 
 
 def test_run_that_is_extended_counts_what_it_has(small: Path, tmp_path: Path) -> None:
