@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import models
-from tests.conftest import SCRIPTS, fails_in_one_line, run
+from tests.conftest import SCRIPTS, fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import rows_of, succeeds
 
 
@@ -178,23 +178,23 @@ def test_lines_on_stderr_are_timestamped_without_a_terminal(quick: list[str]) ->
     ],
 )
 def test_value_out_of_range_is_a_usage_error(option: str, value: str, quick: list[str], tmp_path: Path) -> None:
-    fails_in_one_line(run(*quick, f"{option}={value}"), 2, option)
+    fails_in_one_line(run_in_process(*quick, f"{option}={value}"), 2, option)
     assert not (tmp_path / "run").exists()
 
 
 def test_count_is_required(tmp_path: Path) -> None:
-    fails_in_one_line(run("gan-batch", cwd=tmp_path), 2, "--count")
+    fails_in_one_line(run_in_process("gan-batch", cwd=tmp_path), 2, "--count")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_count_and_append_exclude_each_other(quick: list[str], tmp_path: Path) -> None:
-    fails_in_one_line(run(*quick, "--append", "2"), 2, "--count", "--append")
+    fails_in_one_line(run_in_process(*quick, "--append", "2"), 2, "--count", "--append")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "regen"])
 def test_option_of_a_run_has_no_meaning_before_another_command(command: str, tmp_path: Path) -> None:
-    fails_in_one_line(run("gan-batch", "--batch-size", "5", command, tmp_path), 2, "--batch-size", command)
+    fails_in_one_line(run_in_process("gan-batch", "--batch-size", "5", command, tmp_path), 2, "--batch-size", command)
 
 
 def test_option_of_a_run_in_the_environment_does_not_disturb_another_command(quick: list[str], tmp_path: Path) -> None:
@@ -205,11 +205,11 @@ def test_option_of_a_run_in_the_environment_does_not_disturb_another_command(qui
 
 
 def test_command_that_is_not_there_is_named(tmp_path: Path) -> None:
-    fails_in_one_line(run("gan-batch", "verfy", tmp_path), 2, "verfy")
+    fails_in_one_line(run_in_process("gan-batch", "verfy", tmp_path), 2, "verfy")
 
 
 def test_bad_value_in_the_environment_is_a_usage_error(quick: list[str]) -> None:
-    fails_in_one_line(run(*quick, GAN_BATCH_SEED="tomorrow"), 2, "tomorrow")
+    fails_in_one_line(run_in_process(*quick, GAN_BATCH_SEED="tomorrow"), 2, "tomorrow")
 
 
 def test_missing_model_is_named(quick: list[str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs import run_batch
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, rows_of, stamps, succeeds
 from tests.jobs.small_models import write_model
 
@@ -226,7 +226,7 @@ def test_usage_error_is_one_line_and_nothing_is_made(
     arguments: list[str], words: list[str], forty: Path, tmp_path: Path
 ) -> None:
     before = stamps(forty)
-    result = run("gan-batch", *(str(forty) if word == "OUT" else word for word in arguments), cwd=tmp_path)
+    result = run_in_process("gan-batch", *(str(forty) if word == "OUT" else word for word in arguments), cwd=tmp_path)
     fails_in_one_line(result, 2, *words)
     assert os.listdir(tmp_path) == []
     assert stamps(forty) == before
@@ -235,18 +235,18 @@ def test_usage_error_is_one_line_and_nothing_is_made(
 @pytest.mark.parametrize("arguments", [["--count", "5"], ["--append", "5"], []], ids=str)
 def test_count_and_append_from_the_environment_count_too(arguments: list[str], tmp_path: Path) -> None:
     environment = {"GAN_BATCH_COUNT": "5", "GAN_BATCH_APPEND": "5"}
-    fails_in_one_line(run("gan-batch", *arguments, cwd=tmp_path, **environment), 2, "--count", "--append")
+    fails_in_one_line(run_in_process("gan-batch", *arguments, cwd=tmp_path, **environment), 2, "--count", "--append")
 
 
 @pytest.mark.parametrize("command", [[], ["verify"], ["status"], ["regen"]], ids=str)
 def test_help_goes_to_stdout(command: list[str]) -> None:
-    result = run("gan-batch", *command, "--help")
+    result = run_in_process("gan-batch", *command, "--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("Usage: gan-batch")
 
 
 def test_error_is_an_object_where_lines_are(tmp_path: Path) -> None:
-    result = run("gan-batch", "--log-format", "json", "verify", tmp_path / "none")
+    result = run_in_process("gan-batch", "--log-format", "json", "verify", tmp_path / "none")
     assert result.returncode == 66
     (line,) = result.stderr.splitlines()
     assert json.loads(line)["exit_code"] == 66

@@ -18,7 +18,7 @@ from jobs.checks.verify import verify
 from jobs.dataset import layout, manifest
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import SEED, batch, differing, kill_at, stamps, start, succeeds, temporaries, wait_for
 from tests.jobs.small_models import write_model
 
@@ -107,19 +107,19 @@ def test_what_is_no_part_is_a_usage_error(text: str, small: Path, tmp_path: Path
 
 @pytest.mark.parametrize("option", [("--latest", "link"), ("--keep", "2")], ids=str)
 def test_part_publishes_nothing(option: tuple[str, str], small: Path, tmp_path: Path) -> None:
-    fails_in_one_line(run(*part(small, tmp_path / "run", 1, *option), cwd=tmp_path), 2, option[0], "--part")
+    fails_in_one_line(run_in_process(*part(small, tmp_path / "run", 1, *option), cwd=tmp_path), 2, option[0], "--part")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_part_of_what_is_added_is_a_usage_error(small: Path, tmp_path: Path) -> None:
     command = ["gan-batch", "--append", "5", "--part", "1/2", "--model", str(small), "--out", str(tmp_path / "run")]
-    fails_in_one_line(run(*command), 2, "--append", "--part")
+    fails_in_one_line(run_in_process(*command), 2, "--append", "--part")
 
 
 @pytest.mark.parametrize("out", [[], ["--out", "run-{time}"]], ids=["by default", "named"])
 def test_folder_of_parts_has_no_date_in_its_name(out: list[str], small: Path, tmp_path: Path) -> None:
     command = ["gan-batch", "--count", "5", "--part", "1/2", "--model", str(small), *out]
-    fails_in_one_line(run(*command, cwd=tmp_path), 2, "--out", "{date}")
+    fails_in_one_line(run_in_process(*command, cwd=tmp_path), 2, "--out", "{date}")
 
 
 # What a part does
@@ -436,7 +436,7 @@ def test_finished_run_and_all_that_its_parts_left_can_be_removed(copied: Path, w
 
 @pytest.mark.parametrize("limit", ["nan", "-1"])
 def test_finish_refuses_a_limit_that_is_none(limit: str, whole: Path) -> None:
-    fails_in_one_line(run("gan-batch", "finish", whole, f"--min-contrast={limit}"), 2, "--min-contrast")
+    fails_in_one_line(run_in_process("gan-batch", "finish", whole, f"--min-contrast={limit}"), 2, "--min-contrast")
 
 
 # What it costs
