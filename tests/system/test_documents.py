@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import nn
 
+import models
 from gan import TrainConfig
 from gan.config import RECIPES
 from tests.conftest import COMMANDS, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
@@ -198,6 +199,8 @@ def test_cron_line_runs_in_an_empty_environment(desk: Path) -> None:
     assert "%" not in line  # cron would end the command there
     schedule, command = line.split("  ", 1)
     assert len(schedule.split()) == 5
+    (desk / "models").mkdir(exist_ok=True)
+    shutil.copy(models.path(), desk / "models/generator.onnx")
     for _ in range(2):  # the second time there is nothing to do
         run_shell(smaller(command.strip()), desk, {"HOME": str(desk), "PATH": "/usr/bin:/bin"})
     assert "complete" in (desk / "gan-batch.log").read_text()
