@@ -402,7 +402,7 @@ def test_lost_measures_need_the_model_only_where_an_image_is_suspect(tmp_path: P
     measures = (out / "_quality" / "00001.csv").read_bytes()
     (out / "_quality" / "00001.csv").unlink()
     error = refused(lambda: finish(out))
-    assert (error.exit_code, "--model" in str(error)) == (ExitCode.NO_INPUT, True)
+    assert (error.exit_code, "`model`" in str(error)) == (ExitCode.OTHER_RUN, True)
     other = write_model(tmp_path / "other.onnx")
     assert refused(lambda: finish(out, other)).exit_code is ExitCode.OTHER_RUN
     succeeds(run("gan-batch", "finish", out, "--model", steep, "--quality-gate", "warn"))
