@@ -32,8 +32,8 @@ def trace_of_others(folder: Path, state: RunState) -> str | None:
 def _traces(store: LocalStore, plan: Plan, count: int) -> Iterator[str]:
     root = plan.format.root
     shards = {name: number for name in store.names(root) if (number := plan.format.number(name)) is not None}
-    known = {".": {*FILES, *_FOLDERS}, root: set(shards)}
-    known["."] |= {root} if root != "." else set(shards)
+    known = {root: set(shards)}
+    known["."] = {*FILES, *_FOLDERS, *(shards if root == "." else [root])}
     for folder in (".", *_FOLDERS, *({root} - {"."})):
         ours = _FOLDERS.get(folder, PART_FILE if folder == "." else None)
         for name in store.names(folder):
