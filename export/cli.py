@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from models import console
+from models.errors import CommandError, ExitCode
 from models.log import log
 
 if TYPE_CHECKING:
@@ -46,13 +47,16 @@ model_argument = click.argument(
     "model", type=click.Path(path_type=Path, readable=False), default=Path("models/generator_model.pth")
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path, readable=False))
-batch_option = click.option("--batch-check", type=BatchSizes(), default="1,2,3,64,129", help="Batch sizes to compare.")
+batch_option = click.option(
+    "--batch-check", type=BatchSizes(), default="1,2,3,64,129", help="Compare batches of these sizes with PyTorch."
+)
 atol_option = click.option(
     "--atol",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Tolerance on images.  [default: ten times the error of PyTorch's own float32, four times that of float16]",
+    help="Largest difference from PyTorch that is accepted, on values from -1 to 1.  [default: ten times the error of "
+    "PyTorch's own float32, four times that of float16]",
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the file that is there.")
 
 
 def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -69,13 +73,13 @@ def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]
     "--opset",
     type=click.IntRange(18, 21),
     default=18,
-    help="ONNX operator set; 21 is the newest of ONNX Runtime 1.20.",
+    help="Write the file for this ONNX operator set. ONNX Runtime 1.20 reads up to 21.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "fp16"]),
     default="float32",
-    help="Of the weights and of what is computed; fp16 halves the file and is for GPUs.",
+    help="Store the weights and calculate in this precision. fp16 halves the file, and is for GPUs.",
 )
 @batch_option
 @atol_option
@@ -87,6 +91,7 @@ def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
     The file appears only after ONNX Runtime gave the same images as PyTorch. It says how it was trained and compared:
     `gan-export info FILE`.
     """
+    _refuse_missing(model)
     from export.onnx_exporter import export_onnx
 
     out = _export(export_onnx, model, out, "generator.onnx", **options)
@@ -102,6 +107,7 @@ def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
 @console.debug_option
 def torch_command(model: Path, out: Path | None, **options: Any) -> None:
     """Export MODEL to a .pt2 of torch.export, for programs that stay in PyTorch, with the same check and evidence."""
+    _refuse_missing(model)
     from export.torch_exporter import export_torch
 
     out = _export(export_torch, model, out, "generator.pt2", **options)
@@ -110,10 +116,11 @@ def torch_command(model: Path, out: Path | None, **options: Any) -> None:
 
 @cli.command("info")
 @file_argument
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a page.")
 @console.debug_option
 def info_command(file: Path, as_json: bool) -> None:
     """Show what FILE says of itself: sizes, training, versions, and how it was compared with PyTorch."""
+    _refuse_missing(file)
     from export import page
 
     info, facts = page.read_facts(file)
@@ -122,13 +129,18 @@ def info_command(file: Path, as_json: bool) -> None:
 
 @cli.command("verify")
 @file_argument
-@click.option("--model", type=click.Path(path_type=Path, readable=False), help="The trained weights to compare with.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, readable=False),
+    help="Trained weights to compare with.  [default: the file's own]",
+)
 @console.debug_option
 def verify_command(file: Path, model: Path | None) -> None:
     """Check FILE again, on this machine: its form, its golden images, and all comparisons of the export.
 
     Without --model they are made with the file's own weights in float64.
     """
+    _refuse_missing(file)
     from export.parity import ParityError
     from export.verify import verify_file
 
@@ -159,6 +171,12 @@ def _export(export: Callable[..., ParityReport], model: Path, out: Path | None, 
         raise
     click.echo(report.table(), err=True)
     return out
+
+
+def _refuse_missing(path: Path) -> None:
+    """Say that a file is not there before PyTorch is loaded, which takes seconds."""
+    if not path.exists():
+        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
 
 
 def _quiet() -> None:

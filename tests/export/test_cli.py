@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
 from models.info import GeneratorInfo
 from models.latents import latents
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import ROOT, fails_in_one_line, run
 from tests.export.conftest import lively, run_in_process
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
@@ -206,3 +207,10 @@ def test_out_that_is_a_pipe_is_73_and_stays_one(trained: Path, tmp_path: Path) -
     result = run("gan-export", "onnx", trained / "generator_model.pth", "--out", tmp_path / "pipe", "--overwrite")
     fails_in_one_line(result, 73, "pipe")
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("command", [("onnx",), ("torch",), ("info",), ("verify",)], ids=" ".join)
+def test_file_that_is_not_there_is_named_before_pytorch_is_loaded(command: tuple[str], tmp_path: Path) -> None:
+    program = "import sys; sys.modules['torch'] = sys.modules['onnx'] = None; import synthetic_defects as door"
+    result = run(sys.executable, "-c", f"{program}; door.gan_export()", *command, tmp_path / "none", cwd=ROOT)
+    fails_in_one_line(result, 66, str(tmp_path / "none"))

@@ -185,6 +185,14 @@ def test_commands_read_the_model_from_the_environment(small: Path, forty: Path, 
     assert (tmp_path / "00000001.png").read_bytes() == (out / "images" / "00000" / "00000001.png").read_bytes()
 
 
+def test_a_hundred_milliards_of_images_are_counted_at_once_and_refused_for_the_room(
+    small: Path, tmp_path: Path
+) -> None:
+    for more in ([], ["--format", "tar"], ["--part", "3/16"]):
+        out = tmp_path / "-".join(["run", *more]).replace("/", "-")
+        fails_in_one_line(run_in_process(*batch(small, out, 10**11, *more)), 74, "images need about", "GB", "free")
+
+
 # Refused
 
 
