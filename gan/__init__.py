@@ -21,12 +21,14 @@ __all__ = [
     "load_features",
     "load_generator",
     "load_images",
+    "plan",
     "read_training",
+    "status",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from gan.config import RECIPES, TrainConfig
+    from gan.config import RECIPES, Course, TrainConfig
     from gan.evaluation.comparison import Quality
     from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from gan.networks.generator import Generator
     from gan.networks.reader import load_generator, read_training
     from gan.photos.read import ImageSet, load_images
-    from gan.training.run import Course, train
+    from gan.training.run import plan, train
+    from gan.training.status import status
     from gan.training.validation import Validation
 else:
     __getattr__ = lazy_names(
@@ -52,8 +55,10 @@ else:
             "evaluate": "gan.evaluation.evaluate",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",
-            "Course": "gan.training.run",
+            "Course": "gan.config",
+            "plan": "gan.training.run",
             "train": "gan.training.run",
+            "status": "gan.training.status",
             "Validation": "gan.training.validation",
         }
     )

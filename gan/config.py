@@ -1,4 +1,4 @@
-"""What a training run is: one frozen, serialisable set of options, and the named recipes."""
+"""What a training run is: a frozen, serialisable set of options, the named recipes, and how a run is watched."""
 
 from __future__ import annotations
 
@@ -12,10 +12,22 @@ CHOICES = {
     "loss": ("bce", "hinge", "relativistic"),
     "fit": FITS,
     "flip": ("none", "horizontal", "vertical", "both"),
-    "precision": ("float32", "bfloat16"),
+    "precision": ("auto", "float32", "bfloat16"),
 }
 """What the options that are words may be."""
+POSITIVE = (
+    *("z_dim", "g_width", "d_width", "epochs", "lr", "d_lr", "d_steps", "penalty_interval"),
+    *("stats_every", "sample_epochs", "validation_kimg", "keep_snapshots"),
+)
+NOT_NEGATIVE = (
+    *("total_kimg", "ema_kimg", "instance_noise", "grad_clip", "r1_gamma", "r2_gamma", "lr_decay", "label_smoothing"),
+    *("beta1", "beta2", "seed", "patience_kimg"),
+)
+AT_MOST_1 = ("lr_decay", "label_smoothing")
+BELOW_1 = ("beta1", "beta2")
+"""What the options that are numbers may be."""
 IMAGE_SIZES = (32, 64, 128, 256, 512)
+MAX_BATCH = 65_536
 DEFAULT_RECIPE = "small-data"
 ON_COLLAPSE = ("warn", "stop", "restart")
 """What a run may do when it has collapsed."""
@@ -66,30 +78,36 @@ class TrainConfig:
     augment: bool = False  # brightness, contrast, translation on what D sees
     flip: str = "none"  # mirror the real images
 
-    precision: str = "float32"  # "bfloat16" is autocast
+    precision: str = "float32"  # "bfloat16" is autocast; "auto" is that where the machine calculates in it
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for values and combinations that cannot be meant."""
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {', '.join(choices)}")
+        _check_values(self)
         if self.image_size not in IMAGE_SIZES:
-            raise ValueError(f"--image-size is {self.image_size}, not one of {', '.join(map(str, IMAGE_SIZES))}")
+            raise ValueError(f"`image_size` is {self.image_size}, not one of {', '.join(map(str, IMAGE_SIZES))}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"`channels` is {self.channels}, not 1 (gray) or 3 (colour)")
+        if not 2 <= self.batch_size <= MAX_BATCH:
+            raise ValueError(f"`batch_size` is {self.batch_size}, not from 2 to {MAX_BATCH}")
+        if self.seed >= 2**63:
+            raise ValueError(f"`seed` is {self.seed}, not from 0 to {2**63 - 1}")
         if (self.r1_gamma or self.r2_gamma) and self.d_batch_norm:
-            raise ValueError("a gradient penalty needs a discriminator without batch norm: add --no-d-batch-norm")
+            raise ValueError("a gradient penalty needs a discriminator without batch norm: add `d_batch_norm=False`")
         if self.bands and not self.standardize:
-            raise ValueError("bands are what is standardized: add --standardize")
+            raise ValueError("`bands` are what is standardized: add `standardize=True`")
         if self.label_smoothing and self.loss != "bce":
-            raise ValueError("label smoothing belongs to the bce loss: add --loss bce")
-        for name, value in self.to_dict().items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"--{name.replace('_', '-')} is {value}: give a finite number")
+            raise ValueError("`label_smoothing` belongs to the bce loss: add `loss=bce`")
 
     @property
     def uses_ema(self) -> bool:
         """Whether the generator that is saved is an average."""
         return self.ema_kimg > 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is done against the discriminator learning few photos by heart."""
+        return not (self.augment or self.penalised)
 
     @property
     def penalised(self) -> bool:
@@ -118,9 +136,55 @@ class TrainConfig:
             TypeError: no such option.
             ValueError: values and combinations that cannot be meant.
         """
+        if changes.get("epochs") and changes.get("total_kimg"):
+            raise ValueError("`epochs` and `total_kimg` exclude each other: both say how long to train")
         if "epochs" in changes:
             changes = {"total_kimg": 0.0, **changes}
         return cls(**{**RECIPES[recipe], **changes})
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """How a run is watched and kept; nothing here moves a weight.
+
+    Attributes:
+        stats_every: steps between two rows of statistics.
+        sample_epochs: epochs between two sample grids, each with a snapshot.
+        validation_kimg: thousands of images after which the next sample grid measures the KID: it takes as long as
+            some hundred steps.
+        keep_snapshots: how many of the newest snapshots stay.
+        on_collapse: `warn`; `stop` with exit code 70; or `restart` with other random numbers, three times at most.
+        patience_kimg: stop where the KID has not improved for that many thousand images; 0: never.
+    """
+
+    stats_every: int = 50
+    sample_epochs: int = 10
+    validation_kimg: float = 5.0
+    keep_snapshots: int = 2
+    on_collapse: str = "warn"
+    patience_kimg: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for values that cannot be meant."""
+        _check_values(self)
+
+
+def _check_values(options: TrainConfig | Course) -> None:
+    words = {**CHOICES, "on_collapse": ON_COLLAPSE}
+    for field in dataclasses.fields(options):
+        name, value = field.name, getattr(options, field.name)
+        if name in words and value not in words[name]:
+            raise ValueError(f"`{name}` is {value!r}, not one of {', '.join(words[name])}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"`{name}` is {value}: give a finite number")
+        if value is None or isinstance(value, str):
+            continue
+        if name in POSITIVE and value <= 0:
+            raise ValueError(f"`{name}` is {value}: give one above 0")
+        if name in NOT_NEGATIVE and value < 0:
+            raise ValueError(f"`{name}` is {value}: give 0 or more")
+        if (name in AT_MOST_1 and value > 1) or (name in BELOW_1 and value >= 1):
+            raise ValueError(f"`{name}` is {value}: give {'less than' if name in BELOW_1 else 'at most'} 1")
 
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -139,7 +203,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "flip": "both",
         "beta1": 0.0,
         "beta2": 0.99,
-        "precision": "bfloat16",
+        "precision": "auto",
     },
 }
 """Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images."""

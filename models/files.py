@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PLAIN = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_file(path: str | Path, parts: Iterable[bytes], *, append: bool = False) -> None:
+def write_file(path: str | Path, parts: Iterable[bytes | memoryview], *, append: bool = False) -> None:
     """Write `parts` to `path`, or with `append` to its end, never through a link.
 
     Raises:

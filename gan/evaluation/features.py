@@ -17,7 +17,7 @@ from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
 from gan.evaluation.defaults import FEATURES
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode, first_line, memory_error
 
 BATCH_SIZE = 16
 """On a CPU 50 take twice as long: the memory of large layers goes back to the system after each."""
@@ -61,7 +61,7 @@ class FeatureNetwork:
             try:
                 output = self._forward(floats)
             except (RuntimeError, AssertionError, TypeError) as error:
-                if isinstance(error, torch.OutOfMemoryError):
+                if memory_error(error):
                     raise
                 reason = " ".join(str(error).split())[-150:]
                 raise CommandError(

@@ -18,7 +18,7 @@ ALIKE_GRIDS = 3
 FIRST_KIMG = 10.0
 """Before this a healthy generator, too, may still give even gray."""
 REMEDY = (
-    "try --recipe small-data; with it, more photos, a higher --r1-gamma or another --seed; "
+    "try `recipe=small-data`; with it, more photos, a higher `r1_gamma` or another `seed`; "
     "docs/training.md, When training collapses"
 )
 
@@ -40,8 +40,8 @@ class CollapseWatch:
     Args:
         photos: float `[N, C, S, S]`, some of the training images: the diversity to be reached.
         label_smoothing: how far from 1 the discriminator's target for photos is.
-        hinge: whether the loss is, which pushes no further than the margins: then 0 is as won as certainty.
         rows: those of the run that is resumed; what they showed counts, and is said again.
+        bounded: whether the discriminator's loss pushes no further than a margin: then 0 is as won as certainty.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class CollapseWatch:
         photos: Tensor,
         label_smoothing: float = 0.0,
         rows: Sequence[Mapping[str, float]] = (),
-        hinge: bool = False,
+        bounded: bool = False,
     ) -> None:
         self._photos = max(diversity(photos), 1e-6)
-        self._target, self._hinge = 1 - label_smoothing, hinge
-        self._won = self._alike = 0
+        self._target, self._bounded = 1 - label_smoothing, bounded
+        self._won: list[float] = []  # kimg of the latest rows in a row in which it has
+        self._alike: list[float] = []  # and of the latest sample grids that look alike
         self._said = False
         for row in rows:
             self._count(row)
@@ -71,23 +72,31 @@ class CollapseWatch:
         self._count(row)
         if self._said:
             return ""
-        if self._won >= WON_ROWS:
+        if len(self._won) >= WON_ROWS:
             self._said = True
             return (
                 f"the discriminator has won (D(x) {row['D(x)']:.3f}, D(G(z)) {row['D(G(z)) before']:.3f}, Loss_G "
                 f"{row['Loss_G']:.1f}): the generator learns nothing more; {REMEDY}"
             )
-        if self._alike >= ALIKE_GRIDS:
+        if len(self._alike) >= ALIKE_GRIDS:
             self._said = True
             return f"all samples look alike (diversity under {ALIKE} of the photos'): {REMEDY}"
         return ""
 
+    @property
+    def collapsed_at(self) -> float | None:
+        """Thousands of images after which the collapse began that still lasts; None where there is none."""
+        lasting = [
+            rows[0] for rows, enough in ((self._won, WON_ROWS), (self._alike, ALIKE_GRIDS)) if len(rows) >= enough
+        ]
+        return min(lasting, default=None)
+
     def _count(self, row: Mapping[str, float]) -> None:
         won = row["D(x)"] > (1 - WON) * self._target and row["D(G(z)) before"] < WON
-        won = won or (self._hinge and row["Loss_D"] < WON)
-        self._won = self._won + 1 if won else 0
+        won = won or (self._bounded and row["Loss_D"] < WON)
+        self._won = [*self._won, row["kimg"]] if won else []
         share = row.get("diversity", math.nan)
         if share < ALIKE and row["kimg"] >= FIRST_KIMG:
-            self._alike += 1
+            self._alike.append(row["kimg"])
         elif share >= ALIKE:
-            self._alike = 0
+            self._alike = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,3 +53,28 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One of the losses: what each network makes small, and what has to be known of it elsewhere.
+
+    Attributes:
+        of_d: the discriminator's, of the logits of photos, of generated images, and the label smoothing.
+        of_g: the generator's, of the logits of generated images and of photos; the latter only count where `relative`.
+        relative: logits of the two kinds are compared with each other, and have no zero of their own.
+        bounded: the discriminator's loss is 0 where it tells all apart by a margin, and pushes no further.
+    """
+
+    of_d: Callable[[Tensor, Tensor, float], Tensor]
+    of_g: Callable[[Tensor, Tensor], Tensor]
+    relative: bool = False
+    bounded: bool = False
+
+
+LOSSES = {
+    "bce": Loss(bce_d_loss, lambda fake, real: bce_g_loss(fake)),
+    "hinge": Loss(lambda real, fake, _: hinge_d_loss(real, fake), lambda fake, real: hinge_g_loss(fake), bounded=True),
+    "relativistic": Loss(lambda real, fake, _: relativistic_loss(real, fake), relativistic_loss, relative=True),
+}
+"""By the name that `TrainConfig.loss` gives."""

@@ -21,7 +21,7 @@ class DiscriminatorLoss(nn.Module):
 
     def __init__(self, d: Discriminator, config: TrainConfig) -> None:
         super().__init__()
-        self.d, self.config = d, config
+        self.d, self.config, self.loss = d, config, losses.LOSSES[config.loss]
 
     def forward(self, real: Tensor, fake: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss and what is watched.
@@ -37,9 +37,8 @@ class DiscriminatorLoss(nn.Module):
         config = self.config
         of_real, redrawn = self.d.look(real)
         of_fake, _ = self.d.look(fake)
-        loss = sum(
-            (_d_loss(config, r.float(), f.float()) for r, f in zip(of_real, of_fake, strict=True)), real.new_zeros(())
-        )
+        pairs, smoothing = zip(of_real, of_fake, strict=True), config.label_smoothing
+        loss = sum((self.loss.of_d(r.float(), f.float(), smoothing) for r, f in pairs), real.new_zeros(()))
         if redrawn is not None:
             loss = loss + F.l1_loss(redrawn.float(), F.adaptive_avg_pool2d(real, redrawn.shape[-1]))
         penalty = real.new_zeros(())
@@ -50,34 +49,24 @@ class DiscriminatorLoss(nn.Module):
                         seen = images.detach().requires_grad_()
                         logits = torch.stack([s.reshape(len(s), -1).mean(1) for s in self.d.look(seen)[0]]).sum(0)
                         penalty = penalty + gamma / 2 * config.penalty_interval * losses.gradient_penalty(logits, seen)
-        return loss, penalty, probability(config, of_real[0], of_fake[0]), probability(config, of_fake[0], of_real[0])
+        p_real, p_fake = (probability(self.loss, *of) for of in ((of_real[0], of_fake[0]), (of_fake[0], of_real[0])))
+        return loss, penalty, p_real, p_fake
 
 
-def generator_loss(d: Discriminator, config: TrainConfig, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def generator_loss(d: Discriminator, loss: losses.Loss, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """The generator's loss and the mean probability D(G(z)); `d` gets no gradient where it requires none."""
     of_fake, _ = d.look(fake)
-    if config.loss != "relativistic":  # these do not look at the photos
-        loss = {"bce": losses.bce_g_loss, "hinge": losses.hinge_g_loss}[config.loss]
-        return sum((loss(f.float()) for f in of_fake), fake.new_zeros(())), probability(config, of_fake[0], of_fake[0])
-    with torch.no_grad():
-        of_real, _ = d.look(real)
+    of_real = of_fake  # where the loss does not look at the photos
+    if loss.relative:
+        with torch.no_grad():
+            of_real, _ = d.look(real)
     pairs = zip(of_fake, of_real, strict=True)
-    total = sum((losses.relativistic_loss(f.float(), r.float()) for f, r in pairs), fake.new_zeros(()))
-    return total, probability(config, of_fake[0], of_real[0])
-
-
-def _d_loss(config: TrainConfig, real: Tensor, fake: Tensor) -> Tensor:
-    if config.loss == "relativistic":
-        return losses.relativistic_loss(real, fake)
-    return (
-        losses.hinge_d_loss(real, fake)
-        if config.loss == "hinge"
-        else losses.bce_d_loss(real, fake, config.label_smoothing)
-    )
+    total = sum((loss.of_g(f.float(), r.float()) for f, r in pairs), fake.new_zeros(()))
+    return total, probability(loss, of_fake[0], of_real[0])
 
 
 @torch.no_grad()
-def probability(config: TrainConfig, logits: Tensor, others: Tensor) -> Tensor:
+def probability(loss: losses.Loss, logits: Tensor, others: Tensor) -> Tensor:
     """The mean probability of "real"; where the loss fixes no zero, relative to the mean logit of the `others`."""
-    zero = others.float().mean() if config.loss == "relativistic" else 0.0
+    zero = others.float().mean() if loss.relative else 0.0
     return (logits.float() - zero).sigmoid().mean()

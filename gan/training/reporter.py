@@ -12,9 +12,14 @@ from gan.networks.pixels import to_float
 from gan.photos.read import ImageSet
 from gan.training import monitor
 from gan.training.collapse import CollapseWatch
+from gan.training.events import Events
+from gan.training.folder import CURVES, SAMPLES
+from gan.training.state import RunState
+from gan.training.stats import KID, StatsWriter
 from gan.training.trainer import Trainer
-from gan.training.validation import Validation
+from gan.training.validation import FAKES, Validation
 from models.log import log
+from models.picks import spread
 from models.progress import Progress
 
 
@@ -39,18 +44,22 @@ class Reporter(contextlib.ExitStack):
         data: the training images.
         trainer: the run as it begins.
         validation: held-out photos to measure against, or None.
+        state: what says from outside how far the run is.
     """
 
-    def __init__(self, out: Path, data: ImageSet, trainer: Trainer, validation: Validation | None) -> None:
+    def __init__(
+        self, out: Path, data: ImageSet, trainer: Trainer, validation: Validation | None, state: RunState
+    ) -> None:
         super().__init__()
-        self._out, self._validation = out, validation
-        self._reals = to_float(data.images[: monitor.GRID_IMAGES])
+        self._out, self._validation, self._state = out, validation, state
+        self._looked_at = 0
+        self._reals = to_float(data.images[spread(len(data.images), monitor.GRID_IMAGES)])
         self._inputs = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
-        self._stats = self.enter_context(monitor.StatsWriter(out, trainer.step))
-        config = trainer.config
-        self._watch = CollapseWatch(self._reals, config.label_smoothing, self._stats.rows, config.loss == "hinge")
+        self._stats = StatsWriter(out, trainer.step)
+        self._events = self.enter_context(Events(out, trainer.step))
+        self._watch = CollapseWatch(self._reals, trainer.config.label_smoothing, self._stats.rows, trainer.loss.bounded)
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
-        monitor.save_picture(monitor.grid(self._reals), out / "samples" / "reals.png")
+        monitor.save_picture(monitor.grid(self._reals), out / SAMPLES / "reals.png")
 
     def step(self) -> None:
         """One more step is done."""
@@ -64,8 +73,11 @@ class Reporter(contextlib.ExitStack):
             fakes = monitor.sample(trainer.generator, self._inputs)
             row["diversity"] = round(self._watch.share(fakes), 4)
             if with_kid and self._validation is not None:
-                kid_x1000 = row[monitor.KID] = round(self._validation.kid_x1000(trainer.generator), 3)
+                self._looked_at = 0
+                kid_x1000 = row[KID] = round(self._validation.kid_x1000(trainer.generator, self._measured), 3)
         self._stats.write(row)
+        self._events.row(row)
+        self._state.write(step=trainer.step, kimg=trainer.kimg, steps_per_s=round(self._progress.rate, 3))
         complaint = self._watch.look(row)
         if with_samples or complaint:  # the run may end with a complaint: what it is about can be seen
             self._draw(trainer.step, fakes if with_samples else monitor.sample(trainer.generator, self._inputs))
@@ -73,9 +85,18 @@ class Reporter(contextlib.ExitStack):
         log.info("step %d, %.1f kimg: %s", trainer.step, trainer.kimg, words)
         return Verdict(complaint, kid_x1000)
 
+    @property
+    def collapsed_at(self) -> float | None:
+        """Thousands of images after which a collapse began that still lasts; None where there is none."""
+        return self._watch.collapsed_at
+
+    def _measured(self, images: int) -> None:
+        self._looked_at += images
+        self._progress.say(f"KID: {self._looked_at} of {FAKES} images")
+
     def _draw(self, step: int, fakes: Tensor) -> None:
         """Leave a sample grid of this step, and the curves up to it."""
         picture = monitor.beside(self._reals, fakes)
-        monitor.save_picture(picture, self._out / "samples" / f"fakes{step:06d}.png")
-        self._stats.show(picture, step)
-        monitor.plot_losses(self._stats.rows, self._out / "losses.png")
+        monitor.save_picture(picture, self._out / SAMPLES / f"fakes{step:06d}.png")
+        self._events.picture(picture, step)
+        monitor.plot_losses(self._stats.rows, self._out / CURVES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,38 +11,24 @@ import torch
 from torch import nn
 
 from gan.networks.reader import load
+from gan.training.folder import found, no_snapshot
 from models.errors import CommandError, ExitCode
-from models.files import write_atomically
+from models.files import write_atomically, write_file
 
 SNAPSHOT_FORMAT = 1
-
-_SNAPSHOT_NAME = re.compile(r"network-snapshot-(\d{6,})\.pt")
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors and plain values atomically as a PyTorch file."""
 
-    def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:  # given a path, PyTorch turns a full disk into a RuntimeError
-            torch.save(content, file)
-
-    write_atomically(path, write)
+    packed = io.BytesIO()  # PyTorch writing to a full disk itself dies of a RuntimeError, or of its own C++
+    torch.save(content, packed)
+    write_atomically(path, lambda temporary: write_file(temporary, [packed.getbuffer()]))
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write a network's plain state dict: contiguous tensors on the CPU."""
     save(path, {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
-
-
-def found(folder: Path) -> list[Path]:
-    """The snapshots in `folder`, oldest step first."""
-    there = [path for path in folder.glob("network-snapshot-*.pt") if _SNAPSHOT_NAME.fullmatch(path.name)]
-    return sorted(there, key=lambda path: int(path.stem.rsplit("-", 1)[1]))
-
-
-def snapshot_path(folder: Path, step: int) -> Path:
-    """Where the snapshot of an optimiser step lies."""
-    return folder / f"network-snapshot-{step:06d}.pt"
 
 
 def newest_snapshot(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -53,7 +39,7 @@ def newest_snapshot(folder: Path) -> tuple[Path, dict[str, Any]]:
     """
     there = found(folder)
     if not there:
-        raise CommandError(ExitCode.NO_INPUT, f"no network-snapshot-*.pt in {folder.absolute()} to resume from")
+        raise no_snapshot(folder)
     for path in reversed(there):
         try:
             content = load(path)

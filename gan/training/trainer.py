@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import TrainConfig
+from gan.devices import fast_bfloat16
 from gan.networks import reader
 from gan.networks.architectures import new_discriminator, new_generator
 from gan.networks.generator import Generator
@@ -20,7 +22,9 @@ from gan.networks.pixels import to_float
 from gan.networks.standardizer import Standardizer
 from gan.training import ema, objectives, snapshots
 from gan.training.augment import augment, flip
-from gan.training.distributed import ALONE, Processes, averaged
+from gan.training.distributed import averaged
+from gan.training.losses import LOSSES
+from gan.training.processes import ALONE, Processes
 from models.errors import CommandError, ExitCode
 
 FREE_TO_CHANGE = {"epochs", "total_kimg"}
@@ -32,7 +36,7 @@ class Trainer:
 
     Args:
         images: uint8 `[N, C, S, S]`; moved to `device` whole.
-        config: the options.
+        config: the options; those in effect, with a precision that is chosen, are `Trainer.config`.
         device: where to train.
         photos: uint8 `[C, H, W]` each, to crop the images from anew every time they are shown; none: `images` it is.
         restarts: how often the run began anew; each time with other random numbers.
@@ -54,7 +58,11 @@ class Trainer:
     ) -> None:
         if config.batch_size % processes.count or config.batch_size < 2 * processes.count:
             raise ValueError(f"a batch of {config.batch_size} images cannot be shared by {processes.count} processes")
+        if config.precision == "auto":
+            precision = "bfloat16" if fast_bfloat16(device.type) else "float32"
+            config = dataclasses.replace(config, precision=precision)
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
+        self.loss = LOSSES[config.loss]
         self.images, self.photos = images.to(device), [photo.to(device) for photo in photos]
         digest = hashlib.sha256(images.cpu().contiguous().numpy().data)
         for photo in photos:
@@ -140,7 +148,13 @@ class Trainer:
         if self.best is not None and not kid_x1000 < self.best["kid_x1000"]:
             return False
         sha256 = reader.weights_sha256(self.generator.state_dict())
-        self.best = {"kid_x1000": kid_x1000, "kimg": self.kimg, "against": against, "weights_sha256": sha256}
+        self.best = {
+            "kid_x1000": kid_x1000,
+            "step": self.step,
+            "kimg": self.kimg,
+            "against": against,
+            "weights_sha256": sha256,
+        }
         return True
 
     def is_finite(self) -> bool:
@@ -186,7 +200,7 @@ class Trainer:
             raise CommandError(
                 ExitCode.OTHER_RUN,
                 f"the run to resume was on {state.get('device')}, and {self.device.type} has other random numbers: "
-                f"add --device {state.get('device')}",
+                f"add `device={state.get('device')}`",
             )
         if len(state["random"]) != self.processes.count:
             raise CommandError(
@@ -223,8 +237,8 @@ class Trainer:
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
         with self._autocast():
-            seen = self._as_seen(real) if self.config.loss == "relativistic" else real  # the others do not look at it
-            loss, p_fake = objectives.generator_loss(self.d, self.config, seen, self._as_seen(fake))
+            seen = self._as_seen(real) if self.loss.relative else real  # the others do not look at it
+            loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, self._as_seen(fake))
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -35,11 +36,11 @@ class Validation:
         self._photos = network(photos)
         self.against = f"{hashlib.sha256(photos.numpy().tobytes()).hexdigest()} in {network.name}"
 
-    def kid_x1000(self, generator: Generator) -> float:
-        """KID × 1000 of what the generator makes, in eval mode."""
+    def kid_x1000(self, generator: Generator, on_images: Callable[[int], None] = lambda count: None) -> float:
+        """KID × 1000 of what the generator makes, in eval mode; `on_images` is called with each number looked at."""
         fakes: list[Tensor] = []
         end = FIRST_LATENT + FAKES
         for start in range(FIRST_LATENT, end, 50):
             images = sample(generator, generator.inputs_at(self._seed, start, min(start + 50, end)))
             fakes.append(to_pixels(images).permute(0, 3, 1, 2))
-        return 1000 * kid(self._photos, self._network(torch.cat(fakes)))
+        return 1000 * kid(self._photos, self._network(torch.cat(fakes), on_images))

@@ -160,7 +160,6 @@ def test_near_copies_of_photos_to_train_on_are_warned_of(gan_train: Train, tmp_p
     surface(3).save(tmp_path / "held_out" / "saved_again.jpg", quality=50)
     ImageOps.mirror(surface(4)).save(tmp_path / "held_out" / "turned.png")
     (line,) = (line for line in gan_train(*command).stderr.splitlines() if "WARNING" in line)
-    assert "WARNING" in line
     assert "2 of 12 held-out photos look like ones trained on, such as saved_again.jpg and train3.png" in line
 
 

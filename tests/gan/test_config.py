@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from gan.config import CHOICES, RECIPES, TrainConfig
+from gan.config import CHOICES, ON_COLLAPSE, RECIPES, Course, TrainConfig
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -27,42 +27,73 @@ def test_options_cannot_change_under_a_run() -> None:
 
 
 def test_a_gradient_penalty_with_batch_norm_in_the_discriminator_is_refused() -> None:
-    with pytest.raises(ValueError, match="--no-d-batch-norm"):
+    with pytest.raises(ValueError, match="`d_batch_norm=False`"):
         TrainConfig(r1_gamma=1.0, d_batch_norm=True)
 
 
 def test_a_gradient_penalty_on_generated_images_with_batch_norm_is_refused_too() -> None:
-    with pytest.raises(ValueError, match="--no-d-batch-norm"):
+    with pytest.raises(ValueError, match="`d_batch_norm=False`"):
         TrainConfig(r2_gamma=1.0, d_batch_norm=True)
 
 
 def test_bands_that_are_not_standardized_are_refused() -> None:
-    with pytest.raises(ValueError, match="--standardize"):
+    with pytest.raises(ValueError, match="`standardize=True`"):
         TrainConfig(bands=True)
 
 
 @pytest.mark.parametrize("size", [0, 16, 100, 1024])
 def test_a_size_that_no_network_is_made_for_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match=f"--image-size is {size}, not one of 32, 64, 128, 256, 512"):
+    with pytest.raises(ValueError, match=f"`image_size` is {size}, not one of 32, 64, 128, 256, 512"):
         TrainConfig(image_size=size)
 
 
 @pytest.mark.parametrize("option", CHOICES)
 def test_a_word_that_means_nothing_is_refused_with_those_that_do(option: str) -> None:
-    with pytest.raises(ValueError, match=f"{option} is 'nonsense', not one of {', '.join(CHOICES[option])}"):
+    with pytest.raises(ValueError, match=f"`{option}` is 'nonsense', not one of {', '.join(CHOICES[option])}"):
         TrainConfig(**{option: "nonsense"})
 
 
 def test_label_smoothing_without_the_loss_that_has_labels_is_refused() -> None:
-    with pytest.raises(ValueError, match="--loss bce"):
+    with pytest.raises(ValueError, match="`loss=bce`"):
         TrainConfig(label_smoothing=0.1, loss="relativistic")
 
 
 @pytest.mark.parametrize("option", ["lr", "d_lr", "total_kimg"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_refused_and_named(option: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} is {value}"):
+    with pytest.raises(ValueError, match=f"`{option}` is {value}"):
         TrainConfig(**{option: value})
+
+
+WRONG_NUMBERS = [
+    *(("batch_size", 1), ("batch_size", 65_537), ("epochs", 0), ("lr", 0.0), ("lr", -1.0), ("beta1", 1.0)),
+    *(("label_smoothing", 1.5), ("seed", -1), ("seed", 2**63), ("channels", 2), ("penalty_interval", 0)),
+    *(("ema_kimg", -1.0), ("lr_decay", 1.1), ("z_dim", 0)),
+]
+
+
+@pytest.mark.parametrize(("option", "value"), WRONG_NUMBERS)
+def test_a_number_that_cannot_be_meant_is_refused_and_named(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"`{option}` is {value}"):
+        TrainConfig(**{option: value})
+
+
+@pytest.mark.parametrize(("option", "value"), [
+    ("keep_snapshots", 0), ("validation_kimg", 0.0), ("patience_kimg", -1.0), ("stats_every", 0), ("sample_epochs", 0),
+])  # fmt: skip
+def test_a_course_that_cannot_be_meant_is_refused_and_named(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"`{option}` is {value}"):
+        Course(**{option: value})
+
+
+def test_what_to_do_about_collapse_is_one_of_a_few_words() -> None:
+    with pytest.raises(ValueError, match=f"`on_collapse` is 'pray', not one of {', '.join(ON_COLLAPSE)}"):
+        Course(on_collapse="pray")
+
+
+def test_two_lengths_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="`epochs` and `total_kimg` exclude each other"):
+        TrainConfig.of(epochs=3, total_kimg=5.0)
 
 
 PAPER = {

@@ -14,12 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.config import TrainConfig
+from gan.config import Course, TrainConfig
 from gan.networks.architectures import ARCHITECTURES, new_generator
 from gan.networks.generator import Generator
 from gan.networks.reader import load_generator
 from gan.photos.read import ImageSet
-from gan.training import run as training
+from gan.training.run import train
+from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from models.latents import Input
 from tests.conftest import run
@@ -113,7 +114,7 @@ def photos() -> ImageSet:
 @pytest.fixture(scope="module")
 def model(photos: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`generator_model.pth` of a whole run."""
-    return training.train(photos, tmp_path_factory.mktemp("trained"), CONFIG)
+    return train(photos, tmp_path_factory.mktemp("trained"), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -135,26 +136,26 @@ def test_it_trains_and_its_weights_are_read_again(model: Path) -> None:
 def test_it_resumes_and_ends_where_an_uninterrupted_run_ends(
     photos: ImageSet, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = training.Trainer.train_step
+    steps = Trainer.train_step
 
     def interrupted(trainer: Any) -> Any:
         if trainer.step == 3:
             raise CommandError(ExitCode.TERMINATED, "cut off")
         return steps(trainer)
 
-    course = training.Course(sample_epochs=1)
+    course = Course(sample_epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(training.Trainer, "train_step", interrupted)
+        patch.setattr(Trainer, "train_step", interrupted)
         with pytest.raises(CommandError, match="cut off"):
-            training.train(photos, tmp_path, CONFIG, course=course)
-    resumed = training.train(photos, tmp_path, CONFIG, course=course, resume=True)
+            train(photos, tmp_path, CONFIG, course=course)
+    resumed = train(photos, tmp_path, CONFIG, course=course, resume=True)
     assert same(dict(load_generator(resumed).state_dict()), dict(load_generator(model).state_dict()))
 
 
 def test_a_run_of_another_architecture_is_not_gone_on_with(photos: ImageSet, model: Path) -> None:
     other = TrainConfig(**{**CONFIG.to_dict(), "architecture": "dcgan"})
     with pytest.raises(CommandError, match="architecture was grainy and is dcgan") as error:
-        training.train(photos, model.parent, other, resume=True)
+        train(photos, model.parent, other, resume=True)
     assert error.value.exit_code is ExitCode.OTHER_RUN
 
 

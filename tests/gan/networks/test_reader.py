@@ -19,6 +19,7 @@ from gan.networks.dcgan import DCGAN
 from gan.networks.discriminator import Discriminator
 from gan.photos.read import ImageSet
 from gan.training import snapshots
+from gan.training.folder import found, snapshot_path
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically
@@ -306,20 +307,20 @@ def test_digest_of_weights_changes_with_any_of_them(name: str) -> None:
 
 
 def snapshot(folder: Path, step: int) -> Path:
-    path = snapshots.snapshot_path(folder, step)
+    path = snapshot_path(folder, step)
     snapshots.save(path, {"snapshot_format": 1, "step": step, "filler": torch.zeros(1000)})
     return path
 
 
 def test_snapshots_are_ordered_by_step_and_not_by_text(tmp_path: Path) -> None:
     paths = [snapshot(tmp_path, step) for step in (999_999, 5, 1_000_000)]
-    assert snapshots.found(tmp_path) == [paths[1], paths[0], paths[2]]
+    assert found(tmp_path) == [paths[1], paths[0], paths[2]]
 
 
 def test_files_that_only_look_like_snapshots_are_no_snapshots(tmp_path: Path) -> None:
     for name in ("network-snapshot-best.pt", "network-snapshot-000001.pt.bak", ".network-snapshot-000002.pt.7.tmp"):
         (tmp_path / name).write_bytes(b"")
-    assert snapshots.found(tmp_path) == []
+    assert found(tmp_path) == []
 
 
 def test_newest_snapshot_is_the_one_of_the_last_step(tmp_path: Path) -> None:

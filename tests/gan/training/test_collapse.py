@@ -70,7 +70,7 @@ def test_usual_rows_are_not_told_of() -> None:
 
 
 def test_the_sentence_names_the_remedy() -> None:
-    assert "--recipe small-data" in said([0.0] * 9, [1.0] * 9)[0]
+    assert "`recipe=small-data`" in said([0.0] * 9, [1.0] * 9)[0]
 
 
 def test_smoothed_labels_do_not_hide_that_the_discriminator_has_won() -> None:
@@ -80,7 +80,7 @@ def test_smoothed_labels_do_not_hide_that_the_discriminator_has_won() -> None:
 
 def test_a_hinge_loss_of_zero_is_won_though_the_probabilities_are_not_certain() -> None:
     rows = [{**row(0.2), "Loss_D": loss} for loss in (0.5, 0.001, 0.0, 0.001, 0.0)]
-    assert [bool(CollapseWatch(plates(), hinge=True, rows=rows[:n]).look(rows[n])) for n in (3, 4)] == [False, True]
+    assert [bool(CollapseWatch(plates(), bounded=True, rows=rows[:n]).look(rows[n])) for n in (3, 4)] == [False, True]
     assert not CollapseWatch(plates(), rows=rows[:4]).look(rows[4])
 
 

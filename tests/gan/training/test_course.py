@@ -14,18 +14,19 @@ from typing import Any
 import pytest
 import torch
 
-from gan.config import TrainConfig
+from gan.config import Course, TrainConfig
 from gan.evaluation.features import FeatureNetwork
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.collapse import CollapseWatch
-from gan.training.distributed import Processes
-from gan.training.dry_run import plan
-from gan.training.monitor import KID, read_stats
-from gan.training.run import MAX_RESTARTS, Course, train
+from gan.training.folder import STATE, snapshot_path
+from gan.training.processes import Processes
+from gan.training.run import plan, train
+from gan.training.stats import KID, read_stats
 from gan.training.trainer import Trainer
+from gan.training.training import MAX_RESTARTS
 from gan.training.validation import Validation
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, fails_in_one_line, run, write_photos
@@ -43,13 +44,13 @@ class Scripted(Validation):
         self.values: Iterator[float] = iter(values)
         self.against = against
 
-    def kid_x1000(self, generator: torch.nn.Module) -> float:
+    def kid_x1000(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> float:
         return next(self.values)
 
 
 def state(folder: Path, step: int) -> dict[str, Any]:
     """A snapshot."""
-    return reader.load(snapshots.snapshot_path(folder, step))
+    return reader.load(snapshot_path(folder, step))
 
 
 # The best generator
@@ -105,7 +106,7 @@ def killed_after(files: int) -> Iterator[None]:
 
     def watched(source: Path, target: Path) -> None:
         nonlocal left
-        if target.suffix in {".pth", ".pt", ".json"}:
+        if Path(target).suffix in {".pth", ".pt", ".json"} and Path(target).name != STATE:
             if left == files:
                 raise _Killed
             left += 1

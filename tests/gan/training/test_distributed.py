@@ -14,9 +14,10 @@ from torch import nn
 
 from gan.photos.read import ImageSet
 from gan.training import snapshots
-from gan.training.distributed import ALONE, Processes, joined, started
-from gan.training.monitor import read_stats
+from gan.training.distributed import joined
+from gan.training.processes import ALONE, Processes, started
 from gan.training.run import train
+from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, clean_environment, run

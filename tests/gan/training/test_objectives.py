@@ -65,7 +65,7 @@ def test_generators_loss_is_the_one_that_was_asked_for(loss: str) -> None:
     d, of_one = discriminator(), EXPECTED[loss][1]
     real, fake = d(images(2)), d(images(3))
     expected = losses.relativistic_loss(fake, real) if of_one is None else of_one(fake)
-    torch.testing.assert_close(generator_loss(d, tiny(**PLAIN, loss=loss), images(2), images(3))[0], expected)
+    torch.testing.assert_close(generator_loss(d, losses.LOSSES[loss], images(2), images(3))[0], expected)
 
 
 @pytest.mark.parametrize("loss", EXPECTED)
@@ -109,7 +109,7 @@ def test_what_the_decoder_gets_wrong_teaches_it_and_the_stages_before_it() -> No
 
 def test_the_generator_is_not_asked_to_be_redrawn() -> None:
     d = discriminator(decoder=True)
-    loss, _ = generator_loss(d, tiny(**PLAIN), images(2), images(3))
+    loss, _ = generator_loss(d, losses.LOSSES["bce"], images(2), images(3))
     torch.testing.assert_close(loss, losses.bce_g_loss(d(images(3))))
 
 
@@ -159,10 +159,10 @@ def test_probabilities_are_sigmoids_of_the_logits(loss: str) -> None:
 
 
 def test_probabilities_of_a_loss_without_a_zero_are_relative_to_the_other_kind() -> None:
-    config = tiny(loss="relativistic")
+    loss = losses.LOSSES["relativistic"]
     logits = torch.tensor([5.0, 7.0])
-    shifted = probability(config, logits + 100, torch.tensor([104.0, 106.0]))
+    shifted = probability(loss, logits + 100, torch.tensor([104.0, 106.0]))
     torch.testing.assert_close(shifted, (logits - 5).sigmoid().mean())
-    assert probability(config, logits, logits.mean().expand(2)).item() == pytest.approx(
+    assert probability(loss, logits, logits.mean().expand(2)).item() == pytest.approx(
         (1 / (1 + math.e) + 1 / (1 + 1 / math.e)) / 2
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -31,9 +33,9 @@ class Seen(FeatureNetwork):
         cells = nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
         return torch.cat([cells, cells.square()], dim=1)
 
-    def __call__(self, images: Tensor, *arguments: object) -> Tensor:
+    def __call__(self, images: Tensor, *arguments: Any) -> Tensor:
         self.shown.append(images)
-        return super().__call__(images)
+        return super().__call__(images, *arguments)
 
 
 def generator(channels: int = 1, seed: int = 0) -> DCGAN:
@@ -95,6 +97,13 @@ def test_measuring_changes_nothing_in_the_generator() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(module.training for module in network.modules())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_measuring_tells_how_far_it_is() -> None:
+    looked_at: list[int] = []
+    Validation(made_by(generator(), 0), Seen(), 3).kid_x1000(generator(), looked_at.append)
+    assert len(looked_at) > 1
+    assert sum(looked_at) == 70
 
 
 def test_measuring_draws_no_random_numbers() -> None:

@@ -11,6 +11,9 @@ import torch
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
 from gan.training.trainer import Trainer
+from gan.training.training import too_large
+from models.log import log
+from models.progress import Progress
 
 WARM_UP = 2
 """Steps that are slower than the rest: memory is taken and kernels are chosen."""
@@ -22,6 +25,7 @@ class Plan:
 
     Attributes:
         options: the resolved options.
+        device: where it would be trained.
         images: how many photos there are.
         steps: optimiser steps in all.
         kimg: thousands of real images that they show.
@@ -29,9 +33,11 @@ class Plan:
         d_parameters: trained numbers of the discriminator.
         step_s: measured seconds a step, on these photos with these networks.
         total_s: estimated seconds of training; sample grids, snapshots and validation come on top.
+        compares: whether KID will be measured.
     """
 
     options: dict[str, Any]
+    device: str
     images: int
     steps: int
     kimg: float
@@ -39,25 +45,32 @@ class Plan:
     d_parameters: int
     step_s: float
     total_s: float
+    compares: bool
 
 
-def plan(data: ImageSet, config: TrainConfig, device: str) -> Plan:
+def measured(data: ImageSet, config: TrainConfig, device: torch.device, compares: bool = False) -> Plan:
     """Make a few steps and measure them; one of them has the gradient penalty as often as in the run itself.
 
     Raises:
-        ValueError, RuntimeError, MemoryError: networks of this size cannot be made here.
+        CommandError: 2, 69 networks of this size cannot be made here.
     """
-    trainer = Trainer(data.images, config, torch.device(device), data.photos)
-    for _ in range(WARM_UP):
-        trainer.train_step()
+    try:
+        trainer = Trainer(data.images, config, device, data.photos)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise too_large(error) from None
     timed = max(4, config.penalty_interval if config.penalised else 0)
-    start = time.perf_counter()
-    for _ in range(timed):
-        scalars = trainer.train_step()
-    scalars["Loss_G"].item()  # wait for a GPU
+    log.info("measuring %d steps", WARM_UP + timed)
+    with Progress("measuring", WARM_UP + timed, "steps") as progress:
+        for step in range(WARM_UP + timed):
+            if step == WARM_UP:
+                start = time.perf_counter()
+            scalars = trainer.train_step()
+            progress.update(1)
+        scalars["Loss_G"].item()  # wait for a GPU
     step_s = (time.perf_counter() - start) / timed
     return Plan(
-        options=config.to_dict(),
+        options=trainer.config.to_dict(),
+        device=str(device),
         images=len(data.names),
         steps=trainer.total_steps,
         kimg=trainer.total_steps * trainer.images_per_step / 1000,
@@ -65,4 +78,5 @@ def plan(data: ImageSet, config: TrainConfig, device: str) -> Plan:
         d_parameters=sum(parameter.numel() for parameter in trainer.d.parameters()),
         step_s=step_s,
         total_s=step_s * trainer.total_steps,
+        compares=compares,
     )

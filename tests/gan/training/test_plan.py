@@ -11,7 +11,8 @@ import pytest
 
 from gan.config import RECIPES, TrainConfig
 from gan.photos.read import ImageSet
-from gan.training.dry_run import WARM_UP, plan
+from gan.training.plan import WARM_UP
+from gan.training.run import plan
 from gan.training.trainer import Trainer
 from tests.conftest import TINY, fails_in_one_line, write_photos
 from tests.gan.conftest import tiny
@@ -27,7 +28,10 @@ def test_every_option_is_printed_with_the_value_it_would_have(gan_train: Train, 
     assert result.returncode == 0, result.stderr
     printed = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("--")}
     unused = "--epochs" if RECIPES[recipe].get("total_kimg") else "--total-kimg"
-    assert printed == {"--" + field.name.replace("_", "-") for field in dataclasses.fields(TrainConfig)} - {unused}
+    assert printed == {"--" + field.name.replace("_", "-") for field in dataclasses.fields(TrainConfig)} - {
+        unused,
+        "--architecture",  # there is one so far
+    }
     assert ["--seed", "77"] in [line.split() for line in result.stdout.splitlines()]
 
 
@@ -63,8 +67,15 @@ def test_a_plan_says_that_comparisons_come_on_top(gan_train: Train, photos: Path
     assert "comparisons by KID on top" in gan_train(photos, *DRY, "--validation", held_out).stdout
 
 
-def test_networks_too_large_to_make_are_2(gan_train: Train, photos: Path) -> None:
-    fails_in_one_line(gan_train(photos, *DRY, "--g-width", "30000000"), 2, "networks of this size")
+def test_networks_too_large_for_the_memory_are_69_with_what_was_needed_and_what_is_free(
+    gan_train: Train, photos: Path
+) -> None:
+    result = gan_train(photos, *DRY, "--g-width", "30000000")
+    fails_in_one_line(result, 69, "not enough memory: 229 GiB", "GiB are free", "--batch-size")
+
+
+def test_networks_larger_than_can_be_counted_are_2(gan_train: Train, photos: Path) -> None:
+    fails_in_one_line(gan_train(photos, *DRY, "--g-width", "30000000000000000"), 2, "networks of this size")
 
 
 def test_what_is_measured_has_the_penalty_as_often_as_the_run(

@@ -1,0 +1,125 @@
+"""What a run or a plan of one needs before its first step: photos, held-out photos, a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gan.config import TrainConfig
+from gan.devices import fast_bfloat16, find_device
+from gan.evaluation import features as feature_networks
+from gan.photos.duplicates import near_copies
+from gan.photos.read import ImageSet, find_images, load_images
+from gan.training.processes import Processes
+from gan.training.validation import Validation
+from models.errors import CommandError, ExitCode
+from models.log import log
+from models.progress import Progress
+
+FEW_IMAGES = 1000
+"""Images under which the plain recipe is known to collapse."""
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which photos of a folder are meant.
+
+    Attributes:
+        skip_bad_files: without those that cannot be used.
+        only: patterns of those to take, where not all.
+        without: patterns of those to leave out.
+    """
+
+    skip_bad_files: bool
+    only: Sequence[str]
+    without: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What to train on and where.
+
+    Attributes:
+        images: to train on.
+        held_out: to measure on, or None; of several processes the first has them.
+        device: where to train.
+    """
+
+    images: ImageSet
+    held_out: ImageSet | Validation | None
+    device: torch.device
+
+
+def prepare(
+    data: ImageSet | Path,
+    validation: ImageSet | Validation | Path | None,
+    config: TrainConfig,
+    device: str,
+    which: Which,
+    processes: Processes,
+) -> Ready:
+    """Load the photos, choose the device, and say what about them makes a bad generator likely.
+
+    Raises:
+        CommandError: 65 photos that cannot be used, too few, or in both parts; 66 no photos; 69 no such device.
+    """
+    found = find_device(device)
+    place = torch.device(f"cuda:{processes.local_rank}" if found == "cuda" and processes.count > 1 else found)
+    if config.precision == "auto" and not fast_bfloat16(place.type):
+        log.info("%s does not calculate in bfloat16: float32 it is; `precision=bfloat16` insists", place)
+    images = _load(data, config, which)
+    if config.plain and len(images.names) < FEW_IMAGES:
+        log.warning(
+            "the plain recipe is known to collapse on few images and there are %d: `recipe=small-data` is for few",
+            len(images.names),
+        )
+    if validation is None or not processes.is_first:
+        return Ready(images, None, place)
+    if isinstance(validation, Validation):
+        return Ready(images, validation, place)
+    held_out = _load(validation, config, which, images)
+    _refuse_shared(images, held_out, str(validation) if isinstance(validation, Path) else "`validation`")
+    return Ready(images, held_out, place)
+
+
+def held_out_for(ready: Ready, features: str, seed: int) -> Validation | None:
+    """What measures the KID while training, or None.
+
+    Raises:
+        CommandError: 65, 66 `features` that cannot be loaded.
+    """
+    if not isinstance(ready.held_out, ImageSet):
+        return ready.held_out
+    return Validation(ready.held_out.images, feature_networks.load_features(features, str(ready.device)), seed)
+
+
+def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: ImageSet | None = None) -> ImageSet:
+    if isinstance(photos, ImageSet):
+        return photos
+    count = len(find_images(photos, which.only, which.without))
+    with Progress("checking", count, "files") as progress:
+        return load_images(
+            photos, config.channels, config.image_size, which.skip_bad_files, lambda: progress.update(1), config.fit,
+            only=which.only, without=which.without, scales=like.scales if like else None,
+        )  # fmt: skip
+
+
+def _refuse_shared(images: ImageSet, held_out: ImageSet, where: str) -> None:
+    """One photo in both parts, under whatever name, would make the KID flatter; near-copies do, and are warned of."""
+    trained_on = {image.numpy().tobytes() for image in images.images}
+    shared = [name for name, image in zip(held_out.names, held_out.images, strict=True)
+              if image.numpy().tobytes() in trained_on]  # fmt: skip
+    if shared:
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"{where}: {len(shared)} of its photos are trained on as well, such as {shared[0]}: gan-eval data makes "
+            "a split",
+        )
+    if copies := near_copies(held_out, images):
+        log.warning(
+            "%s: %s: if they show the same, the KID flatters; gan-eval data --split keeps near-duplicates together",
+            where, copies,
+        )  # fmt: skip
