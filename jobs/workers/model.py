@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import models
@@ -20,11 +21,13 @@ def model_to_use(model: Path | str | None) -> Path:
     """The file that `model` means: itself, for `bundled` the one that comes with the package, for None `EXPORTED`.
 
     Raises:
-        CommandError: 66 where none is named and none was exported.
+        CommandError: 66 where it is not there, or none is named and none was exported.
     """
     if model == BUNDLED:
         return models.path()
     if model is not None:
+        if not os.path.exists(model):  # said here, since a session takes a second to say it
+            raise CommandError(ExitCode.NO_INPUT, f"cannot read the model {Path(model).absolute()}: it is not there")
         return Path(model)
     if EXPORTED.exists():
         log.info("model: %s", EXPORTED)

@@ -212,7 +212,7 @@ def test_log_format_is_read_from_the_environment(demo: Demo) -> None:
 
 
 def test_gan_batch_writes_nothing_but_objects_to_stderr(tmp_path: Path) -> None:
-    command = ["gan-batch", "--log-format", "json", "--out", tmp_path / "run", "--device", "cpu"]
+    command = ["gan-batch", "--log-format", "json", "--model", "bundled", "--out", tmp_path / "run", "--device", "cpu"]
     made = run(*command, "--count", "3", "--seed", "5")
     assert made.returncode == 0
     assert any("3 of 3 images to make, seed 5" in row["message"] for row in rows_of(made))

@@ -62,6 +62,7 @@ def test_every_command_comes_through_the_front_door() -> None:
 )
 def test_lean_install_says_what_to_install(command: str, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None")
+    (tmp_path / "w.pth").touch()
     words = [str(photos) if word == "PHOTOS" else word for word in command.split()]
     result = run(*words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     fails_in_one_line(result, 69, "torch, which is not installed", "pip install .")
