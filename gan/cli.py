@@ -18,7 +18,7 @@ from models.progress import duration
 from models.providers import DEVICES
 
 if TYPE_CHECKING:
-    from gan.training.plan import Plan
+    from gan.training.plan import TrainingPlan
 
 DEFAULT_DATA = Path("datasets/anomaly_detection_dataset/good")
 DEFAULT_OUT = Path("models")
@@ -182,7 +182,7 @@ def status_command(out: Path) -> None:
             click.echo(f"{name.removeprefix('seconds_') if name == 'seconds_left' else name}: {said}")
 
 
-def _print(plan: Plan) -> None:
+def _print(plan: TrainingPlan) -> None:
     options = {parameter.name for parameter in cli.params}
     for name, value in plan.options.items():
         if name in options and name != ("epochs" if plan.options["total_kimg"] else "total_kimg"):  # one replaces it

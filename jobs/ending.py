@@ -10,7 +10,7 @@ from jobs.checks import quality
 from jobs.checks.quality import Gate
 from jobs.checks.verify import is_users, verify
 from jobs.dataset import layout, manifest, table
-from jobs.dataset.pruning import Series, prune
+from jobs.dataset.pruning import RunSeries, prune
 from jobs.dataset.remaining import Remaining
 from jobs.dataset.removal import remove_beyond, remove_temporaries
 from jobs.dataset.sheet import contact_sheet, run_sheet
@@ -96,7 +96,7 @@ def complete(
             _verify(run, count)
         publish.point(publishing.latest, out)
     if publishing.keep and names is not None:
-        prune(out, publishing.keep, publishing.latest, Series(names, run.line), run.check)
+        prune(out, publishing.keep, publishing.latest, RunSeries(names, run.line), run.check)
 
 
 def _was_complete(run: HeldRun, count: int, form: str) -> bool:

@@ -98,6 +98,15 @@ def test_no_modules_and_no_rooms_import_each_other_in_a_circle() -> None:
     assert "gan.evaluation" in rooms["gan.training"], "the scan found no imports between rooms"
 
 
+def test_no_two_public_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("package", ["gan", "export", "jobs"])
 def test_every_public_name_can_be_imported_from_its_package(package: str) -> None:
     module = importlib.import_module(package)

@@ -14,6 +14,7 @@ from gan.photos.find import Photo
 from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
 from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
+from models.picks import spread
 
 
 def read_photos(
@@ -51,7 +52,7 @@ def read_made(
         CommandError: 65 unusable images, or smaller ones than the size; 66 none there, or an unfinished run.
     """
     names = image_names(folder)
-    names = [names[index * len(names) // count] for index in range(count)] if len(names) > count else names
+    names = [names[index] for index in spread(len(names), count)]
     if len(names) < MIN_IMAGES:
         raise CommandError(ExitCode.BAD_DATA, f"{len(names)} images in {folder}, at least {MIN_IMAGES} are needed")
     photos = photos_of(folder, names)

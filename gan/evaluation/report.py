@@ -16,6 +16,7 @@ from gan.evaluation.comparison import Quality, Sets
 from gan.evaluation.copying import Pair
 from gan.evaluation.summary import copying_rule, headline, quality_json, remarks, rows
 from models.files import write_atomically
+from models.picks import spread
 
 SHOWN_IMAGES = 32
 COLUMNS = 8
@@ -57,8 +58,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
 
 def _some(images: Tensor) -> Tensor:
     """As many as are shown, evenly spaced."""
-    shown = min(SHOWN_IMAGES, len(images))
-    return images[[index * len(images) // shown for index in range(shown)]]
+    return images[spread(len(images), SHOWN_IMAGES)]
 
 
 def _picture(images: Tensor, text: str, columns: int = COLUMNS) -> str:

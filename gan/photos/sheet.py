@@ -10,6 +10,7 @@ from gan.photos.decode import read_plain
 from gan.photos.find import photos_in
 from gan.photos.survey import Survey
 from models.files import write_atomically
+from models.picks import spread
 
 SHEET_PHOTOS = 200
 SHEET_GROUPED = 150
@@ -33,8 +34,7 @@ def write_sheet(found: Survey, data: Path, path: Path) -> None:
         shown += [(name, _FRAMES[number % len(_FRAMES)]) for name in group[:SHEET_OF_A_GROUP]]
     grouped = {name for group in found.near_duplicates for name in group}
     others = [photo.name for photo in found.photos if photo.name not in grouped]
-    room = min(len(others), SHEET_PHOTOS - len(shown))
-    shown += [(others[index * len(others) // room], None) for index in range(room)]
+    shown += [(others[index], None) for index in spread(len(others), SHEET_PHOTOS - len(shown))]
     step = _CELL + 2 * _FRAME
     sheet = Image.new("RGB", (step * min(_COLUMNS, len(shown)), step * -(-len(shown) // _COLUMNS)), "white")
     draw = ImageDraw.Draw(sheet)

@@ -20,7 +20,7 @@ WARM_UP = 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run that was not made.
 
     Attributes:
@@ -48,7 +48,7 @@ class Plan:
     compares: bool
 
 
-def measured(data: ImageSet, config: TrainConfig, device: torch.device, compares: bool = False) -> Plan:
+def measured(data: ImageSet, config: TrainConfig, device: torch.device, compares: bool = False) -> TrainingPlan:
     """Make a few steps and measure them; one of them has the gradient penalty as often as in the run itself.
 
     Raises:
@@ -68,7 +68,7 @@ def measured(data: ImageSet, config: TrainConfig, device: torch.device, compares
             progress.update(1)
         scalars["Loss_G"].item()  # wait for a GPU
     step_s = (time.perf_counter() - start) / timed
-    return Plan(
+    return TrainingPlan(
         options=trainer.config.to_dict(),
         device=str(device),
         images=len(data.names),

@@ -11,7 +11,7 @@ import torch
 from gan.config import TrainConfig
 from gan.devices import fast_bfloat16, find_device
 from gan.evaluation import features as feature_networks
-from gan.photos.duplicates import near_copies
+from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.read import ImageSet, find_images, load_images
 from gan.training.processes import Processes
 from gan.training.validation import Validation
@@ -109,9 +109,7 @@ def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: Imag
 
 def _refuse_shared(images: ImageSet, held_out: ImageSet, where: str) -> None:
     """One photo in both parts, under whatever name, would make the KID flatter; near-copies do, and are warned of."""
-    trained_on = {image.numpy().tobytes() for image in images.images}
-    shared = [name for name, image in zip(held_out.names, held_out.images, strict=True)
-              if image.numpy().tobytes() in trained_on]  # fmt: skip
+    shared = [name for name, known in zip(held_out.names, same_pixels(held_out, images), strict=True) if known]
     if shared:
         raise CommandError(
             ExitCode.BAD_DATA,

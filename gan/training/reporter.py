@@ -14,7 +14,7 @@ from gan.training import monitor
 from gan.training.collapse import CollapseWatch
 from gan.training.events import Events
 from gan.training.folder import CURVES, SAMPLES
-from gan.training.state import RunState
+from gan.training.state import TrainingState
 from gan.training.stats import KID, StatsWriter
 from gan.training.trainer import Trainer
 from gan.training.validation import FAKES, Validation
@@ -48,7 +48,7 @@ class Reporter(contextlib.ExitStack):
     """
 
     def __init__(
-        self, out: Path, data: ImageSet, trainer: Trainer, validation: Validation | None, state: RunState
+        self, out: Path, data: ImageSet, trainer: Trainer, validation: Validation | None, state: TrainingState
     ) -> None:
         super().__init__()
         self._out, self._validation, self._state = out, validation, state

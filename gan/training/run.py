@@ -21,7 +21,7 @@ from gan.photos.find import photos_in
 from gan.training import folder
 from gan.training.processes import ALONE, Processes, started
 from gan.training.run_log import RunLog
-from gan.training.state import RunState
+from gan.training.state import TrainingState
 from gan.training.status import add_gauges
 from models.errors import CommandError, ExitCode, command_error, memory_error
 from models.files import lock_folder, write_probe
@@ -30,7 +30,7 @@ from models.textfile import recorded
 
 if TYPE_CHECKING:
     from gan.photos.read import ImageSet
-    from gan.training.plan import Plan
+    from gan.training.plan import TrainingPlan
     from gan.training.training import End, Training
     from gan.training.validation import Validation
 
@@ -124,7 +124,7 @@ def plan(
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
-) -> Plan:
+) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.
 
     Raises:
@@ -158,7 +158,7 @@ def _train(training: Training, run_log: RunLog, resume: bool, overwrite: bool) -
             write_probe(out)
             stack.enter_context(contextlib.closing(os.fdopen(lock_folder(out, "gan-train"))))
         trainer = training.resumed() if resume else training.begin()
-        state = RunState(
+        state = TrainingState(
             out, device=str(training.device), step=trainer.step, total_steps=trainer.total_steps, kimg=trainer.kimg,
             total_kimg=trainer.total_steps * trainer.images_per_step / 1000,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from models.errors import CommandError
 from models.files import temporary_name, write_file
 
 
-class RunState:
+class TrainingState:
     """Keeps status.json of a run: what it is doing, how far it is, how it ended.
 
     It is renamed into its place, but not flushed to the disk: nothing depends on it.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Status:
+class TrainingStatus:
     """How far a run is; what is not known is None.
 
     Attributes:
@@ -50,7 +50,7 @@ class Status:
     error: str | None
 
 
-def status(out: Path | str) -> Status:
+def status(out: Path | str) -> TrainingStatus:
     """Ask about the training in `out`; takes no lock and needs no PyTorch.
 
     Raises:
@@ -71,7 +71,7 @@ def status(out: Path | str) -> Status:
     total, rate = said.get("total_steps"), said.get("steps_per_s")
     best = min((row for row in rows if KID in row), key=lambda row: row[KID], default=None)
     error = said.get("error") or {}
-    return Status(
+    return TrainingStatus(
         state=state,
         step=step,
         total_steps=total,

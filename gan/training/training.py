@@ -14,7 +14,7 @@ from gan.training import folder, snapshots
 from gan.training.keeper import Keeper
 from gan.training.processes import Processes
 from gan.training.reporter import Reporter, Verdict
-from gan.training.state import RunState
+from gan.training.state import TrainingState
 from gan.training.trainer import Trainer
 from gan.training.validation import Validation
 from models.errors import CommandError, ExitCode, first_line, memory_error
@@ -105,7 +105,7 @@ class Training:
             log.warning("the length changed: from here on learning rate and instance noise follow the new one")
         return trainer
 
-    def run(self, trainer: Trainer, state: RunState) -> End:
+    def run(self, trainer: Trainer, state: TrainingState) -> End:
         """Train to the end, or until it is enough; begin anew after a collapse where that is wished for.
 
         Raises:
@@ -130,7 +130,7 @@ class Training:
             self.keeper.begin_anew(state)
         return trainer
 
-    def _run_once(self, trainer: Trainer, state: RunState) -> End:
+    def _run_once(self, trainer: Trainer, state: TrainingState) -> End:
         log.info(
             "%d images of %d channels, %d steps of %d images (%.1f kimg) on %s in %s",
             len(self.data.images), self.config.channels, trainer.total_steps, trainer.images_per_step,
@@ -152,7 +152,7 @@ class Training:
                     raise stop.error(f"{path} is whole: add `resume=True` to go on")
             return End(trainer, enough, None if reporter is None else reporter.collapsed_at)
 
-    def _reporter(self, trainer: Trainer, state: RunState) -> contextlib.AbstractContextManager[Reporter | None]:
+    def _reporter(self, trainer: Trainer, state: TrainingState) -> contextlib.AbstractContextManager[Reporter | None]:
         if not self.processes.is_first:
             return contextlib.nullcontext()
         return Reporter(self.out, self.data, trainer, self.validation, state)

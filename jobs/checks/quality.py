@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from jobs.dataset.formats import Format
 from jobs.dataset.manifest import Row
 from jobs.dataset.measure import table
-from jobs.dataset.sheet import read_images, spread
+from jobs.dataset.sheet import read_images
 from jobs.stores.store import Store
+from models.picks import spread
 
 SAMPLE = 512
 _SIDE = 32

@@ -22,7 +22,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Series:
+class RunSeries:
     """Runs that follow one another, of which the oldest may go.
 
     Attributes:
@@ -35,7 +35,7 @@ class Series:
 
 
 def prune(
-    out: Path, keep: int, link: Path | None, series: Series, check: Callable[[], None] = lambda: None
+    out: Path, keep: int, link: Path | None, series: RunSeries, check: Callable[[], None] = lambda: None
 ) -> list[Path]:
     """Keep `out` and the newest runs of its series beside it, `keep` in all; remove those that are older.
 
@@ -84,7 +84,7 @@ class _Found:
     begun: list[tuple[Path, RunState]] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def sort(self, path: Path, series: Series) -> None:
+    def sort(self, path: Path, series: RunSeries) -> None:
         """Put a folder where it belongs; one that is no run of ours belongs nowhere."""
         state = None
         with contextlib.suppress(CommandError, OSError):  # another run may be removing it, too

@@ -14,6 +14,7 @@ from jobs.dataset.formats import Format
 from jobs.dataset.plan import Plan
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
+from models.picks import spread
 
 IMAGES, COLUMNS = 64, 8
 _GAP = 2
@@ -22,12 +23,6 @@ _GAP = 2
 def run_sheet(store: Store, plan: Plan, count: int) -> bytes:
     """A PNG of 64 images of a run of `count`, evenly spread over it."""
     return contact_sheet(store, plan.format, list(map(plan.image, spread(count, IMAGES))))
-
-
-def spread(count: int, size: int) -> list[int]:
-    """At most `size` indices, evenly spread over 0 to `count - 1`."""
-    shown = min(size, count)
-    return [place * count // shown for place in range(shown)]
 
 
 def contact_sheet(store: Store, format: Format, names: list[str]) -> bytes:

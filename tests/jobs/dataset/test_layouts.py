@@ -14,7 +14,7 @@ from jobs.checks.repair import regen
 from jobs.checks.status import status
 from jobs.checks.verify import verify
 from jobs.dataset.naming import siblings
-from jobs.dataset.pruning import Series, prune
+from jobs.dataset.pruning import RunSeries, prune
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, decoded, differing, rows_of, stamps, succeeds
 
@@ -165,7 +165,7 @@ def test_old_run_of_layout_1_is_removed_whole_where_it_has_a_line(old: Path, fin
     before, new = shutil.copytree(old, tmp_path / "2026-11-21"), shutil.copytree(finished, tmp_path / "2026-11-22")
     names = siblings(new)
     assert names is not None
-    series = Series(names, "generator.onnx")
+    series = RunSeries(names, "generator.onnx")
     content = json.loads((before / "run.json").read_text())
     (before / "run.json").write_text(json.dumps({name: value for name, value in content.items() if name != "line"}))
     assert prune(new, 1, None, series) == []

@@ -14,7 +14,7 @@ from jobs.dataset import manifest
 from jobs.dataset.layout import manifest_name
 from jobs.dataset.manifest import Row
 from jobs.dataset.naming import siblings
-from jobs.dataset.pruning import Series, prune
+from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, succeeds
@@ -104,7 +104,7 @@ def test_old_run_is_removed_whole(complete: Path, tmp_path: Path) -> None:
     old, new = (shutil.copytree(complete, tmp_path / name) for name in ("2026-11-21", "2026-11-22"))
     names = siblings(new)
     assert names is not None
-    assert prune(new, 1, None, Series(names, "generator.onnx")) == [old]
+    assert prune(new, 1, None, RunSeries(names, "generator.onnx")) == [old]
     assert not old.exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from jobs.checks.verify import verify
 from jobs.dataset.naming import siblings
-from jobs.dataset.pruning import Series, prune
+from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
 from models.log import log
 from tests.conftest import fails_in_one_line, run
@@ -23,10 +23,10 @@ from tests.jobs.small_models import write_model
 NIGHTS = [f"2026-11-2{number}" for number in range(5)]
 NAMES = siblings(NIGHTS[0])
 assert NAMES is not None
-SERIES = Series(NAMES, "model.onnx")
+SERIES = RunSeries(NAMES, "model.onnx")
 IMPORTS = """
 from jobs.dataset.naming import siblings
-from jobs.dataset.pruning import Series, prune
+from jobs.dataset.pruning import RunSeries, prune
 """
 
 
@@ -210,7 +210,7 @@ def test_name_without_a_date_is_refused_before_the_work(out: str, small: Path, t
 
 
 def killed(runs: Path, operation: str, calls: int) -> None:
-    call = f"prune(Path({os.fspath(runs / NIGHTS[4])!r}), 1, None, Series(siblings({NIGHTS[0]!r}), 'model.onnx'))"
+    call = f"prune(Path({os.fspath(runs / NIGHTS[4])!r}), 1, None, RunSeries(siblings({NIGHTS[0]!r}), 'model.onnx'))"
     kill_at(operation, calls, IMPORTS, call)
 
 

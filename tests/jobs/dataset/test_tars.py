@@ -15,7 +15,7 @@ from jobs.checks.verify import verify
 from jobs.dataset import tars
 from jobs.dataset.formats import Tars
 from jobs.dataset.naming import siblings
-from jobs.dataset.pruning import Series, prune
+from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, succeeds
@@ -188,7 +188,7 @@ def test_old_run_is_removed_whole(tarred: Path, tmp_path: Path) -> None:
     old, new = (shutil.copytree(tarred, tmp_path / name) for name in ("2026-11-21", "2026-11-22"))
     names = siblings(new)
     assert names is not None
-    assert prune(new, 1, None, Series(names, "generator.onnx")) == [old]
+    assert prune(new, 1, None, RunSeries(names, "generator.onnx")) == [old]
     assert not old.exists()
 
 
