@@ -86,7 +86,7 @@ def test_run_in_another_year_differs_in_log_and_stats_only(
 ) -> None:
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1e9)
-    monkeypatch.setattr(time, "strftime", lambda *arguments: "2061-01-01")
+    monkeypatch.setattr(time, "strftime", lambda *arguments: "20610101")
     run_batch(model, tmp_path / "run", 130, seed=SEED, on_disk=OnDisk(100), work=Work("cpu"))
     assert differing(tmp_path / "run", finished) == []
     assert differing(tmp_path / "run", finished, without=()) == ["log.jsonl", "stats.json"]
