@@ -176,7 +176,8 @@ def _export(export: Callable[..., ParityReport], model: Path, out: Path | None, 
 def _refuse_missing(path: Path) -> None:
     """Say that a file is not there before PyTorch is loaded, which takes seconds."""
     if not path.exists():
-        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
+        maker = "gan-train makes one" if path.suffix == ".pth" else "gan-export makes one"
+        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}: {maker}, or name another")
 
 
 def _quiet() -> None:

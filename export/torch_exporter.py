@@ -1,4 +1,4 @@
-"""A trained generator to a `torch.export` file with the same evidence as the ONNX file, for who stays in PyTorch."""
+"""A trained generator to a `torch.export` file, with the ONNX file's evidence, for programs that stay in PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a run that has all its shards: its manifest, its contact sheet, the judgement, who sees it."""
+"""The end of a run that has all its shards: its manifest, its contact sheet, the judgement, and publishing it."""
 
 from __future__ import annotations
 

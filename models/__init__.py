@@ -6,7 +6,7 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 # ONNX Runtime's telemetry is off before anything can import ONNX Runtime, in this process and in those that it starts:
-# it writes below the home folder and asks a name server. Who wants it sets the variable to 0.
+# it writes below the home folder and asks a name server. A user who wants it sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 

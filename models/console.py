@@ -24,7 +24,7 @@ def log_format_option(function: Any) -> Any:
         type=click.Choice(["text", "json"]),
         default="text",
         expose_value=False,
-        help="Of the lines on stderr.",
+        help="Write lines on stderr for people (text), or one JSON object a line (json).",
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""Standard output and error that nothing can break: what becomes of the work does not hang on who reads its words."""
+"""Standard output and error that nothing can break: what becomes of the work does not depend on its readers."""
 
 from __future__ import annotations
 

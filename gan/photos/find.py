@@ -203,7 +203,7 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[Photo]:
             continue
         if parts[-1] not in SHEETS and PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES:
             name = "/".join(parts)
-            if name in by_name:  # who unpacks the zip is left with the last one
+            if name in by_name:  # unpacking the zip leaves the last one
                 problem = "the zip has a later file of the same name"
                 replaced.append(Photo(name, path / name, archive, by_name[name].member, problem))
             by_name[name] = Photo(name, path / name, archive, member)

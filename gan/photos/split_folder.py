@@ -48,7 +48,7 @@ def write_split(
     Beside them `split.json` has of every photo its part, the sha256 of its file and its group, which is the first name
     of what was kept together, its own where it was alone.
 
-    Files are hard links where the disk allows it, else copies: nothing is copied on one disk, and who changes a file in
+    Files are hard links where the disk allows it, else copies: nothing is copied on one disk, and a change of a file in
     place changes both. `out` appears whole or not at all; what a kill leaves behind has another, hidden name.
 
     Raises:

@@ -39,7 +39,7 @@ class Keeper:
         return self.out / folder.GENERATOR
 
     def keep(self, trainer: Trainer, state: dict[str, Any], generator: bool) -> None:
-        """Leave the networks and a snapshot, which comes last: who was killed before it comes to these files again.
+        """Leave the networks and a snapshot, which comes last: a run killed before it comes to these files again.
 
         Args:
             trainer: the run.

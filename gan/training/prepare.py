@@ -69,7 +69,7 @@ def prepare(
     found = find_device(device)
     place = torch.device(f"cuda:{processes.local_rank}" if found == "cuda" and processes.count > 1 else found)
     if config.precision == "auto" and not fast_bfloat16(place.type):
-        log.info("%s does not calculate in bfloat16: float32 it is; `precision=bfloat16` insists", place)
+        log.info("%s does not calculate in bfloat16, so float32 is used; `precision=bfloat16` insists", place)
     images = _load(data, config, which)
     if config.plain and len(images.names) < FEW_IMAGES:
         log.warning(

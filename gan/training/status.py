@@ -59,7 +59,9 @@ def status(out: Path | str) -> TrainingStatus:
     out = Path(out)
     said, rows, snapshots = read_state(out), read_stats(out / folder.STATS), folder.found(out)
     if not (said or rows or snapshots):
-        raise CommandError(ExitCode.NO_INPUT, f"no training in {out.absolute()}: name the folder that was its `out`")
+        raise CommandError(
+            ExitCode.NO_INPUT, f"no training in {out.absolute()}: name the folder that gan-train wrote to"
+        )
     at_work = is_locked(out)
     state = said.get("state", "unknown")
     if at_work:

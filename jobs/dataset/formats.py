@@ -1,6 +1,6 @@
 """How the images of a shard lie in a run: a folder of PNG files, or one tar file of them.
 
-Who makes, reads, checks or removes images asks a `Format`, and need not know which one it is.
+Code that makes, reads, checks or removes images asks a `Format`, and need not know which one it is.
 """
 
 from __future__ import annotations

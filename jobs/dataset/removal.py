@@ -12,7 +12,7 @@ from jobs.stores.store import Store
 
 
 def remove_temporaries(store: Store, format: Format) -> None:
-    """Remove what a kill left, but for that in a shard's folder; for who holds the whole run."""
+    """Remove what a kill left, but for that in a shard's folder; for the holder of the whole run."""
     store.remove_temporaries(dict.fromkeys((".", MANIFESTS, MEASURES, PARQUET, format.root)), TEMPORARY.fullmatch)
 
 

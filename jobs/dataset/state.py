@@ -28,7 +28,7 @@ _NAMES = ("model_sha256", "latent_scheme", "encoder", "provider", "onnxruntime")
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """What a session turned out to be, for who has it in another process.
+    """What a session turned out to be, for a reader in another process.
 
     Attributes:
         model_sha256: of the ONNX file.
@@ -114,7 +114,7 @@ class RunState:
 
     @classmethod
     def of(cls, store: Store) -> RunState:
-        """Like `read`, for who needs a run there.
+        """Like `read`, where a run must be there.
 
         Raises:
             CommandError: 66 where there is none.

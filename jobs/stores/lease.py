@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 TTL_SECONDS = 15.0
 """For so long a lease is good after it was rewritten; a third of it is the time between."""
 _MARGIN = 1 + 1 / 15
-"""Who watches a lease waits longer than who holds it trusts it, by this factor."""
+"""How much longer a watcher waits for a lease than its holder trusts it."""
 
 
 class Lease:
     """An object with a random holder's name and a counter in it, so that its e_tag changes whenever it is rewritten.
 
-    Every write is conditional on what was there, and no two machines' clocks are compared: who finds a lease watches
-    whether it changes for longer than it can be good. A process that is stopped between the check of its lease and a
-    write could still write late; it would write the bytes that the next holder writes, since image and manifest are
-    functions of the fingerprint, and run.json is conditional itself.
+    Every write is conditional on what was there, and no two machines' clocks are compared: a run that finds a lease
+    watches whether it changes for longer than it can be good. A process that is stopped between the check of its lease
+    and a write could still write late; it would write the bytes that the next holder writes, since image and manifest
+    are functions of the fingerprint, and run.json is conditional itself.
 
     Args:
         url: of the place.

@@ -117,7 +117,7 @@ class LocalStore:
     def remove_temporaries(self, folders: Iterable[str], is_temporary: Callable[[str], object]) -> None:
         for folder in folders:
             self._unlink(self.root / folder, filter(is_temporary, self.names(folder)))
-        self._unlink(self.root, filter(PART_LOCK.fullmatch, self.names()))  # who has the whole has every part
+        self._unlink(self.root, filter(PART_LOCK.fullmatch, self.names()))  # the holder of the whole has every part
 
     def _unlink(self, folder: Path, names: Iterable[str]) -> None:
         for name in names:

@@ -277,7 +277,7 @@ def _from_another_thread(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _excludes(name: str, part: str | None) -> bool:
-    """Whether who takes `part`, or without one the whole, cannot be beside the holder of this lease."""
+    """Whether a taker of `part`, or without one of the whole, cannot be beside the holder of this lease."""
     match = PART_LOCK.fullmatch(name)
     if part is None:
         return match is not None

@@ -21,7 +21,7 @@ class Store(Protocol):
     """
 
     def close(self) -> None:
-        """Give back the lock, but for who holds it with `hold`."""
+        """Give back the lock, unless it is held with `hold`."""
 
     def hold(self) -> Callable[[], None]:
         """Hold the lock apart from `close`; returns a function that lets go."""
@@ -80,7 +80,7 @@ class Store(Protocol):
         """Remove files from a folder, and the folder where nothing is left in it."""
 
     def remove_temporaries(self, folders: Iterable[str], is_temporary: Callable[[str], object]) -> None:
-        """Remove what a kill left in these folders, and the locks of parts: for who holds the whole place."""
+        """Remove what a kill left in these folders, and the locks of parts: for the holder of the whole place."""
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under its name, now or by the next `settle`; it counts only once a `commit` names it."""
@@ -91,8 +91,8 @@ class Store(Protocol):
     def write_over(self, name: str, content: bytes, version: Mapping[str, str] | None) -> None:
         """Write a file whole where there is none yet, or the one of `version`.
 
-        For files whose content depends on who writes: a process that lost its right to the place while it was stopped,
-        or cut off from the store, must not put its own over that of the next one.
+        For files whose content depends on their writer: a process that lost its right to the place while it was
+        stopped, or cut off from the store, must not put its own over that of the next one.
 
         Raises:
             CommandError: 75 where there is another, and it is not this content already.

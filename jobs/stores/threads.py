@@ -49,5 +49,5 @@ class DaemonPool:
             future, call, arguments = self._tasks.get()
             try:
                 future.set_result(call(*arguments))
-            except BaseException as error:  # it belongs to who asks for the result
+            except BaseException as error:  # it belongs to whoever asks for the result
                 future.set_exception(error)

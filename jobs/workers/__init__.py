@@ -1,1 +1,1 @@
-"""Who makes the images."""
+"""The workers that make the images."""

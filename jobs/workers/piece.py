@@ -14,7 +14,7 @@ from jobs.dataset.measure import Measure, measure
 from jobs.dataset.shard import Shard
 from jobs.stores.store import Store
 
-if TYPE_CHECKING:  # ONNX Runtime is loaded by who has a session
+if TYPE_CHECKING:  # ONNX Runtime is loaded where there is a session
     from jobs.workers.session import GeneratorSession
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import pkgutil
 import re
 import shlex
 import shutil
@@ -216,6 +217,14 @@ def test_python_block_runs(desk: Path) -> None:
 
 
 # What is named
+
+
+def test_every_function_that_a_page_names_can_be_imported() -> None:
+    named = [span for page in PAGES for span in spans(page) if re.fullmatch(r"(gan|export|jobs|models)(\.\w+)+", span)]
+    named = [name for name in named if not name.endswith((".py", ".onnx"))]
+    assert len(named) >= 10
+    for name in named:
+        assert callable(pkgutil.resolve_name(name)), name
 
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
