@@ -31,7 +31,7 @@ test: $(INSTALLED) $(OLDEST) $(if $(shell command -v npm 2>/dev/null),$(WEB))
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long" -n auto --dist worksteal
+	$(BIN)/pytest -m "not long" -n auto --dist worksteal
 
 test-long: $(INSTALLED)
 	$(BIN)/pytest -m long

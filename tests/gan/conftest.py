@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
+from gan.training import monitor
+from gan.training.events import Events
 from tests.conftest import run_in_process, scratch
 
 SMALL: dict[str, Any] = {"z_dim": 8, "g_width": 2, "d_width": 2, "batch_size": 8, "total_kimg": 0.0, "epochs": 2}
@@ -47,3 +50,16 @@ def plates() -> ImageSet:
 def gan_train() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`gan-train` in this process: a call spares the seconds that torch loads."""
     return partial(run_in_process, "gan-train")
+
+
+@pytest.fixture
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training leaves empty pictures: to draw them takes ten times as long as its few small steps."""
+
+    def empty(_: object, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(monitor, "save_picture", empty)
+    monkeypatch.setattr(monitor, "plot_losses", empty)
+    monkeypatch.setattr(Events, "picture", lambda *_: None)

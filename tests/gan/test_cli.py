@@ -16,6 +16,8 @@ from gan.config import RECIPES
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, fails_in_one_line, run, surface, write_photos
 
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
+
 Train = Callable[..., subprocess.CompletedProcess[str]]
 FEW = ("--epochs", "1", "--device", "cpu", *TINY)
 

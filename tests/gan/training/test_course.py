@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan.config import Course, TrainConfig
+from gan.config import Course
 from gan.evaluation.features import FeatureNetwork
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
@@ -22,15 +22,16 @@ from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.collapse import CollapseWatch
 from gan.training.folder import STATE, snapshot_path
-from gan.training.processes import Processes
 from gan.training.run import plan, train
 from gan.training.stats import KID, read_stats
 from gan.training.trainer import Trainer
 from gan.training.training import MAX_RESTARTS
 from gan.training.validation import Validation
 from models.errors import CommandError, ExitCode
-from tests.conftest import TINY, fails_in_one_line, run, write_photos
+from tests.conftest import TINY, fails_in_one_line, write_photos
 from tests.gan.conftest import same, tiny
+
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 Train = Callable[..., CompletedProcess[str]]
 OFTEN = Course(sample_epochs=1, validation_kimg=0.001, keep_snapshots=99)
@@ -387,33 +388,3 @@ def test_a_plan_counts_the_steps_of_the_run(plates: ImageSet) -> None:
     ahead = plan(plates, tiny(epochs=5), "cpu")
     assert (ahead.steps, ahead.images) == (15, 24)
     assert ahead.total_s == pytest.approx(15 * ahead.step_s)
-
-
-# Several processes
-
-
-def torchrun(photos: Path, out: Path, *options: str | Path) -> CompletedProcess[str]:
-    """Two gloo processes on this machine."""
-    command = ["--standalone", "--nproc-per-node=2", "--no-python", "gan-train", photos, "--out", out, *TINY, *options]
-    return run("torchrun", *command, "--recipe", "dcgan", "--device", "cpu", OMP_NUM_THREADS="1")
-
-
-def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(photos: Path, tmp_path: Path) -> None:
-    for name, epochs in (("first", "2"), ("second", "1")):
-        result = torchrun(photos, tmp_path / name, "--epochs", epochs)
-        assert result.returncode == 0, result.stderr
-    result = torchrun(photos, tmp_path / "second", "--epochs", "2", "--resume")
-    assert result.returncode == 0, result.stderr
-    first, second = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("first", "second"))
-    assert same(first["g"], second["g"])
-    assert len(first["random"]) == 2
-    alone = tmp_path / "second"
-    result = run("gan-train", photos, "--out", alone, "--recipe", "dcgan", "--epochs", "3", "--resume", *TINY)
-    assert result.returncode == ExitCode.OTHER_RUN
-    assert "2 processes" in result.stderr
-
-
-def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
-    config: TrainConfig = tiny(batch_size=9)
-    with pytest.raises(ValueError, match="9 images cannot be shared by 2"):
-        Trainer(plates.images, config, torch.device("cpu"), processes=Processes(0, 2, 0))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan.config import TrainConfig
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.distributed import joined
@@ -20,7 +21,7 @@ from gan.training.run import train
 from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
-from tests.conftest import TINY, clean_environment, run
+from tests.conftest import TINY, clean_environment, fails_in_one_line, run, run_in_process
 from tests.gan.conftest import same, tiny
 
 CPU = torch.device("cpu")
@@ -107,11 +108,17 @@ def test_processes_that_see_other_photos_do_not_train_together(tmp_path: Path) -
     assert refused.value.exit_code is ExitCode.OTHER_RUN
 
 
-def test_only_the_first_process_needs_the_folder_to_resume_from(photos: Path, tmp_path: Path) -> None:
+def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
+    config: TrainConfig = tiny(batch_size=9)
+    with pytest.raises(ValueError, match="9 images cannot be shared by 2"):
+        Trainer(plates.images, config, torch.device("cpu"), processes=Processes(0, 2, 0))
+
+
+def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(photos: Path, tmp_path: Path) -> None:
     few = ["--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
 
     def together(out: Path, *options: str) -> None:
-        """Two processes, the second with another folder, as if it were on another machine."""
+        """Two processes, the second with another folder, as if it were on another machine: it needs none."""
         command = shlex.join(["gan-train", str(photos), *few, *options])
         script = f'[ "$RANK" = 0 ] || GAN_TRAIN_OUT+=-elsewhere; {command}'
         result = run(*TORCHRUN, "bash", "-c", script, OMP_NUM_THREADS="1", GAN_TRAIN_OUT=str(out))
@@ -121,7 +128,11 @@ def test_only_the_first_process_needs_the_folder_to_resume_from(photos: Path, tm
     together(tmp_path / "parts", "--epochs", "1")
     together(tmp_path / "parts", "--epochs", "2", "--resume")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["parts", "whole"]
-    assert same(*(snapshots.newest_snapshot(tmp_path / name)[1] for name in ("parts", "whole")))
+    parts, whole = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("parts", "whole"))
+    assert same(parts, whole)
+    assert len(whole["random"]) == 2
+    alone = run_in_process("gan-train", photos, *few, "--epochs", "3", "--resume", "--out", tmp_path / "parts")
+    fails_in_one_line(alone, ExitCode.OTHER_RUN, "2 processes")
 
 
 OPTIONS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -28,8 +29,10 @@ from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from models.files import lock_folder
-from tests.conftest import TINY, clean_environment, fails_in_one_line, run
+from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
 from tests.gan.conftest import same, tiny
+
+pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 Tree = Callable[[Path, Sequence[str]], dict[str, bytes]]
 
@@ -340,15 +343,15 @@ def test_a_divergence_is_noticed_at_the_next_row_of_statistics(plates: ImageSet,
 
 # Signals, to real processes
 
-LONG = ("--recipe", "dcgan", "--epochs", "40", "--stats-every", "1", "--sample-epochs", "40", "--device", "cpu", *TINY)
-"""120 steps."""
+LONG = ("--recipe", "dcgan", "--epochs", "20", "--stats-every", "1", "--sample-epochs", "20", "--device", "cpu", *TINY)
+"""60 steps."""
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody stopped."""
     out = tmp_path_factory.mktemp("uninterrupted") / "models"
-    result = run("gan-train", photos, "--out", out, *LONG)
+    result = run_in_process("gan-train", photos, "--out", out, *LONG)
     assert result.returncode == 0, result.stderr
     return out
 
@@ -362,7 +365,7 @@ def stopped(
     out = tmp_path_factory.mktemp("stopped") / "models"
     command = ["gan-train", str(photos), "--out", str(out), *LONG]
     with subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -383,7 +386,7 @@ def test_a_stopped_run_ends_with_the_signals_code_and_says_how_to_go_on(stopped:
 def test_a_stopped_run_leaves_a_whole_snapshot_of_its_last_step(stopped: Stopped) -> None:
     path, snapshot = snapshots.newest_snapshot(stopped[0])
     assert str(path) in stopped[2].stderr
-    assert 5 <= snapshot["step"] == read_stats(stopped[0] / "stats.jsonl")[-1]["step"] < 120
+    assert 5 <= snapshot["step"] == read_stats(stopped[0] / "stats.jsonl")[-1]["step"] < 60
 
 
 def test_a_stopped_run_leaves_a_generator(stopped: Stopped) -> None:
@@ -394,7 +397,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_weights_of_one_that_nobody_stop
     stopped: Stopped, photos: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(stopped[0], tmp_path / "models")
-    result = run("gan-train", photos, "--out", out, *LONG, "--resume")
+    result = run_in_process("gan-train", photos, "--out", out, *LONG, "--resume")
     assert result.returncode == 0, result.stderr
     assert same(weights(out), weights(uninterrupted))
 
@@ -403,21 +406,9 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
     photos: Path, tmp_path: Path
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    often = (
-        "--recipe",
-        "dcgan",
-        "--epochs",
-        "6",
-        "--stats-every",
-        "1",
-        "--sample-epochs",
-        "2",
-        "--device",
-        "cpu",
-        *TINY,
-    )
-    command = ["gan-train", str(photos), "--out", str(killed), *often]
-    with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
+    often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu")
+    command = ["gan-train", str(photos), "--out", str(killed), *often, *TINY]
+    with subprocess.Popen(command, env=clean_environment(**ONE_THREAD), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "step 8," in line:
