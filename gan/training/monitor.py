@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,10 +43,9 @@ def save_picture(picture: Tensor, path: Path) -> None:
 def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
     """Draw the losses and the discriminator's scores over kimg; without matplotlib nothing is drawn."""
     try:
-        from matplotlib.figure import Figure
+        figure = _figure_class()(figsize=(10, 6))
     except ImportError:
         return
-    figure = Figure(figsize=(10, 6))
     scored = [row for row in rows if KID in row]
     panels: Any = figure.subplots(3 if scored else 2, 1, sharex=True)
     kimg = [row["kimg"] for row in rows]
@@ -55,6 +58,21 @@ def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
         panels[-1].legend()
     panels[-1].set_xlabel("real images shown, thousands")
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png"))
+
+
+@functools.cache
+def _figure_class() -> Any:
+    """Matplotlib's `Figure`.
+
+    While it is imported, matplotlib lists the fonts and keeps the list below the home folder. A training leaves nothing
+    outside its own folder, so the list goes to one that is gone at once.
+    """
+    with contextlib.ExitStack() as after:
+        if "MPLCONFIGDIR" not in os.environ:
+            os.environ["MPLCONFIGDIR"] = after.enter_context(tempfile.TemporaryDirectory())
+            after.callback(os.environ.pop, "MPLCONFIGDIR")
+        from matplotlib.figure import Figure
+    return Figure
 
 
 @torch.no_grad()

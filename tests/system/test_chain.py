@@ -7,6 +7,7 @@ temporary folder are empty, as on a machine that never saw them.
 from __future__ import annotations
 
 import csv
+import getpass
 import os
 import shlex
 import shutil
@@ -30,12 +31,12 @@ from tests.conftest import COMMANDS, ROOT, TINY, run, run_in_process, write_phot
 PHOTOS = "datasets/anomaly_detection_dataset/good"
 CHAIN = (
     f"gan-eval data {PHOTOS}",
-    f"gan-train --epochs 8 --lr 0.01 {shlex.join(TINY)}",
+    f"gan-train --epochs 12 --lr 0.01 {shlex.join(TINY)}",
     "gan-export onnx",
     # So few steps give images that are more alike than the gate is happy with on some machines.
     "gan-batch --count 130 --shard-size 50 --seed 9 --quality-gate warn",
     "gan-batch verify synthetic/{date}",
-    f"gan-eval quality {PHOTOS} models/generator_model.pth --count 20",
+    f"gan-eval quality {PHOTOS} models/generator_model.pth --count 10",
 )
 
 
@@ -58,7 +59,8 @@ class Machine:
         places = {name: self.places / name for name in names}
         for place in places.values():
             place.mkdir(exist_ok=True)
-        return run(self.bin / program, *arguments, cwd=cwd, **{name: str(place) for name, place in places.items()})
+        environment = {name: str(place) for name, place in places.items()}
+        return run(self.bin / program, *arguments, cwd=cwd, timeout=600, **environment)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +145,9 @@ def test_bundled_model_comes_along(machine: Machine, tmp_path: Path) -> None:
 def test_commands_without_paths_give_a_dataset_and_leave_nothing_elsewhere(workplace: Path, machine: Machine) -> None:
     assert len(list(dataset(workplace).glob("images/0000?/*.png"))) == 130
     assert sorted(os.listdir(workplace)) == ["datasets", "evaluation", "models", "synthetic"]
-    assert [path for path in machine.places.rglob("*") if path.parent != machine.places] == []
+    left = [path for path in machine.places.rglob("*") if path.parent != machine.places]
+    assert [path for path in left if path != machine.places / "TMPDIR" / f"torchinductor_{getpass.getuser()}"] == []
+    assert not any(path.is_file() for path in left)  # that folder, an empty one, comes with every import of torchvision
 
 
 def test_every_image_on_disk_is_what_pytorch_makes_of_its_latent(workplace: Path) -> None:
