@@ -21,6 +21,7 @@ from torch import nn
 
 import models
 from gan import TrainConfig
+from gan.cli import status_command
 from gan.config import RECIPES
 from tests.conftest import COMMANDS, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
 from tests.jobs.object_server import ObjectServer
@@ -88,14 +89,16 @@ def commands_of(name: str, command: click.Command) -> Iterator[tuple[str, click.
 
 def every_command() -> dict[str, dict[str, click.Option]]:
     """Name → its options by their spelling in the tables, without those that every command has."""
+    programs = {program: importlib.import_module(module).cli for program, module in COMMANDS.items()}
+    programs["gan-train status"] = status_command  # a bare word, not a command of a group
     return {
         name: {
             ", ".join([*option.opts, *option.secondary_opts]): option
             for option in command.params
             if isinstance(option, click.Option) and not EVERYWHERE.intersection(option.opts)
         }
-        for program, module in COMMANDS.items()
-        for name, command in commands_of(program, importlib.import_module(module).cli)
+        for program, cli in programs.items()
+        for name, command in commands_of(program, cli)
     }
 
 
