@@ -18,7 +18,7 @@ from jobs import OnDisk, Publishing, Work, run_batch
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import (
     SEED,
     assert_whole_shards,
@@ -322,6 +322,38 @@ def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_co
     succeeds(run(*command))
     succeeds(run(*batch(model, tmp_path / "undisturbed", 50, "--shard-size", "10")))
     assert differing(out, tmp_path / "undisturbed") == []
+
+
+# Any number of images
+
+
+@pytest.mark.parametrize("count", [10**11, 10**25])
+def test_count_that_no_disk_holds_is_refused_before_anything_is_made(count: int, model: Path, tmp_path: Path) -> None:
+    result = run_in_process(*batch(model, tmp_path / "run", count, "--shard-size", "1"))
+    fails_in_one_line(result, 74, f"{count} images need about")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("state", ["running", "complete"])
+def test_run_that_names_a_billion_images_is_told_of_at_once(state: str, copied: Path, model: Path) -> None:
+    content = json.loads((copied / "run.json").read_text()) | {"state": state, "count": 10**9}
+    (copied / "run.json").write_text(json.dumps(content))
+    assert "count: 1000000000\ncommitted: 130\n" in run_in_process("gan-batch", "status", copied).stdout
+    fails_in_one_line(run_in_process("gan-batch", "finish", copied), 66, "9999999 of 10000000 shards", "1, 2, 3, 4, 5")
+    fails_in_one_line(run_in_process(*batch(model, copied, 10**9)), 74, "999999870 images need about")
+    assert run_in_process("gan-batch", "verify", copied).returncode == 76
+    if state == "complete":
+        repair = run_in_process("gan-batch", "verify", copied, "--repair", "--model", model)
+        fails_in_one_line(repair, 74, "999999870 images need about")
+
+
+def test_log_tells_why_a_run_was_stopped(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run_in_process(*batch(model, out, 30, "--shard-size", "10", "--max-seconds", "0"))
+    assert result.returncode == 3
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("stopped", 3)
+    assert last["reason"] in result.stderr
 
 
 # Memory

@@ -102,6 +102,14 @@ def refused(call: Callable[[], object], name: str) -> None:
     assert error.value.exit_code is ExitCode.BAD_DATA
 
 
+def test_scan_ends_when_it_is_told_to(folder: Path) -> None:
+    def check() -> None:
+        raise CommandError(ExitCode.TERMINATED, "stopped")
+
+    with pytest.raises(CommandError, match="stopped"):
+        manifest.committed(LocalStore(folder), 10, check=check)
+
+
 def test_assembled_manifest_has_one_header_and_the_rows_in_order(folder: Path) -> None:
     assert b"".join(manifest.assemble(LocalStore(folder), 2)) == manifest.to_csv(FIRST)
 
