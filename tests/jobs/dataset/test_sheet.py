@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.dataset.formats import Folders
-from jobs.dataset.sheet import contact_sheet, read_image, spread
+from jobs.dataset.sheet import contact_sheet, read_image
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import run
@@ -59,16 +59,6 @@ def test_sheet_of_a_run_shows_64_images_spread_over_it(finished: Path) -> None:
 def test_sheet_of_a_small_run_shows_all_of_it(model: Path, tmp_path: Path) -> None:
     succeeds(run(*batch(model, tmp_path / "run", 3)))
     assert decoded((tmp_path / "run" / "contact_sheet.png").read_bytes()).shape == (128, 8 * 130 - 2, 1)
-
-
-@pytest.mark.parametrize(("count", "size"), [(1, 64), (63, 64), (64, 64), (65, 64), (1000, 64), (10**12, 512)])
-def test_spread_is_even_begins_with_the_first_and_never_repeats(count: int, size: int) -> None:
-    indices = spread(count, size)
-    steps = set(np.diff([*indices, count]).tolist())
-    assert len(indices) == min(count, size)
-    assert indices[0] == 0
-    assert min(steps) >= 1
-    assert max(steps) - min(steps) <= 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "no image"])
