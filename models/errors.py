@@ -85,8 +85,8 @@ def memory_error(error: BaseException, remedy: str = "") -> CommandError | None:
     wanted = _WANTED.search(said)
     needed = "more was asked for than there is"
     if wanted:
-        needed = f"{_size(float(wanted[1]) * 1024 ** _SCALE.index(wanted[2] or ' '))} were asked for at once"
-    there = _on_gpu(said) or f"{_size(free_memory())} are free"
+        needed = f"{size(float(wanted[1]) * 1024 ** _SCALE.index(wanted[2] or ' '))} were asked for at once"
+    there = _on_gpu(said) or f"{size(free_memory())} are free"
     return CommandError(
         ExitCode.NO_DEVICE,
         f"not enough memory: {needed}, {there}{f'; {remedy}' if remedy else ''}",
@@ -126,7 +126,7 @@ def _on_gpu(said: str) -> str:
     return f"{found[2]} of {found[1]} are free on the GPU" if found else ""
 
 
-def _size(count: float) -> str:
+def size(count: float) -> str:
     """Bytes for a person."""
     step = 0
     while count >= 1024 and step < len(_SCALE) - 1:

@@ -10,8 +10,7 @@ import torch
 
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
-from gan.training.trainer import Trainer
-from gan.training.training import too_large
+from gan.training.training import new_trainer
 from models.log import log
 from models.progress import Progress
 
@@ -54,10 +53,7 @@ def measured(data: ImageSet, config: TrainConfig, device: torch.device, compares
     Raises:
         CommandError: 2, 69 networks of this size cannot be made here.
     """
-    try:
-        trainer = Trainer(data.images, config, device, data.photos)
-    except (ValueError, RuntimeError, MemoryError) as error:
-        raise too_large(error) from None
+    trainer = new_trainer(data, config, device)
     timed = max(4, config.penalty_interval if config.penalised else 0)
     log.info("measuring %d steps", WARM_UP + timed)
     with Progress("measuring", WARM_UP + timed, "steps") as progress:

@@ -97,8 +97,9 @@ def train(
             folder.refuse(out, resume=resume, overwrite=overwrite)
         _say_what_takes_seconds()
         from gan.training.distributed import joined
+        from gan.training.memory import LESS_MEMORY
         from gan.training.prepare import Which, held_out_for, prepare
-        from gan.training.training import LESS_MEMORY, Training
+        from gan.training.training import Training
 
         try:
             which = Which(skip_bad_files, only, without)
@@ -138,9 +139,9 @@ def plan(
         if resume and not folder.found(out):
             raise folder.no_snapshot(out)
     _say_what_takes_seconds()
+    from gan.training.memory import LESS_MEMORY
     from gan.training.plan import measured
     from gan.training.prepare import Which, prepare
-    from gan.training.training import LESS_MEMORY
 
     try:
         which = Which(skip_bad_files, only, without)

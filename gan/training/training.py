@@ -12,7 +12,8 @@ from gan.config import Course, TrainConfig
 from gan.photos.read import ImageSet
 from gan.training import folder, snapshots
 from gan.training.keeper import Keeper
-from gan.training.processes import Processes
+from gan.training.memory import LESS_MEMORY, refuse_large_batch, refuse_large_networks
+from gan.training.processes import ALONE, Processes
 from gan.training.reporter import Reporter, Verdict
 from gan.training.state import TrainingState
 from gan.training.trainer import Trainer
@@ -22,7 +23,6 @@ from models.log import log
 from models.stopping import Stop
 
 MAX_RESTARTS = 3
-LESS_MEMORY = "take a smaller `batch_size`, `g_width` and `d_width`, or `image_size`"
 
 
 class CollapsedError(Exception):
@@ -73,12 +73,7 @@ class Training:
 
     def begin(self, restarts: int = 0) -> Trainer:
         """The run before its first step."""
-        try:
-            trainer = Trainer(self.data.images, self.config, self.device, self.data.photos, restarts, self.processes)
-        except ValueError as error:
-            raise CommandError(ExitCode.USAGE, str(error)) from None
-        except (RuntimeError, MemoryError) as error:
-            raise too_large(error) from None
+        trainer = new_trainer(self.data, self.config, self.device, restarts, self.processes)
         seen = self.processes.gather(trainer.images_sha256)
         others = [str(rank) for rank, sha256 in enumerate(seen) if sha256 != seen[0]]
         if others:  # a batch would hold some photos twice and others never
@@ -199,8 +194,22 @@ class Training:
             self.keeper.keep(trainer, state, generator)
 
 
-def too_large(error: BaseException) -> CommandError:
-    """What to end with where networks of a size cannot be made: too little memory, or more than PyTorch can count."""
-    return memory_error(error, LESS_MEMORY) or CommandError(
-        ExitCode.USAGE, f"networks of this size cannot be made here: {first_line(error)}"
-    )
+def new_trainer(
+    data: ImageSet, config: TrainConfig, device: torch.device, restarts: int = 0, processes: Processes = ALONE
+) -> Trainer:
+    """A run before its first step, for which there is enough memory.
+
+    Raises:
+        CommandError: 2 a batch that cannot be shared, or networks larger than can be counted; 69 too little memory; 70
+            another process has ended.
+    """
+    try:
+        refuse_large_networks(config, device)
+        trainer = Trainer(data.images, config, device, data.photos, restarts, processes)
+        refuse_large_batch(trainer.g, trainer.d, trainer.config, config.batch_size // processes.count, device)
+    except ValueError as error:
+        raise CommandError(ExitCode.USAGE, str(error)) from None
+    except (RuntimeError, MemoryError) as error:
+        too_large = CommandError(ExitCode.USAGE, f"networks of this size cannot be made here: {first_line(error)}")
+        raise memory_error(error, LESS_MEMORY) or too_large from None
+    return trainer
