@@ -56,7 +56,31 @@ atol_option = click.option(
     help="Largest difference from PyTorch that is accepted, on values from -1 to 1.  [default: ten times the error of "
     "PyTorch's own float32, four times that of float16]",
 )
+key_option = click.option("--key", default="", help="Where in MODEL the generator lies, such as netG.")
+unseen_options = (
+    click.option(
+        "--activation",
+        type=click.Choice(["relu", "leaky-relu", "elu", "silu", "gelu"]),
+        help="After each stage of a checkpoint made elsewhere: its weights do not show it.  [default: relu]",
+    ),
+    click.option("--slope", type=click.FloatRange(0, 1), help="Of leaky-relu, below zero.  [default: 0.2]"),
+    click.option(
+        "--last-activation",
+        type=click.Choice(["tanh", "sigmoid"]),
+        help="sigmoid where the network was trained on images from 0 to 1.  [default: tanh]",
+    ),
+    click.option(
+        "--bn-eps", type=click.FloatRange(0, 1, min_open=True), help="What batch norm adds.  [default: 1e-05]"
+    ),
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the file that is there.")
+
+
+def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options for checkpoints made elsewhere."""
+    for option in reversed((key_option, *unseen_options)):
+        function = option(function)
+    return function
 
 
 def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -83,6 +107,7 @@ def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]
 )
 @batch_option
 @atol_option
+@foreign_options
 @overwrite_option
 @console.debug_option
 def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
@@ -103,6 +128,7 @@ def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
 @out_option("generator.pt2")
 @batch_option
 @atol_option
+@foreign_options
 @overwrite_option
 @console.debug_option
 def torch_command(model: Path, out: Path | None, **options: Any) -> None:
@@ -134,8 +160,9 @@ def info_command(file: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path, readable=False),
     help="Trained weights to compare with.  [default: the file's own]",
 )
+@key_option
 @console.debug_option
-def verify_command(file: Path, model: Path | None) -> None:
+def verify_command(file: Path, model: Path | None, key: str) -> None:
     """Check FILE again, on this machine: its form, its golden images, and all comparisons of the export.
 
     Without --model they are made with the file's own weights in float64.
@@ -146,7 +173,7 @@ def verify_command(file: Path, model: Path | None) -> None:
 
     _quiet()
     try:
-        report = verify_file(file, model)
+        report = verify_file(file, model, key)
     except ParityError as error:
         click.echo(error.report.table(), err=True)
         raise
@@ -159,11 +186,17 @@ def _export(export: Callable[..., ParityReport], model: Path, out: Path | None, 
     from gan.networks.reader import load_generator, read_training, weights_sha256
 
     _quiet()
-    generator = load_generator(model)
+    names = ("activation", "slope", "last_activation", "bn_eps")
+    given = {name: options.pop(name) for name in names}
+    unseen = {name: value for name, value in given.items() if value is not None}
+    generator = load_generator(model, options.pop("key"), **unseen)
     out = out or model.with_name(name)
     if out.exists() and out.samefile(model):
         raise click.UsageError("--out is MODEL itself")
     training = read_training(model, weights_sha256(generator.state_dict()))
+    if training and unseen:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unseen)
+        raise click.UsageError(f"{flags}: {model} was trained by gan-train, so it is known")
     try:
         report = export(generator, out, training=training, **options)
     except ParityError as error:

@@ -14,6 +14,7 @@ from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import write_atomically
 from models.info import GeneratorInfo, Golden, InfoError, Run
+from models.log import log
 
 
 def write_proven(
@@ -46,6 +47,8 @@ def write_proven(
     """
     if path.exists() and not overwrite:
         raise CommandError(ExitCode.CANNOT_WRITE, f"{path} exists: add --overwrite, or name another --out")
+    if not training:
+        _tell_assumed(generator)
     reports: list[ParityReport] = []
 
     def write(temporary: Path) -> None:
@@ -76,6 +79,16 @@ def write_proven(
         error.filename = error.filename or os.fspath(path)
         raise writing_error(error) from None
     return reports[0]
+
+
+def _tell_assumed(generator: Generator) -> None:
+    """Say of weights from elsewhere what they do not show, and whether they speak against it."""
+    if generator.unseen:
+        assumed = ", ".join(f"{name} {value}" for name, value in generator.unseen.items())
+        log.info("%s: weights do not show all of it, so this is assumed: %s", generator.summary, assumed)
+    if likelier := generator.likelier():
+        better = ", ".join(f"{name} {value}" for name, value in likelier.items())
+        log.warning("these weights fit %s better than what is assumed: the images may be wrong without it", better)
 
 
 def refuse_faults(report: ParityReport, what: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan.networks.pixels import to_pixels
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import Run
 from models.latents import Input, inputs
 
@@ -194,9 +194,10 @@ def check_parity(
             except CommandError:
                 raise
             except Exception as error:  # onnxruntime's exceptions have no common base of their own
-                raise CommandError(
+                failed = CommandError(
                     ExitCode.CHECK_FAILED, f"parity: {runtime} cannot run {name}: {first_line(error)}"
-                ) from None
+                )
+                raise memory_error(error, "smaller sizes in batch_check need less") or failed from None
             judged = runtime not in reported and not (precision == "fp16" and name == HUGE_CASE)
             limit = allowed[name] if judged else None
             rows.append(_compare(runtime, name, expected[name], images, pixels, limit))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import Run
 from models.providers import CPU, CUDA, cuda_options
 
@@ -50,9 +50,8 @@ def open_session(model: str, provider: str, settings: dict[str, str] | None = No
             content, options, providers=[(provider, settings or {})], enable_fallback=0
         )
     except Exception as error:
-        raise CommandError(
-            ExitCode.CHECK_FAILED, f"parity: {provider} cannot load the file: {first_line(error)}"
-        ) from None
+        failed = CommandError(ExitCode.CHECK_FAILED, f"parity: {provider} cannot load the file: {first_line(error)}")
+        raise memory_error(error) or failed from None
     if session.get_providers()[0] != provider:
         raise CommandError(ExitCode.NO_DEVICE, f"parity: ONNX Runtime has no working {provider} here")
     return session

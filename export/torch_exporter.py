@@ -19,7 +19,7 @@ from export.parity import DEFAULT_BATCHES, Inputs, ParityReport
 from gan.networks.architectures import generator_of
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.files import write_file
 from models.info import GeneratorInfo, InfoError, Run
 
@@ -160,9 +160,8 @@ class ProgramFile:
         except InfoError as error:
             raise CommandError(ExitCode.BAD_DATA, f"{self.path}: {error}") from None
         except Exception as error:  # a damaged archive or JSON of another shape raises many kinds
-            raise CommandError(
-                ExitCode.BAD_DATA, f"{self.path} is damaged or no file of gan-export torch: {first_line(error)}"
-            ) from None
+            damaged = f"{self.path} is damaged or no file of gan-export torch: {first_line(error)}"
+            raise memory_error(error) or CommandError(ExitCode.BAD_DATA, damaged) from None
 
 
 def _run_of(content: bytes, device: str) -> Run:

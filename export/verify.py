@@ -15,7 +15,7 @@ from export.sessions import TF32, onnx_runs
 from export.torch_exporter import SUFFIX, ProgramFile, program_runs
 from gan.networks.generator import FOLDED, Generator
 from gan.networks.reader import load_generator, weights_sha256
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import GeneratorInfo, InfoError
 
 _KINDS = {"float32": TensorProto.FLOAT}
@@ -23,7 +23,7 @@ NEWEST_IR = 10
 """Of ONNX's file format: the newest that ONNX Runtime 1.20 reads."""
 
 
-def verify_file(path: Path, model: Path | None = None) -> ParityReport:
+def verify_file(path: Path, model: Path | None = None, key: str = "") -> ParityReport:
     """Check an exported file as the exporter did, on this machine's runtimes and on latents of its own.
 
     Without `model` the reference is the file's own graph in float64 (of a `.pt2` its weights), and the golden images
@@ -32,6 +32,7 @@ def verify_file(path: Path, model: Path | None = None) -> ParityReport:
     Args:
         path: a file of `gan-export`.
         model: the `generator_model.pth` or snapshot that it was made from.
+        key: where in `model` the generator lies, if there are several.
 
     Returns:
         Every comparison that was made; all of them passed.
@@ -65,7 +66,7 @@ def verify_file(path: Path, model: Path | None = None) -> ParityReport:
         if runtime != TF32:
             check_golden(path, info, runtime, run)
     if model is not None:
-        generator = _generator_of(model, info, path)
+        generator = _generator_of(model, key, info, path)
         exact, own = reference(generator), at_precision(generator, info.precision)
     report = check_parity(
         exact,
@@ -92,8 +93,8 @@ def load_onnx(path: Path) -> tuple[onnx.ModelProto, GeneratorInfo]:
         return model, GeneratorInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props})
     except InfoError as error:
         raise CommandError(ExitCode.BAD_DATA, f"{path}: {error}") from None
-    except Exception:  # protobuf's own, which onnx does not name
-        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX file") from None
+    except Exception as error:  # protobuf's own, which onnx does not name
+        raise memory_error(error) or CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX file") from None
 
 
 def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:
@@ -131,8 +132,8 @@ def _form(value: onnx.ValueInfoProto) -> tuple[int, list[int | str]]:
     return tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
 
 
-def _generator_of(model: Path, info: GeneratorInfo, path: Path) -> Generator:
-    generator = load_generator(model, **info.assumed)
+def _generator_of(model: Path, key: str, info: GeneratorInfo, path: Path) -> Generator:
+    generator = load_generator(model, key, **info.assumed)
     sha256 = weights_sha256(generator.state_dict())
     if sha256 != info.weights_sha256:
         raise CommandError(

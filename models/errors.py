@@ -63,9 +63,10 @@ def first_line(error: BaseException) -> str:
 
 _NO_MEMORY = re.compile(
     r"not enough memory|out of memory|can't allocate memory|Unable to allocate|Failed to allocate memory|_ALLOC_FAILED"
+    r"|bad_alloc|bad allocation|Cannot allocate memory|smaller than requested bytes"
 )
 """How PyTorch, CUDA, cuDNN, NumPy and ONNX Runtime say it."""
-_WANTED = re.compile(r"(?:allocate|of size) ([\d.]+) ?([KMGTPE]?)")
+_WANTED = re.compile(r"(?:allocate|of size|requested bytes of) ([\d.]+) ?([KMGTPE]?)")
 _SCALE = " KMGTPE"
 
 
@@ -81,7 +82,7 @@ def memory_error(error: BaseException, remedy: str = "") -> CommandError | None:
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     known = known or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
     if not known and (isinstance(error, OSError | CommandError) or not _NO_MEMORY.search(said)):
-        return None
+        return memory_error(error.__cause__, remedy) if error.__cause__ else None  # an exporter's wrap what they met
     wanted = _WANTED.search(said)
     needed = "more was asked for than there is"
     if wanted:

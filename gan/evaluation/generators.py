@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan.networks.pixels import to_pixels
-from gan.networks.reader import load, load_generator, read_training, weights_sha256
+from gan.networks.reader import load_generator, read_training, weights_sha256
 from gan.photos.read import ImageSet
 from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, InfoError
@@ -70,10 +70,7 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
         made: NDArray[np.uint8] = to_pixels(generator(**given)).cpu().numpy()
         return made
 
-    content = load(path)  # a snapshot says itself how it was trained
-    options = content["config"] if "snapshot_format" in content else None
-    if options is None:
-        options = read_training(path, weights_sha256(generator.state_dict())).get("options")
+    options = read_training(path, weights_sha256(generator.state_dict())).get("options")
     return TrainedGenerator(path, generator.inputs, generator.channels, generator.height, _fit_in(options), pixels)
 
 

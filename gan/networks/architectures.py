@@ -64,4 +64,8 @@ def generator_of(state: Mapping[str, Tensor], **unseen: Any) -> Generator:
     Raises:
         ValueError: it is that of no architecture, or holds values that give no image.
     """
-    return architecture_of(state).from_state_dict(state, **unseen)
+    kind = architecture_of(state)
+    unknown = sorted(unseen.keys() - kind.UNSEEN)
+    if unknown:
+        raise ValueError(f"a {kind.architecture} generator has no {', '.join(unknown)} to choose")
+    return kind.from_state_dict(state, **unseen)

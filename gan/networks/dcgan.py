@@ -22,6 +22,11 @@ from models.latents import Input
 
 MOST_STAGES = 9
 """Up to 1024×1024."""
+ACTIVATIONS = ("relu", "leaky-relu", "elu", "silu", "gelu")
+LAST_ACTIVATIONS = ("tanh", "sigmoid")
+_LATENTS = 64
+_FITS, _CLEARLY = 0.1, 2.0
+"""How well another activation must fit to be spoken of, and how many times better than the assumed one."""
 
 
 class DCGAN(Generator):
@@ -34,10 +39,17 @@ class DCGAN(Generator):
         image_size: side of the images in pixels, one of `gan.config.IMAGE_SIZES`.
         widths: channels of every hidden stage from 4×4 on, in place of `width` and `image_size`.
         biased: stages whose convolution has a bias, from 0 on; beside batch norm it changes nothing.
+        activation: after every hidden stage, one of `ACTIVATIONS`.
+        slope: of `leaky-relu`, below zero.
+        last_activation: `tanh`, or `sigmoid` where the training images were in [0, 1]: they are brought to [-1, 1].
         bn_eps: what batch norm adds to the variance.
+
+    Raises:
+        ValueError: an activation that is not known.
     """
 
     architecture = "dcgan"
+    UNSEEN = frozenset({"activation", "slope", "last_activation", "bn_eps"})
 
     def __init__(
         self,
@@ -48,11 +60,15 @@ class DCGAN(Generator):
         *,
         widths: Sequence[int] = (),
         biased: Collection[int] = (),
+        activation: str = "relu",
+        slope: float = 0.2,
+        last_activation: str = "tanh",
         bn_eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.widths = list(widths) or stages.stage_channels(image_size, width)[::-1]
         self.z_dim, self.channels, self.bn_eps = z_dim, channels, bn_eps
+        self.activation, self.slope, self.last_activation = activation, slope, last_activation
         self.height = self.width = 4 << len(self.widths)
         layers: list[nn.Module] = []
         previous = z_dim
@@ -61,11 +77,11 @@ class DCGAN(Generator):
             layers += [
                 nn.ConvTranspose2d(previous, features, 4, stride, padding, bias=stage in biased),
                 nn.BatchNorm2d(features, bn_eps),
-                nn.ReLU(inplace=True),
+                _activation(activation, slope),
             ]
             previous = features
         last = nn.ConvTranspose2d(previous, channels, 4, 2, 1, bias=len(self.widths) in biased)
-        self.main = nn.Sequential(*layers, last, nn.Tanh())
+        self.main = nn.Sequential(*layers, last, _last_activation(last_activation))
 
     @property
     def inputs(self) -> dict[str, Input]:
@@ -76,6 +92,53 @@ class DCGAN(Generator):
     def summary(self) -> str:
         """The architecture with its widths, for people."""
         return f"{self.architecture}, widths {' '.join(map(str, self.widths))}"
+
+    @property
+    def unseen(self) -> dict[str, Any]:
+        """The activations and batch norm's ε."""
+        slope = {"slope": self.slope} if self.activation == "leaky-relu" else {}
+        return {
+            "activation": self.activation, **slope, "last_activation": self.last_activation, "bn_eps": self.bn_eps
+        }  # fmt: skip
+
+    @property
+    def doubts(self) -> list[str]:
+        """Statistics of batch norm that no batch has ever moved."""
+        norms = [module for module in self.main if isinstance(module, nn.BatchNorm2d)]
+        still = [norm for norm in norms if _is_all(norm.running_mean, 0) and _is_all(norm.running_var, 1)]
+        if not still:
+            return []
+        return [
+            f"the statistics of {len(still)} of {len(norms)} batch norms were never updated (mean 0, variance 1): the "
+            "images are not those that the training showed; let some batches through in train mode before saving"
+        ]
+
+    @torch.no_grad()
+    def likelier(self) -> dict[str, Any]:
+        """Another activation, where batch norm's statistics tell of it: they were measured behind the right one."""
+        if self.doubts:
+            return {}
+        z = self.inputs_at(0, 0, _LATENTS if self.height <= 128 else _LATENTS // 8)["z"]
+        own = self._misfit(z, _activation(self.activation, self.slope))
+        others = {name: self._misfit(z, _activation(name, 0.2)) for name in ACTIVATIONS if name != self.activation}
+        best = min(others, key=others.__getitem__)
+        return {"activation": best} if others[best] < min(own / _CLEARLY, _FITS) else {}
+
+    def _misfit(self, z: Tensor, activation: nn.Module) -> float:
+        """How far the statistics of batch norm are from those of latents `[N, z_dim]`, with this activation."""
+        total, x = 0.0, z.reshape(-1, self.z_dim, 1, 1)
+        for module in self.main[:-2]:  # behind the last convolution there is no batch norm
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                variance = module.running_var + module.eps
+                shift = (x.mean((0, 2, 3)) - module.running_mean).square() / variance
+                scale = ((x.var((0, 2, 3)) + module.eps) / variance).log().square()
+                total += float((shift + scale).mean())
+                x = activation(module(x))
+            elif isinstance(module, nn.ConvTranspose2d):
+                x = module(x)
+        return total
 
     def forward(self, z: Tensor) -> Tensor:
         """Images for latents.
@@ -174,6 +237,38 @@ class DCGAN(Generator):
             if name.endswith("running_var") and (tensor < 0).any():
                 raise ValueError(f"{name} holds negative variances")
         return generator.eval()
+
+
+class _Sigmoid(nn.Module):
+    """A sigmoid whose 0 to 1 are brought to -1 to 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sigmoid() * 2 - 1
+
+
+def _activation(name: str, slope: float) -> nn.Module:
+    match name:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "leaky-relu":
+            return nn.LeakyReLU(slope, inplace=True)
+        case "elu":
+            return nn.ELU(inplace=True)
+        case "silu":
+            return nn.SiLU(inplace=True)
+        case "gelu":
+            return nn.GELU()
+    raise ValueError(f"activation is {name!r}, not one of {', '.join(ACTIVATIONS)}")
+
+
+def _last_activation(name: str) -> nn.Module:
+    if name not in LAST_ACTIVATIONS:
+        raise ValueError(f"last_activation is {name!r}, not one of {', '.join(LAST_ACTIVATIONS)}")
+    return nn.Tanh() if name == "tanh" else _Sigmoid()
+
+
+def _is_all(tensor: Tensor | None, value: float) -> bool:
+    return tensor is not None and bool((tensor == value).all())
 
 
 def _our_names(state: Mapping[Any, Any]) -> dict[str, Tensor]:

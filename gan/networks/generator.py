@@ -26,6 +26,8 @@ class Generator(nn.Module, ABC):
     """
 
     architecture: ClassVar[str]
+    UNSEEN: ClassVar[frozenset[str]] = frozenset()
+    """Names in `unseen`, whether they are in use or not."""
     outputs: ClassVar[tuple[str, ...]] = ("images",)
     channels: int
     height: int
@@ -50,6 +52,10 @@ class Generator(nn.Module, ABC):
     def doubts(self) -> list[str]:
         """What about these weights makes other images likely than those of the training; a line each."""
         return []
+
+    def likelier(self) -> dict[str, Any]:
+        """Values of `unseen` that fit the weights better than those assumed; empty where nothing tells."""
+        return {}
 
     @classmethod
     @abstractmethod

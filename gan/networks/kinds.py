@@ -27,7 +27,11 @@ _TENSORFLOW_END = struct.pack("<Q", 0xDB4775248B80FB57)
 """The end of the table in a TensorFlow checkpoint's `.index`."""
 
 
-def other_kind(file: BinaryIO) -> str:
+_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+"""What PyTorch's old format begins with."""
+
+
+def certain_kind(file: BinaryIO) -> str:
     """What the file is, and what to do about it; nothing where it may be a PyTorch or a safetensors file."""
     head = file.read(512)
     file.seek(max(0, file.seek(0, 2) - len(_TENSORFLOW_END)))
@@ -44,8 +48,17 @@ def other_kind(file: BinaryIO) -> str:
         return "a checkpoint of TensorFlow: only PyTorch's generators are read"
     if head.startswith(b"PK\x03\x04"):
         return _other_zip(file)
-    if not any(byte < 9 for byte in head):  # no binary file of this length is without them
-        return "text"
+    return ""
+
+
+def likely_kind(file: BinaryIO) -> str:
+    """What a file seems to be that could not be read; nothing where it seems to be a PyTorch file that is damaged."""
+    file.seek(0)
+    head = file.read(512)
+    if head.startswith(b"\x80") and _MAGIC not in head[:32]:
+        return "a pickle, but not one of torch.save: give a state_dict (torch.save(model.state_dict(), …))"
+    if not any(byte < 9 for byte in head):  # binary files of this length have some
+        return "text, not weights"
     return ""
 
 

@@ -1,36 +1,27 @@
-"""PyTorch files read without executing anything in them: our own, and generators trained elsewhere."""
+"""The generator in a file of weights: our own, and those trained elsewhere, whatever lies around them."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
-import pickle
-import pickletools
-import re
-import struct
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from gan.networks.architectures import architecture_of, generator_of
+from gan.networks.files import holds_safetensors, load, plain, printable
 from gan.networks.generator import Generator
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode
 from models.log import log
 
-_PLAIN = re.compile(
-    r"collections (OrderedDict|Counter)|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
-    r"|torch (\w+Storage|Size|device|b?float\d+|u?int\d+)"
-)
-"""What the pickles of a state dict, and of a training run, name: dense tensors and plain values.
-
-PyTorch's own list of what `weights_only=True` may call is longer, and has calls that fill the memory (`bytearray`).
-"""
+_DEEPEST = 32
+"""Levels of a checkpoint that are looked into; a dot in a name begins one."""
+_FEW = 3
+_LONGEST = 1000
+"""Characters of a name; what is longer is cut."""
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
@@ -42,147 +33,121 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a PyTorch file without executing anything in it, in about as much memory as the file has bytes.
-
-    Raises:
-        CommandError: 66 no such file; 65 damaged, not a PyTorch file, or one that holds more than dense tensors and
-            plain values.
-    """
-    if not path.is_file():
-        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise CommandError(ExitCode.NO_INPUT, f"{path}: {error.strerror or error}") from None
-    with file:
-        try:
-            foreign = next(_foreign_names(file), None)
-            file.seek(0)
-            content = None if foreign else torch.load(file, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError:
-            foreign = "more than tensors and plain values"
-        except Exception as error:  # many kinds are raised on damaged files
-            raise CommandError(
-                ExitCode.BAD_DATA, f"{path} is damaged or no PyTorch file: {first_line(error)}"
-            ) from None
-    if foreign:
-        raise CommandError(
-            ExitCode.BAD_DATA,
-            f"{path} is refused: it holds {_printable(foreign)}, and loading Python objects could run code; "
-            "only dense tensors and plain values are read: give a state_dict (torch.save(model.state_dict(), …))",
-        )
-    if not isinstance(content, dict):
-        raise CommandError(ExitCode.BAD_DATA, f"{path} holds a {type(content).__name__}, not a state_dict")
-    return _plain(content)
-
-
-def _foreign_names(file: BinaryIO) -> Iterator[str]:
-    """What the pickles in a PyTorch file name beside `_PLAIN`.
-
-    Raises:
-        ValueError: damaged, or a zip that takes more room than the file when it is read.
-        zipfile.BadZipFile: damaged.
-    """
-    for content in _pickles(file):
-        for opcode, name, _ in pickletools.genops(content):
-            if opcode.name.endswith("GLOBAL") and not _PLAIN.fullmatch(str(name)):
-                yield str(name).replace(" ", ".") if name else "Python objects"
-
-
-def _pickles(file: BinaryIO) -> Iterator[BinaryIO | bytes]:
-    """Everything that PyTorch would unpickle, in either of its formats."""
-    if file.read(4) != b"PK\x03\x04":
-        file.seek(0)  # before PyTorch 1.6: magic number, protocol, system, content, storage keys, one after the other
-        yield from [file] * 5
-        return
-    room = os.fstat(file.fileno()).st_size
-    _check_end(file, room)
-    with zipfile.ZipFile(file) as archive:
-        for entry in archive.infolist():
-            room -= entry.file_size
-            if room < 0 or entry.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("it is compressed, which no file of torch.save is")
-            if entry.orig_filename.lower().endswith("data.pkl"):  # PyTorch, too, finds it in any case
-                del entry.CRC  # torch.save can be told to leave it out, and PyTorch does not look at it
-                yield archive.read(entry)
-
-
-def _check_end(file: BinaryIO, size: int) -> None:
-    """Hold a zip's end to what torch.save writes: else Python might find another directory in it than PyTorch.
-
-    It is the directory, its zip64 record (56 bytes), where that record is (20 bytes), and the end record (22 bytes).
-    """
-    file.seek(max(0, size - 98))
-    record, length, start, locator, place, end = struct.unpack("<4s36xQQ4s4xQ4x4s18x", file.read().rjust(98))
-    marks = (record, locator, end)
-    if marks != (b"PK\6\6", b"PK\6\7", b"PK\5\6") or not start + length == place == size - 98:
-        raise ValueError("it is cut off, or was packed by another program than torch.save")
-
-
-def _plain(content: dict[Any, Any]) -> dict[Any, Any]:
-    """The items alone: a pickled OrderedDict may bring attributes in place of its methods."""
-    return dict(dict.items(content))
-
-
-def _printable(text: object) -> str:
-    """The beginning of what a file says, fit for a terminal."""
-    return "".join(character if character.isprintable() else " " for character in str(text)[:300])
-
-
 def read_training(model: Path, sha256: str) -> dict[str, Any]:
-    """What `training_options.json` beside a model says, where it is of weights with this `sha256`; else nothing."""
+    """What is known of the training of these weights: nothing where they come from another program.
+
+    Args:
+        model: the file that they came in: `training_options.json` beside it may tell, and a snapshot tells itself.
+        sha256: theirs.
+    """
     options: Any = None
     with contextlib.suppress(OSError, ValueError, RecursionError):
         options = json.loads(model.with_name("training_options.json").read_text(encoding="utf-8"))
-    if not isinstance(options, dict) or options.get("weights_sha256") != sha256:
-        log.info("no training_options.json of these weights beside %s: how they were trained is not known", model)
-        return {}
-    return options
+    if isinstance(options, dict) and options.get("weights_sha256") == sha256:
+        return options
+    with contextlib.suppress(CommandError):
+        content = load(model)
+        if "snapshot_format" in content:
+            return {"options": content.get("config"), "weights_sha256": sha256} | {
+                name: content[name] for name in ("step", "kimg", "restarts") if name in content
+            }
+    log.info("no training_options.json of these weights beside %s: how they were trained is not known", model)
+    return {}
 
 
-def load_generator(path: Path, **unseen: Any) -> Generator:
-    """The generator in a state dict, in a training checkpoint that has one, or in a `network-snapshot-*.pt`.
+def load_generator(path: Path, key: str = "", **unseen: Any) -> Generator:
+    """The generator in a file of weights: a state dict, a `network-snapshot-*.pt`, or any checkpoint that holds one.
 
-    Of a snapshot it is the average, where it has one. See `Generator.shaped_like` for which state dicts are read.
+    Of a snapshot it is the average, where it has one. In other checkpoints it may lie at any depth, under names that
+    begin with anything. What makes its images doubtful is logged.
+
+    Args:
+        path: a PyTorch or safetensors file.
+        key: where in the file it lies, its names joined by dots; needed where there are several.
+        unseen: what weights do not show, see `Generator.unseen`; the usual values where not given.
 
     Raises:
-        CommandError: 66 no such file, 65 not one generator of this architecture.
+        CommandError: 66 no such file, 69 too little memory, 65 not one generator of a known architecture.
     """
     content = load(path)
-    if "snapshot_format" in content:
+    if "snapshot_format" in content and not key:
         average = content.get("g_ema")
         content = {"g": content.get("g") if average is None else average}
     try:
-        state = _generator_state(content)
-        if sum(tensor.nbytes for tensor in state.values() if isinstance(tensor, Tensor)) > path.stat().st_size:
+        state = _generator_state(content, key)
+        if sum(tensor.nbytes for tensor in state.values()) > path.stat().st_size:
             raise ValueError("its tensors claim more bytes than the file has")
-        return generator_of(state, **unseen)
+        generator = generator_of(state, **unseen)
     except ValueError as error:
-        raise CommandError(ExitCode.BAD_DATA, f"{path}: {_printable(error)}") from None
+        kind = " is a safetensors file" if holds_safetensors(path) else ""
+        raise CommandError(ExitCode.BAD_DATA, f"{path}{kind}: {printable(error)}") from None
+    for doubt in generator.doubts:
+        log.warning("%s: %s", path, doubt)
+    return generator
 
 
-def _generator_state(content: dict[Any, Any]) -> dict[str, Tensor]:
-    """`content`, or the one of its values that is the state dict of a DCGAN generator.
+def _generator_state(content: dict[Any, Any], key: str) -> dict[str, Tensor]:
+    """The state dict of the one generator in `content`, or of the one that `key` names.
 
     Raises:
         ValueError: there is none, or more than one.
     """
-    nested = {key: _plain(value) for key, value in content.items() if isinstance(key, str) and isinstance(value, dict)}
-    if not nested:
-        return content
-    generators: dict[str, dict[Any, Any]] = {}
-    reasons: list[str] = []
-    for key, state in nested.items():
-        try:
+    tensors = dict(_tensors(content))
+    if key:
+        place = tuple(key.split("."))
+        tensors = {name[len(place) :]: tensor for name, tensor in tensors.items() if name[: len(place)] == place}
+        if not tensors:
+            raise ValueError(f"it holds nothing at {key!r}, but {', '.join(map(str, content))}")
+    found = _generators(tensors)
+    if len(found) > 1:
+        raise ValueError(f"each of {', '.join(found)} is a generator: choose one as key (--key {next(iter(found))})")
+    if found:
+        return found.popitem()[1]
+    parts = {name: value for name, value in content.items() if isinstance(value, dict) and not key}
+    if not parts:
+        return {".".join(name): tensor for name, tensor in tensors.items()}  # who makes it says what is wrong
+    reasons = [f"{name} is {_why_not(value)}" for name, value in list(parts.items())[:_FEW]]
+    raise ValueError(f"holds no generator: {'; '.join(reasons)}")
+
+
+def _why_not(value: dict[Any, Any]) -> str:
+    try:
+        architecture_of({".".join(place): tensor for place, tensor in _tensors(value)})
+    except ValueError as error:
+        return str(error)
+    return "one"  # which cannot be: it would have been found
+
+
+def _generators(tensors: dict[tuple[str, ...], Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The generators among tensors by their place: where each lies, at the outermost place that holds nothing else."""
+    levels: list[tuple[tuple[str, ...], dict[tuple[str, ...], Tensor]]] = [((), tensors)]
+    found: dict[str, dict[str, Tensor]] = {}
+    while levels:
+        place, here = levels.pop(0)
+        state = {".".join(name): tensor for name, tensor in here.items()}
+        with contextlib.suppress(ValueError):
             architecture_of(state)
-            generators[key] = state
-        except ValueError as error:
-            reasons.append(f"{key} is {error}")
-    if len(generators) > 1:
-        raise ValueError(
-            f"each of {', '.join(generators)} is a DCGAN generator: give one (torch.save(checkpoint[…], …))"
-        )
-    if not generators:
-        raise ValueError(f"holds no DCGAN generator: {'; '.join(reasons)}")
-    return generators.popitem()[1]
+            found[".".join(place)] = state
+            continue
+        inner: dict[str, dict[tuple[str, ...], Tensor]] = {}
+        for (first, *rest), tensor in here.items():
+            if rest:
+                inner.setdefault(first, {})[tuple(rest)] = tensor
+        levels += [((*place, first), below) for first, below in inner.items()]
+    return found
+
+
+def _tensors(content: object) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    """The tensors in nested dictionaries, lists and tuples, each with its place: keys, cut at their dots."""
+    seen: set[int] = set()  # a file may hold one thing in many places, or in itself
+
+    def walk(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        if isinstance(value, Tensor):
+            yield place, value
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen and len(place) < _DEEPEST:
+            seen.add(id(value))
+            items = plain(value).items() if isinstance(value, dict) else enumerate(value)
+            for name, inner in items:
+                yield from walk(inner, (*place, *str(name)[:_LONGEST].split(".", _DEEPEST)))
+
+    return walk(content, ())

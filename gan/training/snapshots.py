@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gan.networks.reader import load
+from gan.networks.files import load
 from gan.training.folder import found, no_snapshot
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically, write_file

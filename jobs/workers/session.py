@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,17 @@ from numpy.typing import NDArray
 
 from jobs.dataset import png
 from jobs.dataset.state import SessionFacts
-from models.errors import CommandError, ExitCode, first_line
+from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import GeneratorInfo, Golden, InfoError
 from models.latents import inputs as inputs_of
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu
 
 Inputs = Mapping[str, NDArray[np.float32]]
 """By name, `[N, …]` each; for one image that is what `GeneratorInfo.inputs` says."""
+
+
+_WEIGHTS = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]|.{8}\{\"", re.DOTALL)
+"""How a file of PyTorch begins, a pickle, and a safetensors file."""
 
 
 class GeneratorSession:
@@ -39,8 +44,8 @@ class GeneratorSession:
         model_sha256: of the file.
 
     Raises:
-        CommandError: 66 no such file, 65 not a generator, 69 the device is not there, 76 the file does not give its
-            golden images here.
+        CommandError: 66 no such file, 65 not a generator, 69 no such device or too little memory, 76 the file does not
+            give its golden images here.
     """
 
     def __init__(self, path: Path, device: str = "auto") -> None:
@@ -121,6 +126,8 @@ class GeneratorSession:
         return result
 
     def _failure(self, error: Exception) -> CommandError:
+        if too_little := memory_error(error, "a smaller batch_size or fewer workers need less"):
+            return too_little
         if self.on_gpu:
             return CommandError(ExitCode.NO_DEVICE, f"the GPU failed: {first_line(error)}; run again to continue")
         return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {first_line(error)}")
@@ -138,14 +145,19 @@ def read_model(path: Path) -> bytes:
     """An ONNX file's content.
 
     Raises:
-        CommandError: 66 where it cannot be read.
+        CommandError: 66 where it cannot be read, 65 where it holds weights that are not exported yet.
     """
     try:
         if path.exists() and not path.is_file():
             raise CommandError(ExitCode.NO_INPUT, f"the model {path.absolute()} is no file")
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise CommandError(ExitCode.NO_INPUT, f"cannot read the model {path.absolute()}: {error.strerror}") from None
+    if _WEIGHTS.match(content):
+        raise CommandError(
+            ExitCode.BAD_DATA, f"{path} holds weights as PyTorch has them: export it first, gan-export onnx {path}"
+        )
+    return content
 
 
 class BoundRun:
@@ -204,7 +216,8 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
     try:
         session = _create(content, [CPU])
     except Exception as error:
-        raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}") from None
+        no_model = CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}")
+        raise memory_error(error, "fewer workers need less") or no_model from None
     return session, f"auto: {reason}" if device == "auto" else "as asked"
 
 

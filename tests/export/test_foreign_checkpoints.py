@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -121,6 +122,59 @@ def test_a_checkpoint_may_come_in_other_forms(tmp_path: Path, form: Callable[[nn
     gives_the_images_of(network, tmp_path / "generator.onnx", 8)
 
 
+def with_slopes(network: nn.Sequential, slope: float) -> nn.Sequential:
+    """The network with LeakyReLU, and statistics that fit it."""
+    for at, module in enumerate(network):
+        if isinstance(module, nn.ReLU):
+            network[at] = nn.LeakyReLU(slope)
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.zeros_(module.bias)  # else hardly anything is below zero
+    with torch.no_grad():
+        network.train()(torch.randn(128, network[0].in_channels, 1, 1, generator=torch.Generator().manual_seed(0)))
+    return network.eval()
+
+
+def test_what_is_assumed_of_the_weights_is_said_and_kept_and_can_be_chosen(tmp_path: Path) -> None:
+    network = with_slopes(classic(8, 8, 1, 64), 0.3)
+    torch.save(
+        {"nets": {"G": network.state_dict(), "G_old": dict(classic(8, 8, 1, 64).state_dict())}}, tmp_path / "gan.pth"
+    )
+    wrong, right = tmp_path / "wrong.onnx", tmp_path / "right.onnx"
+    few = ("--batch-check", "1,2", "--key", "nets.G")
+    result = run_in_process("onnx", tmp_path / "gan.pth", "--out", wrong, *few)
+    assert result.returncode == 0, result.stderr
+    assert "assumed: activation relu, last_activation tanh, bn_eps 1e-05" in result.stderr
+    assert "fit activation leaky-relu better" in result.stderr
+    chosen = ("--activation", "leaky-relu", "--slope", "0.3")
+    result = run_in_process("onnx", tmp_path / "gan.pth", "--out", right, *few, *chosen)
+    assert "better" not in result.stderr
+    gives_the_images_of(network, right, 8)
+    with pytest.raises(AssertionError):
+        gives_the_images_of(network, wrong, 8)
+    page = run_in_process("info", right).stdout
+    assert "assumed of it  activation leaky-relu, slope 0.3, last_activation tanh, bn_eps 1e-05" in page
+    result = run_in_process("verify", right, "--model", tmp_path / "gan.pth", "--key", "nets.G")
+    assert result.returncode == 0, result.stderr
+
+
+def test_what_our_own_training_chose_is_not_chosen_again(trained: Path) -> None:
+    result = run_in_process(
+        "onnx", trained / "generator_model.pth", "--out", trained / "no.onnx", "--activation", "elu"
+    )
+    fails_in_one_line(result, 2, "--activation", "trained by gan-train")
+    assert not (trained / "no.onnx").exists()
+
+
+def test_a_snapshot_tells_itself_how_it_was_trained(trained: Path, tmp_path: Path) -> None:
+    (snapshot,) = sorted(trained.glob("network-snapshot-*.pt"))[-1:]
+    alone = Path(shutil.copy(snapshot, tmp_path))
+    result = run_in_process("onnx", alone, "--batch-check", "1")
+    assert result.returncode == 0, result.stderr
+    assert "assumed" not in result.stderr
+    assert "fit crop" in run_in_process("info", tmp_path / "generator.onnx").stdout.replace("\n", " ")
+
+
 # Files that are refused
 
 FIRST, VARIANCE = "main.0.weight", "main.4.running_var"
@@ -195,14 +249,14 @@ CONTENTS: dict[str, tuple[Callable[[State], object], str]] = {
         lambda good: {"mapping.fc0.weight": torch.zeros(8, 8), "synthesis.b4.const": torch.zeros(8, 4, 4)},
         "mapping.fc0.weight",
     ),
-    "two generators": (lambda good: {"netG": good, "average": good}, "netG, average"),
+    "two generators": (lambda good: {"netG": good, "average": dict(good)}, "netG, average"),
     "no generator": (lambda good: {"netD": discriminator(), "ema": {}}, "ema is not a DCGAN"),
     "nothing": (lambda good: {}, "no tensors"),
-    "integer keys": (lambda good: dict(enumerate(good.values())), "not all of it is tensors with names"),
+    "integer keys": (lambda good: dict(enumerate(good.values())), "found 0, 1, 2"),
     "huge key": (lambda good: {"k" * 10**7: torch.zeros(1)}, "not a DCGAN"),
-    "huge key of a checkpoint": (lambda good: {"k" * 10**7: discriminator()}, "no DCGAN"),
+    "huge key of a checkpoint": (lambda good: {"k" * 10**7: discriminator()}, "no generator"),
     "key that names the terminal": (lambda good: {"\x1b]0;model\x07": torch.zeros(1)}, "not a DCGAN"),
-    "list": (lambda good: list(good.values()), "holds a list"),
+    "list": (lambda good: list(good.values()), "found 0, 1, 2"),
 }
 """What `torch.save` writes of a good state dict (8 latents, width 2, 64×64), and a word of the error."""
 

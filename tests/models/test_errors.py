@@ -37,6 +37,11 @@ NO_MEMORY = [
     (OSError(errno.ENOMEM, "Cannot allocate memory"), "more was asked for"),
     (Exception("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 1048576"), "1 MiB"),
     (
+        RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : … Add node. Status Message: std::bad_alloc"),
+        "more was",
+    ),
+    (RuntimeError("Available memory of 1024 is smaller than requested bytes of 2147483648"), "2 GiB"),
+    (
         OutOfMemoryError(
             "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.15 GiB of which 1.50 GiB "
             "is free."
@@ -52,6 +57,15 @@ def test_too_little_memory_is_69_with_what_was_asked_for_and_what_is_free(error:
         assert found is not None
         assert (found.exit_code, words in str(found), "free" in str(found)) == (ExitCode.NO_DEVICE, True, True)
     assert str(memory_error(error, "take less")).endswith("; take less")
+
+
+def test_too_little_memory_is_found_below_what_an_exporter_makes_of_it() -> None:
+    try:
+        raise RuntimeError("Failed to export the model") from MemoryError("Unable to allocate 1.00 TiB for an array")
+    except RuntimeError as error:
+        found = memory_error(error)
+    assert found is not None
+    assert "1 TiB were asked for" in str(found)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("sizes do not match"), ValueError(), OSError(errno.ENOSPC, "full")])

@@ -37,6 +37,7 @@ class Grainy(Generator):
     """Two inputs to 32×32: matrices, a filter, bounded slopes, a pixel shuffle, a crop; no layer of the other one."""
 
     architecture = "grainy"
+    UNSEEN = frozenset({"steepness"})
 
     def __init__(self, z_dim: int, grain_dim: int, channels: int, steepness: float = 0.1) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.folder import found, snapshot_path
 from gan.training.trainer import Trainer
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, writing_error
 from models.files import write_atomically
 from tests.gan.conftest import same, tiny
 
@@ -97,10 +98,10 @@ def test_a_file_of_another_kind_is_65(tmp_path: Path) -> None:
     assert refused(tmp_path / "model.pth").exit_code is ExitCode.BAD_DATA
 
 
-@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), 5, None])
-def test_a_file_without_a_dictionary_is_65(tmp_path: Path, content: object) -> None:
+@pytest.mark.parametrize("content", [[1, 2], [], torch.zeros(3), 5, None])
+def test_a_file_without_names_is_65(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "model.pth")
-    assert refused(tmp_path / "model.pth").exit_code is ExitCode.BAD_DATA
+    assert refused(tmp_path / "model.pth", reader.load_generator).exit_code is ExitCode.BAD_DATA
 
 
 def test_a_missing_file_is_66_and_named_with_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +206,7 @@ def test_the_one_generator_in_a_training_checkpoint_is_read(tmp_path: Path, key:
 
 def test_a_checkpoint_with_two_generators_is_refused_with_their_keys(tmp_path: Path) -> None:
     networks = small_networks()
-    torch.save({**networks, "average": networks["netG"]}, tmp_path / "model.pth")
+    torch.save({**networks, "average": dict(networks["netG"])}, tmp_path / "model.pth")
     error = refused(tmp_path / "model.pth", reader.load_generator)
     assert error.exit_code is ExitCode.BAD_DATA
     assert "netG, average" in str(error)
@@ -264,6 +265,27 @@ def test_while_a_file_is_written_its_place_holds_the_old_one(tmp_path: Path) -> 
 
     write_atomically(tmp_path / "a.txt", write)
     assert [*seen, (tmp_path / "a.txt").read_text()] == ["old", "new"]
+
+
+@pytest.mark.parametrize("limit", [0, 1000, 30_000, 119_000])
+def test_a_snapshot_that_the_disk_has_no_room_for_is_an_error_of_the_disk_and_leaves_the_old_one(
+    tmp_path: Path, limit: int
+) -> None:
+    path = tmp_path / "network-snapshot-000010.pt"
+    snapshots.save(path, {"snapshot_format": 1, "step": 10})
+    content = {f"layer{number}": torch.ones(3000) for number in range(10)}
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, unlimited[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as error:
+            snapshots.save(path, content)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert writing_error(error.value).exit_code is ExitCode.IO_ERROR
+    assert snapshots.newest_snapshot(tmp_path)[1]["step"] == 10
+    assert os.listdir(tmp_path) == [path.name]
+    snapshots.save(path, content)
+    assert same(reader.load(path), content)
 
 
 # Digests

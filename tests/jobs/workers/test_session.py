@@ -7,9 +7,11 @@ import json
 import pickle
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -284,3 +286,59 @@ def test_facts_are_those_of_the_file_and_the_session(
 def test_facts_reach_another_process_as_they_are(model: Path) -> None:
     facts = GeneratorSession(model, "cpu").facts
     assert pickle.loads(pickle.dumps(facts)) == facts
+
+
+# Too little memory, and weights that are not exported
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 17179869184",
+        "[ONNXRuntimeError] : 1 : FAIL : std::bad_alloc",
+        "CUDA failure 2: out of memory",
+    ],
+)
+def test_too_little_memory_is_69_and_not_a_bad_model(model: Path, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(said)
+
+    session = GeneratorSession(model, "cpu")
+    monkeypatch.setattr(session, "_session", SimpleNamespace(run=fail))
+    with pytest.raises(CommandError, match=r"not enough memory: .* free; a smaller batch_size") as error:
+        session.pixels(session.inputs(1, 0, 3), 3)
+    assert error.value.exit_code is ExitCode.NO_DEVICE
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    assert "not enough memory" in refused(model, ExitCode.NO_DEVICE)
+
+
+def test_a_process_that_may_have_little_memory_ends_with_69(model: Path) -> None:
+    """As `ulimit -v` and a container's limit do it, with the batch that takes too much."""
+    program = f"""
+import resource
+from pathlib import Path
+from jobs.workers.session import GeneratorSession
+from models.errors import CommandError
+session = GeneratorSession(Path({str(model)!r}), "cpu")
+inputs = session.inputs(1, 0, 3000)
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000, resource.RLIM_INFINITY))
+try:
+    session.pixels(inputs, 3000)
+except CommandError as error:
+    print(int(error.exit_code), error)
+"""
+    result = run(sys.executable, "-c", program)
+    assert re.match(r"69 not enough memory: .* MiB are free; a smaller batch_size", result.stdout), result
+
+
+@pytest.mark.parametrize("name", ["generator_model.pth", "whole.pkl", "weights.safetensors"])
+def test_weights_are_told_to_be_exported_first(tmp_path: Path, name: str) -> None:
+    head = b'{"main.0.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    contents = {
+        "generator_model.pth": b"PK\x03\x04" + bytes(100),
+        "whole.pkl": pickle.dumps({"main.0.weight": [0.5]}, protocol=2),
+        "weights.safetensors": len(head).to_bytes(8, "little") + head + bytes(4),
+    }
+    (tmp_path / name).write_bytes(contents[name])
+    assert f"export it first, gan-export onnx {tmp_path / name}" in refused(tmp_path / name, ExitCode.BAD_DATA)
