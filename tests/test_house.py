@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,6 +160,14 @@ print(sorted(heavy & set(sys.modules)))
         [sys.executable, "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, text=True
     )
     assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+def test_setup_lists_every_room() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    rooms = [path.parent.relative_to(ROOT) for top in MAY_IMPORT for path in (ROOT / top).rglob("__init__.py")]
+    assert sorted(setup["options"]["packages"].split()) == sorted(".".join(room.parts) for room in rooms)
+    assert set(re.split(r",\s*", setup["mypy"]["packages"])) == set(MAY_IMPORT)
 
 
 def commands_of(command: click.Command) -> Iterator[click.Command]:
