@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	rm -rf synthetic/demo
 	$(BIN)/gan-batch --model bundled --count 1000 --seed 1 --out synthetic/demo
 	@echo
-	@echo "1,000 images:     synthetic/demo/00000/"
+	@echo "1,000 images:     synthetic/demo/images/00000/"
 	@echo "their manifest:   synthetic/demo/manifest.csv"
 	@echo "look at this one: synthetic/demo/contact_sheet.png"
 	@echo
