@@ -25,7 +25,7 @@ MOST_STAGES = 9
 ACTIVATIONS = ("relu", "leaky-relu", "elu", "silu", "gelu")
 LAST_ACTIVATIONS = ("tanh", "sigmoid")
 _LATENTS = 64
-_FITS, _CLEARLY = 0.1, 2.0
+_FITS, _CLEARLY = 0.2, 2.0
 """How well another activation must fit to be spoken of, and how many times better than the assumed one."""
 
 
