@@ -61,16 +61,18 @@ unseen_options = (
     click.option(
         "--activation",
         type=click.Choice(["relu", "leaky-relu", "elu", "silu", "gelu"]),
-        help="After each stage of a checkpoint made elsewhere: its weights do not show it.  [default: relu]",
+        help="Activation after each stage of a checkpoint made elsewhere. Weights do not show it.  [default: relu]",
     ),
-    click.option("--slope", type=click.FloatRange(0, 1), help="Of leaky-relu, below zero.  [default: 0.2]"),
+    click.option("--slope", type=click.FloatRange(0, 1), help="Slope of leaky-relu below zero.  [default: 0.2]"),
     click.option(
         "--last-activation",
         type=click.Choice(["tanh", "sigmoid"]),
         help="sigmoid where the network was trained on images from 0 to 1.  [default: tanh]",
     ),
     click.option(
-        "--bn-eps", type=click.FloatRange(0, 1, min_open=True), help="What batch norm adds.  [default: 1e-05]"
+        "--bn-eps",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="What batch norm adds to the variance.  [default: 1e-05]",
     ),
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the file that is there.")

@@ -295,7 +295,7 @@ def static_default(option: click.Option) -> str | None:
     value = option.to_info_dict()["default"]
     if option.is_flag:
         return shown(bool(value))
-    return None if value is None else shown(value)
+    return shown(value) if value not in (None, "") else None
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
