@@ -24,6 +24,9 @@ from models.log import log
 
 pytest_plugins = ["tests.last_words"]
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a script starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands that a test starts inherit it, and must hear it
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 COMMANDS = {"gan-train": "gan.cli", "gan-eval": "gan.eval_cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}

@@ -243,7 +243,8 @@ def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
 ) -> None:
     images = torch.full((16, 1, 128, 128), brightness, dtype=torch.uint8)
     z = torch.randn((16, 8), generator=torch.Generator().manual_seed(0))
-    trainer = Trainer(images, tiny(recipe, lr=0.005, epochs=100), CPU)
+    # A discriminator as fast as the generator wins on some processors and not on others: rounding decides.
+    trainer = Trainer(images, tiny(recipe, lr=0.005, d_lr=0.001 if recipe == "dcgan" else None, epochs=100), CPU)
     assert abs(sample(trainer.generator, {"z": z}).mean().item()) < 0.01
     for _ in range(steps):
         trainer.train_step()
