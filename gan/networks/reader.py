@@ -97,7 +97,7 @@ def _generator_state(content: dict[Any, Any], key: str) -> dict[str, Tensor]:
         place = tuple(key.split("."))
         tensors = {name[len(place) :]: tensor for name, tensor in tensors.items() if name[: len(place)] == place}
         if not tensors:
-            raise ValueError(f"it holds nothing at {key!r}, but {', '.join(map(str, content))}")
+            raise ValueError(f"it holds nothing at {key!r}, but {', '.join(str(name)[:_LONGEST] for name in content)}")
     found = _generators(tensors)
     if len(found) > 1:
         raise ValueError(f"each of {', '.join(found)} is a generator: choose one as key (--key {next(iter(found))})")
@@ -106,7 +106,7 @@ def _generator_state(content: dict[Any, Any], key: str) -> dict[str, Tensor]:
     parts = {name: value for name, value in content.items() if isinstance(value, dict) and not key}
     if not parts:
         return {".".join(name): tensor for name, tensor in tensors.items()}  # who makes it says what is wrong
-    reasons = [f"{name} is {_why_not(value)}" for name, value in list(parts.items())[:_FEW]]
+    reasons = [f"{str(name)[:_LONGEST]} is {_why_not(value)}" for name, value in list(parts.items())[:_FEW]]
     raise ValueError(f"holds no generator: {'; '.join(reasons)}")
 
 
