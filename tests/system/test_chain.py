@@ -137,7 +137,7 @@ def test_installed_command_is_that_of_the_wheel(command: str, machine: Machine, 
 
 
 def test_bundled_model_comes_along(machine: Machine, tmp_path: Path) -> None:
-    result = machine.run("gan-batch --count 8 --out run", tmp_path)
+    result = machine.run("gan-batch --model bundled --count 8 --out run", tmp_path)
     assert result.returncode == 0, result.stderr
     assert len((tmp_path / "run" / "manifest.csv").read_text().splitlines()) == 9
 
