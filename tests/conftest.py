@@ -24,8 +24,11 @@ from models.log import log
 
 pytest_plugins = ["tests.last_words"]
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a script starts in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands that a test starts inherit it, and must hear it
+# A script ignores both in what it starts in the background. Commands that a test starts inherit that and hear nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))

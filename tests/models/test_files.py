@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import resource
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -458,3 +460,16 @@ def test_write_probe_refuses_a_folder_below_a_file(tmp_path: Path) -> None:
     with pytest.raises(CommandError) as refused:
         write_probe(tmp_path / "file" / "folder")
     assert refused.value.exit_code is ExitCode.CANNOT_WRITE
+
+
+def test_an_error_that_a_flush_of_the_file_system_meets_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(fd: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr("models.files._libc", SimpleNamespace(syncfs=broken))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)) as raised:
+        sync_filesystem(tmp_path)
+    assert raised.value.errno == errno.EIO
