@@ -260,5 +260,7 @@ def _in_a_few_words(photo: Photo | Path) -> Iterator[None]:
         raise ValueError(f"claims more than {MAX_PIXELS:,} pixels") from None
     except ValueError:
         raise
+    except OSError as error:  # its text would hold the path, which is said before
+        raise ValueError(f"unreadable: {error.strerror or first_line(error)}") from None
     except Exception as error:  # one damaged file must not hide the others
         raise ValueError(f"unreadable: {first_line(error)}") from None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from gan.photos.find import printable
 from gan.photos.fit import thumbnail
-from gan.photos.read import ImageSet
+from gan.photos.read import ImageSet, to_picture
 from models.groups import alike, looks, turn
 
 _ROWS = 512
@@ -46,4 +45,4 @@ def same_pixels(images: ImageSet, known: ImageSet) -> list[bool]:
 
 def _thumbnail_of(image: Tensor) -> NDArray[np.float32]:
     """Of an image uint8 `[C, H, W]`, C 1 or 3."""
-    return thumbnail(Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy()))
+    return thumbnail(to_picture(image))

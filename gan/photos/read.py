@@ -194,3 +194,8 @@ def _to_tensor(image: Image.Image) -> Tensor:
     """Mode L or RGB to uint8 `[C, H, W]`."""
     pixels = np.array(image, dtype=np.uint8).reshape(image.height, image.width, -1)
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def to_picture(image: Tensor) -> Image.Image:
+    """uint8 `[C, H, W]` to mode L (C = 1) or RGB (C = 3)."""
+    return Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy())

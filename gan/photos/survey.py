@@ -15,6 +15,7 @@ from PIL import Image
 from gan.photos.decode import Picture, decode, scales_of
 from gan.photos.find import Photo, passed_over, photos_in, place_of, printable
 from gan.photos.fit import thumbnail
+from gan.photos.lettering import lettered
 from gan.photos.mixture import mask_like, mixtures
 from gan.photos.scale import Scale
 from gan.photos.series import natural, runs, same_minute
@@ -46,6 +47,7 @@ class PhotoFacts:
         sha256: of size and decoded pixels: equal for the same picture in two formats without loss.
         see_through: part of it is transparent, and was read as black.
         mask: all black and white, as masks are.
+        lettered: letters or digits seem to stand on it (`gan.photos.lettering`).
         taken: seconds, by its EXIF (`gan.photos.times.taken_at`), or None.
     """
 
@@ -61,6 +63,7 @@ class PhotoFacts:
     sha256: str
     see_through: bool = False
     mask: bool = False
+    lettered: bool = False
     taken: float | None = None
 
 
@@ -244,6 +247,7 @@ def _facts(photo: Photo, picture: Picture, gray: Image.Image) -> PhotoFacts:
         sha256=digest.hexdigest(),
         see_through=picture.see_through,
         mask=mask_like(gray),
+        lettered=lettered(gray),
         taken=picture.taken,
     )
 

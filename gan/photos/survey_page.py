@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 
 from gan.photos.find import printable
+from gan.photos.lettering import LETTERED_SHARE
 from gan.photos.read import MIN_IMAGES
 from gan.photos.split import Leaks, Parted
 from gan.photos.survey import Survey
@@ -51,6 +52,12 @@ def advice(found: Survey) -> list[str]:
         lines.append(
             f"{photos} photos are near-duplicates in {len(found.near_duplicates)} groups: divide with --split, which "
             "keeps them together"
+        )
+    letters = sum(photo.lettered for photo in found.photos)
+    if letters >= LETTERED_SHARE * count:
+        lines.append(
+            f"letters seem to stand on {letters} of {count} photos: --flip none, as flips turn them; not --fit pad, "
+            "which mirrors them"
         )
     lines += found.mixed
     if see_through := sum(photo.see_through for photo in found.photos):

@@ -12,15 +12,19 @@ from gan.config import TrainConfig
 from gan.devices import fast_bfloat16, find_device
 from gan.evaluation import features as feature_networks
 from gan.photos.duplicates import near_copies, same_pixels
-from gan.photos.read import ImageSet, find_images, load_images
+from gan.photos.lettering import LETTERED_SHARE, lettered
+from gan.photos.read import ImageSet, find_images, load_images, to_picture
 from gan.training.processes import Processes
 from gan.training.validation import Validation
 from models.errors import CommandError, ExitCode
 from models.log import log
+from models.picks import spread
 from models.progress import Progress
 
 FEW_IMAGES = 1000
 """Images under which the plain recipe is known to collapse."""
+LETTERS_SOUGHT = 64
+"""Photos that are looked at, spread over all: letters stand on nearly all or on few."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def prepare(
             "the plain recipe is known to collapse on few images and there are %d: `recipe=small-data` is for few",
             len(images.names),
         )
+    _warn_of_letters(images, config)
     if validation is None or not processes.is_first:
         return Ready(images, None, place)
     if isinstance(validation, Validation):
@@ -105,6 +110,18 @@ def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: Imag
             photos, config.channels, config.image_size, which.skip_bad_files, lambda: progress.update(1), config.fit,
             only=which.only, without=which.without, scales=like.scales if like else None,
         )  # fmt: skip
+
+
+def _warn_of_letters(images: ImageSet, config: TrainConfig) -> None:
+    """Where a fit or flips would turn letters round."""
+    harms = {
+        "`fit=pad` shows them mirrored at the border, `fit=crop` does not": config.fit == "pad",
+        f"`flip={config.flip}` turns them, `flip=none` does not": config.flip != "none",
+    }
+    said = [harm for harm, holds in harms.items() if holds]
+    looked_at = [images.images[index] for index in spread(len(images.names), LETTERS_SOUGHT)]
+    if said and (count := sum(lettered(to_picture(image)) for image in looked_at)) >= LETTERED_SHARE * len(looked_at):
+        log.warning("letters seem to stand on %d of %d photos: %s", count, len(looked_at), "; ".join(said))
 
 
 def _refuse_shared(images: ImageSet, held_out: ImageSet, where: str) -> None:
