@@ -173,5 +173,5 @@ def _judge(run: HeldRun, count: int, gate: Gate) -> None:
     run.write_state(REJECTED, count)
     raise CommandError(
         ExitCode.CHECK_FAILED,
-        f"{message}; the images are kept but not published: --quality-gate warn takes them all the same",
+        f"{message}; the images are kept but not published: `quality_gate=warn` takes them all the same",
     )

@@ -90,7 +90,7 @@ def _incomplete(run: HeldRun, remaining: Remaining) -> CommandError:
     again = f"`gan-batch --count {remaining.count} --out {store}`"
     if len(divisions) == 1 and run.state and run.state.state == RUNNING:  # else a part would be refused
         parts = remaining.parts(int(divisions.pop()))
-        again = f"--part {_first(parts, len(parts))} of it"
+        again = f"`part={_first(parts, len(parts))}` of it"
     shown = _first((shard.number for shard in remaining.pending()), remaining.shards)
     return CommandError(
         ExitCode.NO_INPUT,

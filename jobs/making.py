@@ -104,12 +104,12 @@ def _refuse(run: HeldRun) -> None:
         raise CommandError(
             ExitCode.OTHER_RUN,
             f"{run.store} was made with layout {run.state.layout}, where images lie beside {layout.STATE}; this "
-            f"version puts them below {layout.IMAGES}/ and adds nothing to such a run: name another --out",
+            f"version puts them below {layout.IMAGES}/ and adds nothing to such a run: name another `out`",
         )
     if run.part is not None and run.has_ended:  # its manifest would tell of other images, perhaps
         raise CommandError(
             ExitCode.CHECK_FAILED,
-            f"{run.store} has ended, but lacks images of part {run.part}: the same command without --part makes them "
+            f"{run.store} has ended, but lacks images of part {run.part}: the same command without `part` makes them "
             "again",
         )
 

@@ -196,7 +196,7 @@ def _take(store: Store, part: Part | None) -> None:
     others = [name for name in store.names() if not name.startswith(".")]
     if others and not RunState.read(store):
         raise CommandError(
-            ExitCode.CANNOT_WRITE, f"{store} is no run of gan-batch but holds {others[0]}: name another --out"
+            ExitCode.CANNOT_WRITE, f"{store} is no run of gan-batch but holds {others[0]}: name another `out`"
         )
     store.lock(part.name if part else None)
 

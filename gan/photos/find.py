@@ -190,6 +190,10 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except OSError as error:
         raise CommandError(ExitCode.NO_INPUT, f"cannot open {place_of(path)}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise CommandError(
+            ExitCode.BAD_DATA, f"{place_of(path)} says that its names are UTF-8, and they are not: pack it again"
+        ) from None
     except Exception:  # a damaged directory raises many kinds
         raise CommandError(ExitCode.BAD_DATA, f"{place_of(path)} is no zip file, or damaged: copy it again") from None
 

@@ -177,7 +177,7 @@ def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list
     if hashlib.sha256(content).hexdigest() != row.sha256:
         return [*faults, Fault("hash", name, "its content is not what its row says", index)]
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             image.load()
             if (image.width, image.height, image.mode) != (right.width, right.height, right.mode):
                 faults.append(Fault(UNREADABLE, name, f"it is {image.width}x{image.height} {image.mode}", index))

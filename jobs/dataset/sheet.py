@@ -59,7 +59,7 @@ def read_image(store: Store, format: Format, name: str) -> NDArray[np.uint8]:
     from PIL import Image  # here, since the workers never need it
 
     try:
-        with Image.open(io.BytesIO(format.read(store, name) or b"")) as file:
+        with Image.open(io.BytesIO(format.read(store, name) or b""), formats=("PNG",)) as file:
             image: NDArray[np.uint8] = np.asarray(file)
     except OSError:
         raise _unfit(store, name, "missing or damaged") from None

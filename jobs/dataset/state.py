@@ -93,7 +93,7 @@ class RunState:
             pass
         raise CommandError(
             ExitCode.BAD_DATA,
-            f"{store}/{STATE} is damaged, so it cannot be told what lies there: name another --out",
+            f"{store}/{STATE} is damaged, so it cannot be told what lies there: name another `out`",
         )
 
     def _is_sound(self) -> bool:
@@ -146,11 +146,11 @@ class RunState:
         if theirs.count != self.count:
             raise CommandError(
                 ExitCode.OTHER_RUN,
-                f"{store} is a run of {theirs.count} images, this would be a part of {self.count}: give --count "
-                f"{theirs.count}, or another --out",
+                f"{store} is a run of {theirs.count} images, this would be a part of {self.count}: give "
+                f"`count={theirs.count}`, or another `out`",
             )
         if theirs.state == REMOVING:
-            raise CommandError(ExitCode.OTHER_RUN, f"{store} is {REMOVING}: name another --out")
+            raise CommandError(ExitCode.OTHER_RUN, f"{store} is {REMOVING}: name another `out`")
         return theirs
 
     def _content(self) -> bytes:
@@ -169,7 +169,7 @@ class RunState:
         pairs = {name: (there.get(name), here.get(name)) for name in names}
         named = ", ".join(f"{name} was {was} and is {now}" for name, (was, now) in pairs.items() if was != now)
         if named:
-            raise CommandError(ExitCode.OTHER_RUN, f"{store} belongs to another run: {named}; name another --out")
+            raise CommandError(ExitCode.OTHER_RUN, f"{store} belongs to another run: {named}; name another `out`")
 
 
 def fingerprint(

@@ -22,7 +22,7 @@ def check(out: Path | str, link: Path | None, keep: int | None) -> None:
     elif link is not None or keep is not None:
         raise CommandError(
             ExitCode.USAGE,
-            f"{out}: an object store has no links and no folders beside each other, so --latest and --keep have no "
+            f"{out}: an object store has no links and no folders beside each other, so `latest` and `keep` have no "
             "meaning there",
         )
 

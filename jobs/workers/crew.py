@@ -156,7 +156,7 @@ class Crew:
             raise CommandError(
                 ExitCode.NO_DEVICE,
                 f"one worker got {self.facts.provider}, another{at} {facts.provider} ({facts.reason}): "
-                + ("give --device" if node else "fewer --workers"),
+                + ("give `device`" if node else "fewer `workers`"),
             )
         if facts.onnxruntime != self.facts.onnxruntime:
             raise CommandError(
@@ -180,6 +180,6 @@ class Crew:
             raise CommandError(
                 ExitCode.BUG,
                 f"workers died {TRIES} times {where} ({cause}); where memory is short, "
-                "give fewer --workers or a smaller --batch-size, and run the same command again",
+                "give fewer `workers` or a smaller `batch_size`, and run the same command again",
             )
         log.warning("a worker died %s (%s); what it had in hand is done again", where, cause)

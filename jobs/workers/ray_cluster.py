@@ -49,7 +49,7 @@ def cluster(address: str | None, cores: int, object_bytes: int) -> Iterator[Any]
         _protect()
     else:
         _probe(address)
-    with extra("ray", "ray", "--engine ray needs"):
+    with extra("ray", "ray", "`engine=ray` needs"):
         ray: Any = importlib.import_module("ray")
     if address is None and not ray.util.get_node_ip_address().startswith("127."):
         raise CommandError(ExitCode.NO_DEVICE, "Ray was imported before, so that it would listen on all interfaces")
@@ -140,7 +140,7 @@ def _probe(address: str) -> None:
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not re.fullmatch("[0-9]{1,5}", port):
-        raise CommandError(ExitCode.USAGE, f"--ray-address {address}: give auto, host:port or ray://host:port")
+        raise CommandError(ExitCode.USAGE, f"`ray_address={address}`: give auto, host:port or ray://host:port")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
     except (OSError, OverflowError, UnicodeError) as error:

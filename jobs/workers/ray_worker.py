@@ -105,7 +105,7 @@ class Maker:
             if time.monotonic() - start > _SEEN_WITHIN_SECONDS:
                 raise CommandError(
                     ExitCode.CANNOT_WRITE,
-                    f"{store} is not the folder that the run is in: --out must be on a file system that all nodes of "
+                    f"{store} is not the folder that the run is in: `out` must be on a file system that all nodes of "
                     "the cluster share, or in an object store",
                 )
             time.sleep(0.2)

@@ -211,7 +211,7 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
             reason = first_line(error)
         if device == "cuda":
             raise CommandError(
-                ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; a new run can have --device cpu"
+                ExitCode.NO_DEVICE, f"CUDA is not to be had here: {reason}; a new run can have `device=cpu`"
             )
     try:
         session = _create(content, [CPU])

@@ -186,6 +186,14 @@ def test_a_file_that_is_no_zip_is_65(tmp_path: Path, content: bytes) -> None:
     assert refused.value.exit_code is ExitCode.BAD_DATA
 
 
+def test_a_zip_whose_names_are_not_what_they_say_is_65(tmp_path: Path, members: dict[str, bytes]) -> None:
+    path = pack(tmp_path / "photos.zip", {"b\u00fcro.png": next(iter(members.values()))})
+    path.write_bytes(path.read_bytes().replace("b\u00fcro".encode(), b"b\xff\xfero"))
+    with pytest.raises(CommandError, match="names are UTF-8, and they are not: pack it again") as refused:
+        find_images(path)
+    assert refused.value.exit_code is ExitCode.BAD_DATA
+
+
 def test_a_zip_that_was_cut_off_is_65(tmp_path: Path, members: dict[str, bytes]) -> None:
     path = pack(tmp_path / "photos.zip", members)
     path.write_bytes(path.read_bytes()[:-2000])

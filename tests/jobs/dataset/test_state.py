@@ -143,7 +143,7 @@ def test_each_field_that_differs_is_named_with_both_values(field: str, tmp_path:
     now = was - 1 if isinstance(was, int) else f"{was}, changed"
     refuse = RunState(COMPLETE, 130, OURS).refuse_other
     message = refused(lambda: refuse(tmp_path, {**OURS, field: now}), ExitCode.OTHER_RUN)
-    assert f"{tmp_path} belongs to another run: {field} was {was} and is {now}; name another --out" == message
+    assert f"{tmp_path} belongs to another run: {field} was {was} and is {now}; name another `out`" == message
 
 
 def test_all_fields_that_differ_are_named_at_once(tmp_path: Path) -> None:
