@@ -80,7 +80,14 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
     ]
     indent = " " * 15
     lines = [
-        textwrap.fill(value, 110, initial_indent=f"{name:<15}", subsequent_indent=indent)
+        textwrap.fill(
+            value,
+            110,
+            initial_indent=f"{name:<15}",
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,  # paths and hashes are copied
+        )
         for name, value in rows
         if value
     ]

@@ -221,7 +221,10 @@ def test_second_start_is_refused_and_does_not_disturb_the_first(
 
 
 def test_of_two_different_runs_at_once_one_is_made(url: str, server: ObjectServer, model: Path, finished: Path) -> None:
-    both = [start(command(model, url, 130, "--shard-size", "100", "--seed", seed)) for seed in (str(SEED), "6")]
+    both = [
+        start(batch(model, Path("any"), 130, "--out", url, "--shard-size", "100", "--seed", seed))
+        for seed in (str(SEED), "6")
+    ]
     outputs = [each.communicate()[1] for each in both]
     codes = [each.returncode for each in both]
     assert sorted(codes)[0] == 0, outputs
