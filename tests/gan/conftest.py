@@ -19,7 +19,15 @@ from gan.training import monitor
 from gan.training.events import Events
 from tests.conftest import run_in_process, scratch
 
-SMALL: dict[str, Any] = {"z_dim": 8, "g_width": 2, "d_width": 2, "batch_size": 8, "total_kimg": 0.0, "epochs": 2}
+SMALL: dict[str, Any] = {
+    "image_size": 32,
+    "z_dim": 8,
+    "g_width": 2,
+    "d_width": 2,
+    "batch_size": 8,
+    "total_kimg": 0.0,
+    "epochs": 2,
+}
 
 
 def tiny(recipe: str = "dcgan", **changes: Any) -> TrainConfig:
@@ -43,9 +51,9 @@ def same(ours: Any, theirs: Any) -> bool:
 
 @pytest.fixture(scope="session")
 def plates() -> ImageSet:
-    """24 gray plates with a scratch each."""
+    """24 gray plates of 32×32 with a scratch each."""
     random = np.random.default_rng(1)
-    images = np.stack([scratch(random) for _ in range(24)])
+    images = np.stack([scratch(random, 32, 32) for _ in range(24)])
     return ImageSet(torch.from_numpy(images)[:, None], [f"{number:02d}.png" for number in range(24)])
 
 

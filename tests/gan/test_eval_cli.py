@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.conftest import fails_in_one_line, run, run_in_process, write_photos
+from tests.conftest import ONE_THREAD, fails_in_one_line, run, run_in_process, write_photos
 
 
 class Pools(nn.Module):
@@ -148,7 +148,9 @@ def test_gpu_that_is_not_there_is_told_with_69(
 
 def test_installed_command_compares_with_the_network_that_comes_along(folders: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    result = run("gan-eval", "quality", folders / "real", folders / "fake", "--count", "10", "--out", out, "--json")
+    result = run(
+        "gan-eval", "quality", folders / "real", folders / "fake", "--count", "10", "--out", out, "--json", **ONE_THREAD
+    )
     assert result.returncode == 0, result.stderr
     values = json.loads(result.stdout)
     assert (values["features"], values["image_size"], values["fit"]) == ("efficientnet-lite0", 128, "crop")

@@ -61,7 +61,7 @@ def shares(count: int, monkeypatch: pytest.MonkeyPatch, steps: int = 6) -> list[
     """Which images each process shows in each step."""
     monkeypatch.setattr("gan.training.distributed.DistributedDataParallel", lambda network, device_ids: network)
     images = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 32, 32)
-    config = tiny(image_size=32)
+    config = tiny()
     trainers = [Trainer(images, config, CPU, processes=Processes(rank, count, rank)) for rank in range(count)]
     batches = [[trainer._real_batch(8 * step)[:, 0, 0, 0] for step in range(steps)] for trainer in trainers]
     return [[((batch + 1) * 127.5).round().int().tolist() for batch in of_one] for of_one in batches]
@@ -79,7 +79,7 @@ def test_processes_show_together_the_batches_that_one_would_show_alone(
 def test_processes_begin_with_equal_weights_and_draw_other_latents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan.training.distributed.DistributedDataParallel", lambda network, device_ids: network)
     images = torch.zeros((12, 1, 32, 32), dtype=torch.uint8)
-    first, second = (Trainer(images, tiny(image_size=32), CPU, processes=Processes(rank, 2, rank)) for rank in (0, 1))
+    first, second = (Trainer(images, tiny(), CPU, processes=Processes(rank, 2, rank)) for rank in (0, 1))
     networks: list[tuple[nn.Module, nn.Module]] = [(first.g, second.g), (first.d, second.d)]
     assert all(same(dict(ours.state_dict()), dict(theirs.state_dict())) for ours, theirs in networks)
     assert not torch.equal(torch.rand(8, generator=first.random), torch.rand(8, generator=second.random))

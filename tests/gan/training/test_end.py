@@ -19,7 +19,7 @@ from gan.training.run import train
 from gan.training.trainer import Trainer
 from gan.training.validation import Validation
 from models.errors import CommandError, ExitCode
-from tests.conftest import TINY, clean_environment, fails_in_one_line
+from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line
 from tests.gan.conftest import tiny
 from tests.gan.training.test_course import OFTEN, Scripted
 
@@ -98,7 +98,7 @@ def test_the_log_keeps_warnings_of_before_the_run_resuming_and_the_end(
 
 def test_a_refused_run_has_no_log(plates: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(CommandError):
-        train(plates, tmp_path / "out", tiny(batch_size=2**16, image_size=32), device="cuda:9")
+        train(plates, tmp_path / "out", tiny(batch_size=2**16), device="cuda:9")
     assert not (tmp_path / "out").exists()
 
 
@@ -108,9 +108,9 @@ def test_an_unusual_signal_ends_as_sigterm_does_with_128_and_its_number(
 ) -> None:
     out = tmp_path / "models"
     command = ["gan-train", str(photos), "--out", str(out), "--recipe", "dcgan", "--epochs", "400", *TINY]
-    command += ["--device", "cpu", "--stats-every", "1", "--sample-epochs", "400"]
+    command += ["--device", "cpu", "--stats-every", "1", "--sample-epochs", "400", "--image-size", "32"]
     with subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -159,7 +159,7 @@ def test_the_grid_of_photos_shows_a_spread_of_them(tmp_path: Path) -> None:
     grays = torch.arange(0, 200, dtype=torch.uint8)
     plates = grays[:, None, None, None].expand(-1, 1, 32, 32)
     data = ImageSet(plates, [f"{number:03d}.png" for number in range(200)])
-    train(data, tmp_path, tiny(image_size=32, epochs=1))
+    train(data, tmp_path, tiny(epochs=1))
     picture = np.asarray(Image.open(tmp_path / "samples" / "reals.png").convert("L"))
     shown = [int(picture[34 * row + 10, 34 * column + 10]) for row in range(8) for column in range(8)]
     assert shown == [place * 200 // 64 for place in range(64)]

@@ -32,8 +32,8 @@ def test_what_cannot_fit_is_69_with_what_is_needed_and_what_is_free(
 
 
 def test_what_is_free_decides(plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.training.memory.free_memory", lambda: 1e6)
-    with pytest.raises(CommandError, match=r"at least [\d.]+ MiB are needed, 977 KiB are free") as error:
+    monkeypatch.setattr("gan.training.memory.free_memory", lambda: 1e5)
+    with pytest.raises(CommandError, match=r"at least [\d.]+ KiB are needed, 97\.7 KiB are free") as error:
         train(plates, tmp_path / "out", tiny())
     assert error.value.exit_code is ExitCode.NO_DEVICE
 
@@ -53,7 +53,7 @@ def test_counting_changes_nothing(plates: ImageSet, options: dict[str, bool]) ->
 
 def test_a_step_needs_what_the_layers_give() -> None:
     images = torch.zeros((10, 1, 32, 32), dtype=torch.uint8)
-    trainer = Trainer(images, tiny(image_size=32), torch.device("cpu"))
+    trainer = Trainer(images, tiny(), torch.device("cpu"))
     of_g = 2 * (8 * 4 * 4 + 4 * 8 * 8 + 2 * 16 * 16) + 2 * 32 * 32  # each convolution, and what comes after it
     of_d = 2 * 16 * 16 + 2 * 4 * 8 * 8 + 2 * 8 * 4 * 4 + 1
     assert step_bytes(trainer.g, trainer.d, trainer.config, 8) == 4 * 8 * (of_g + 2 * of_d)

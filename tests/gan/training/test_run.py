@@ -406,7 +406,7 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
     photos: Path, tmp_path: Path
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu")
+    often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu --image-size 32")
     command = ["gan-train", str(photos), "--out", str(killed), *often, *TINY]
     with subprocess.Popen(command, env=clean_environment(**ONE_THREAD), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -416,7 +416,7 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert 6 <= snapshots.newest_snapshot(killed)[1]["step"] < 18
-    data, course = load_images(photos, 1, 128), Course(stats_every=1, sample_epochs=2)
+    data, course = load_images(photos, 1, 32), Course(stats_every=1, sample_epochs=2)
     train(data, killed, tiny(epochs=6), course=course, resume=True)
     train(data, whole, tiny(epochs=6), course=course)
     assert same(weights(killed), weights(whole))

@@ -32,7 +32,7 @@ def after(steps: int, images: Tensor, config: TrainConfig) -> Trainer:
 
 def numbered(count: int) -> Tensor:
     """Images whose every pixel is their own index."""
-    return torch.arange(count, dtype=torch.uint8).reshape(count, 1, 1, 1).expand(count, 1, 128, 128)
+    return torch.arange(count, dtype=torch.uint8).reshape(count, 1, 1, 1).expand(count, 1, 32, 32)
 
 
 def shown(trainer: Trainer, images: int) -> list[int]:
@@ -187,13 +187,15 @@ def test_every_epoch_shows_a_crop_of_each_large_photo_exactly_once() -> None:
 
 def test_crops_of_a_large_photo_come_from_all_over_it() -> None:
     photo = (torch.arange(132)[:, None] - torch.arange(131)[None]).remainder(251).to(torch.uint8)[None]
-    trainer = Trainer(photo[None, :, :128, :128].expand(10, -1, -1, -1), tiny(fit="tile"), CPU, [photo] * 10)
+    trainer = Trainer(
+        photo[None, :, :128, :128].expand(10, -1, -1, -1), tiny(fit="tile", image_size=128), CPU, [photo] * 10
+    )
     corners = {round((float(image[0, 0, 0]) + 1) * 127.5) for p in range(0, 400, 8) for image in trainer._real_batch(p)}
     assert corners == {int(photo[0, top, left]) for top in range(5) for left in range(4)}
 
 
 def test_a_photo_just_as_large_as_the_crop_is_the_crop() -> None:
-    images = torch.randint(0, 256, (10, 1, 128, 128), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    images = torch.randint(0, 256, (10, 1, 32, 32), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     tiled, plain = Trainer(images, tiny(fit="tile"), CPU, list(images)), Trainer(images, tiny(), CPU)
     assert torch.equal(tiled._real_batch(0), plain._real_batch(0))
 
@@ -241,7 +243,7 @@ def test_kimg_counts_thousands_of_real_images(plates: ImageSet) -> None:
 def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
     recipe: str, steps: int, far: float, brightness: int, direction: int
 ) -> None:
-    images = torch.full((16, 1, 128, 128), brightness, dtype=torch.uint8)
+    images = torch.full((16, 1, 32, 32), brightness, dtype=torch.uint8)
     z = torch.randn((16, 8), generator=torch.Generator().manual_seed(0))
     # A discriminator as fast as the generator wins on some processors and not on others: rounding decides.
     trainer = Trainer(images, tiny(recipe, lr=0.005, d_lr=0.001 if recipe == "dcgan" else None, epochs=100), CPU)
@@ -252,7 +254,7 @@ def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
 
 
 def test_colour_images_are_learned_with_three_channels() -> None:
-    images = torch.zeros((16, 3, 128, 128), dtype=torch.uint8)
+    images = torch.zeros((16, 3, 32, 32), dtype=torch.uint8)
     images[:, 0] = 255
     trainer = after(40, images, tiny("small-data", channels=3, lr=0.005, epochs=100))
     red, green, blue = sample(trainer.generator, {"z": torch.zeros(4, 8)}).mean(dim=(0, 2, 3)).tolist()
@@ -352,7 +354,7 @@ def test_standardized_images_are_seen_with_mean_0_and_deviation_1(plates: ImageS
 
 
 def test_images_of_one_value_can_be_standardized() -> None:
-    trainer = after(1, torch.full((10, 1, 128, 128), 40, dtype=torch.uint8), tiny(standardize=True))
+    trainer = after(1, torch.full((10, 1, 32, 32), 40, dtype=torch.uint8), tiny(standardize=True))
     assert trainer.is_finite()
 
 
