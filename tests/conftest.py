@@ -30,6 +30,12 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are cores, as a fifth of the time tests wait for others to die or answer."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 COMMANDS = {"gan-train": "gan.cli", "gan-eval": "gan.eval_cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}

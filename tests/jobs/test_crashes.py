@@ -116,7 +116,7 @@ def kill_at_random_moments(
 def test_killed_run_is_finished_by_the_same_command(
     command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kill_at_random_moments(8, command, tmp_path / "run", undisturbed, capsys)
+    kill_at_random_moments(4, command, tmp_path / "run", undisturbed, capsys)
 
 
 @pytest.mark.long

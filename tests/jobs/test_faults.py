@@ -194,7 +194,7 @@ def assert_nothing_is_lost(attempts: list[Attempt], capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("mode", MODES)
 def test_fault_at_some_operations_loses_nothing(mode: str, new_run: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    last, tries = new_run.operations(mode), 7
+    last, tries = new_run.operations(mode), 4
     numbers = [1 + place * (last - 10) // (tries - 1) for place in range(tries)]
     assert_nothing_is_lost(attempt_all(new_run, disturbances(mode, numbers)), capsys)
 
