@@ -10,14 +10,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-import torch
-from torch import nn
 
 import models
 from gan import TrainConfig
@@ -142,28 +139,12 @@ def run_shell(command: str, folder: Path, environment: dict[str, str]) -> None:
     assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
 
 
-class Pools(nn.Module):
-    """64 means of places: what a photo is to a feature network that takes no time."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return nn.functional.adaptive_avg_pool2d(images[:, :1], [8, 8]).flatten(1)
-
-
-@pytest.fixture
-def features(tmp_path: Path) -> Path:
-    """A file for `--features`: comparing by EfficientNet takes 20 s of processor time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated
-        torch.jit.script(Pools()).save(str(tmp_path / "pools.pt"))
-    return tmp_path / "pools.pt"
-
-
 def small_with(features: Path) -> dict[str, str]:
     """What makes the commands quick. `gan-eval quality` by EfficientNet, as it is by default, is in test_chain.py."""
     return {**SMALL, "GAN_TRAIN_FEATURES": str(features), "GAN_EVAL_QUALITY_FEATURES": str(features)}
 
 
-def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, features: Path) -> None:
+def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, pools: Path) -> None:
     if shutil.which("make") is None or not (ROOT / ".venv" / "installed").exists():
         pytest.skip("`make demo` would install everything: run `make test`")
     seen = blocks(README, "sh")
@@ -171,7 +152,7 @@ def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, fea
     for block in [*seen, *inline_commands(README)]:
         if block in seen or block not in "".join(seen):
             command = smaller(block).replace("synthetic/2026-11-22", "synthetic/20*")
-            run_shell(command, desk, clean_environment(**ONE_THREAD, **small_with(features)))
+            run_shell(command, desk, clean_environment(**ONE_THREAD, **small_with(pools)))
     assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
     assert (desk / "evaluation/quality/report.html").exists()
 
@@ -189,11 +170,11 @@ def lines_of(page: Path) -> list[str]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if lines_of(page) and page != README], ids=lambda page: page.name
 )
-def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.FixtureRequest, features: Path) -> None:
+def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.FixtureRequest, pools: Path) -> None:
     folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
-    settings = small_with(features)
+    settings = small_with(pools)
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment
     for line in lines_of(page):
@@ -217,13 +198,13 @@ def test_cron_line_runs_in_an_empty_environment(desk: Path) -> None:
     assert "complete" in (desk / "gan-batch.log").read_text()
 
 
-def test_python_block_runs(desk: Path, features: Path) -> None:
+def test_python_block_runs(desk: Path, pools: Path) -> None:
     (code,) = (block for page in PAGES for block in blocks(page, "python"))
+    shutil.copy(pools, desk)
     result = subprocess.run(
         [sys.executable, "-c", smaller(code)], cwd=desk, env=clean_environment(**ONE_THREAD), capture_output=True,
         text=True,
     )  # fmt: skip
-    assert features.parent == desk
     assert result.returncode == 0, result.stderr
     assert "CPUExecutionProvider" in result.stdout
 
