@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from functools import partial
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from gan.networks.dcgan import DCGAN
 from tests.conftest import run_in_process as in_process
 
 
-def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0) -> DCGAN:
+def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0, image_size: int = 128) -> DCGAN:
     """A generator with random weights, and batch-norm statistics that fit them."""
     random = torch.Generator().manual_seed(seed)
-    generator = DCGAN(z_dim, channels, width)
+    generator = DCGAN(z_dim, channels, width, image_size)
     for module in generator.modules():
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.2, generator=random)
@@ -36,6 +36,15 @@ def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0) -> 
     return generator.eval()
 
 
+small = functools.partial(lively, image_size=32)
+"""One whose export is compared in a quarter of the time."""
+
+
+def name_of(generator: DCGAN, stage: int, kind: str = "weight") -> str:
+    """The name of a convolution's parameter in the graph; stage 0 gets the latent, stage -1 gives the image."""
+    return f"main.{3 * range(len(generator.widths) + 1)[stage]}.{kind}"
+
+
 def change(model: onnx.ModelProto, name: str, new: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
     """Put other values into the constant `name` of a graph."""
     (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
@@ -43,20 +52,30 @@ def change(model: onnx.ModelProto, name: str, new: Callable[[NDArray[Any]], NDAr
     tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
 
 
-run_in_process = partial(in_process, "gan-export")
+run_in_process = functools.partial(in_process, "gan-export")
 """`gan-export` without the seconds that a new process needs to import PyTorch."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _operators_are_read_once() -> Iterator[None]:
+    """At every export torch.onnx parses the source of 500 operators again, which takes as long as all else in it."""
+    registration = pytest.importorskip("torch.onnx._internal.exporter._registration")
+    with pytest.MonkeyPatch.context() as patch:
+        read_once = functools.cache(registration.ONNXRegistry.from_torchlib)
+        patch.setattr(registration.ONNXRegistry, "from_torchlib", staticmethod(read_once))
+        yield
 
 
 @pytest.fixture(scope="session")
 def generator() -> DCGAN:
     """A gray generator; tests must not change it."""
-    return lively()
+    return small()
 
 
 @pytest.fixture(scope="session")
 def colour() -> DCGAN:
     """A colour generator with another latent dimension and width; tests must not change it."""
-    return lively(z_dim=5, channels=3, width=3, seed=1)
+    return small(z_dim=5, channels=3, width=3, seed=1)
 
 
 @pytest.fixture(scope="session")

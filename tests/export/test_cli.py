@@ -20,7 +20,7 @@ from gan.training import snapshots
 from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import ROOT, fails_in_one_line, run
-from tests.export.conftest import lively, run_in_process
+from tests.export.conftest import run_in_process, small
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
@@ -67,7 +67,7 @@ def test_options_are_read_from_the_environment(weights: Path, tmp_path: Path) ->
 
 
 def test_too_small_a_tolerance_is_refused_with_the_table(weights: Path) -> None:
-    result = run("gan-export", "onnx", weights, "--atol", "1e-12")
+    result = run_in_process("onnx", weights, "--atol", "1e-12")
     fails_in_one_line(result, 76, "generator.onnx")
     assert "CPUExecutionProvider" in result.stderr
     assert "1.00e-12" in result.stderr
@@ -178,7 +178,7 @@ def test_other_weights_have_another_sha256(weights: Path, exported: Path) -> Non
 def test_snapshot_is_exported_as_its_average(trained: Path, tmp_path: Path, generator: DCGAN) -> None:
     (source,) = trained.glob("network-snapshot-*.pt")
     snapshot = torch.load(source, weights_only=True)
-    snapshot["g"], snapshot["g_ema"] = lively(seed=7).state_dict(), generator.state_dict()
+    snapshot["g"], snapshot["g_ema"] = small(seed=7).state_dict(), generator.state_dict()
     torch.save(snapshot, tmp_path / source.name)
     result = run_in_process("onnx", tmp_path / source.name)
     assert result.returncode == 0, result.stderr
@@ -195,16 +195,15 @@ def test_snapshot_without_average_is_exported_as_its_generator(trained: Path, tm
     assert (tmp_path / "g.onnx").read_bytes() == exported.read_bytes()
 
 
-def test_out_that_is_the_model_itself_is_2_and_the_weights_stay(trained: Path, tmp_path: Path) -> None:
-    weights = shutil.copy(trained / "generator_model.pth", tmp_path / "w.pth")
+def test_out_that_is_the_model_itself_is_2_and_the_weights_stay(weights: Path) -> None:
     before = weights.read_bytes()
-    fails_in_one_line(run("gan-export", "onnx", weights, "--out", weights, "--overwrite"), 2, "MODEL itself")
+    fails_in_one_line(run_in_process("onnx", weights, "--out", weights, "--overwrite"), 2, "MODEL itself")
     assert weights.read_bytes() == before
 
 
-def test_out_that_is_a_pipe_is_73_and_stays_one(trained: Path, tmp_path: Path) -> None:
+def test_out_that_is_a_pipe_is_73_and_stays_one(weights: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    result = run("gan-export", "onnx", trained / "generator_model.pth", "--out", tmp_path / "pipe", "--overwrite")
+    result = run_in_process("onnx", weights, "--out", tmp_path / "pipe", "--overwrite")
     fails_in_one_line(result, 73, "pipe")
     assert (tmp_path / "pipe").is_fifo()
 

@@ -22,12 +22,12 @@ from export import onnx_exporter
 from export.exported import Exported
 from export.onnx_exporter import build, export_onnx
 from gan.networks.dcgan import DCGAN
-from gan.networks.reader import load_generator
+from gan.training import snapshots
 from models.errors import CommandError
 from models.info import GeneratorInfo, Golden
 from models.latents import latents
-from tests.conftest import ROOT
-from tests.export.conftest import change, lively
+from tests.conftest import ROOT, run
+from tests.export.conftest import change, lively, name_of, small
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
@@ -61,8 +61,8 @@ def test_input_is_z_float32_with_dynamic_batch(gray_file: Path) -> None:
     assert (z.name, z.type, z.shape) == ("z", "tensor(float)", ["batch", 8])
 
 
-def test_outputs_are_float_images_and_byte_pixels(gray_file: Path) -> None:
-    found = {output.name: (output.type, output.shape) for output in session_of(gray_file).get_outputs()}
+def test_outputs_are_float_images_and_byte_pixels(exported: Path) -> None:
+    found = {output.name: (output.type, output.shape) for output in session_of(exported).get_outputs()}
     assert found == {
         "images": ("tensor(float)", ["batch", 1, 128, 128]),
         "pixels": ("tensor(uint8)", ["batch", 128, 128, 1]),
@@ -85,7 +85,7 @@ def test_colour_generator_of_other_latent_and_width_keeps_channel_order(
     images, pixels = outputs(colour_model, z)
     with torch.no_grad():
         expected = colour(torch.from_numpy(z)).numpy()
-    assert pixels.shape == (4, 128, 128, 3)
+    assert pixels.shape == (4, 32, 32, 3)
     np.testing.assert_allclose(images, expected, rtol=0, atol=2e-5)
     np.testing.assert_array_equal(pixels, rounded(images))
 
@@ -164,22 +164,28 @@ def test_no_path_of_this_machine_is_in_the_file(gray_file: Path) -> None:
 
 
 def test_same_weights_give_the_same_bytes(gray_file: Path, tmp_path: Path) -> None:
-    export_onnx(lively(), tmp_path / "again.onnx")
+    export_onnx(small(), tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == gray_file.read_bytes()
 
 
-def test_another_process_gives_the_same_bytes(exported: Path, trained: Path, tmp_path: Path) -> None:
-    training = info_of(exported).training
-    export_onnx(load_generator(trained / "generator_model.pth"), tmp_path / "g.onnx", training=training)
-    assert (tmp_path / "g.onnx").read_bytes() == exported.read_bytes()
+def test_another_process_with_another_number_of_threads_gives_the_same_bytes(
+    gray_file: Path, generator: DCGAN, tmp_path: Path
+) -> None:
+    threads = 2 if torch.get_num_threads() == 1 else 1
+    snapshots.save_weights(tmp_path / "generator_model.pth", generator)
+    result = run("gan-export", "onnx", tmp_path / "generator_model.pth", OMP_NUM_THREADS=str(threads))
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "generator.onnx").read_bytes() == gray_file.read_bytes()
 
 
 # What the file says of itself
 
 
-def test_metadata_has_the_sizes_of_the_graph(gray_file: Path) -> None:
-    info = info_of(gray_file)
+def test_metadata_has_the_sizes_of_the_graph(exported: Path, gray_file: Path) -> None:
+    info = info_of(exported)
     assert (info.z_dim, info.channels, info.height, info.width) == (8, 1, 128, 128)
+    info = info_of(gray_file)
+    assert (info.z_dim, info.channels, info.height, info.width) == (8, 1, 32, 32)
 
 
 def test_metadata_has_the_evidence_of_every_checked_batch(gray_file: Path) -> None:
@@ -248,18 +254,23 @@ def fixed_to_batch_1(generator: DCGAN) -> onnx.ModelProto:
     return program.model_proto
 
 
-WEIGHTS = "main.{}.weight".format
-FAULTS: dict[str, tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
-    "a first weight off by a thousandth": (WEIGHTS(0), nudged),
-    "a middle weight off by a thousandth": (WEIGHTS(6), nudged),
-    "a last weight off by a thousandth": (WEIGHTS(15), nudged),
-    "a bias off by a thousandth": ("main.0.bias", nudged),
-    "a first weight off by 0.001": (WEIGHTS(0), moved),
-    "a last weight off by 0.001": (WEIGHTS(15), moved),
-    "a NaN weight": (WEIGHTS(15), with_nan),
-    "colour channels swapped": (WEIGHTS(15), lambda values: values[:, ::-1]),
-    "latent reversed": (WEIGHTS(0), lambda values: values[::-1]),
+FAULTS: dict[str, tuple[int, str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
+    "a first weight off by a thousandth": (0, "weight", nudged),
+    "a middle weight off by a thousandth": (2, "weight", nudged),
+    "a last weight off by a thousandth": (-1, "weight", nudged),
+    "a bias off by a thousandth": (0, "bias", nudged),
+    "a first weight off by 0.001": (0, "weight", moved),
+    "a last weight off by 0.001": (-1, "weight", moved),
+    "a NaN weight": (-1, "weight", with_nan),
+    "colour channels swapped": (-1, "weight", lambda values: values[:, ::-1]),
+    "latent reversed": (0, "weight", lambda values: values[::-1]),
 }
+"""Stage, kind of its parameter, and what becomes of its values."""
+
+
+def damage(model: onnx.ModelProto, generator: DCGAN, fault: str) -> None:
+    stage, kind, new = FAULTS[fault]
+    change(model, name_of(generator, stage, kind), new)
 
 
 def refused_without_trace(generator: DCGAN, folder: Path) -> None:
@@ -280,9 +291,22 @@ def refused_without_trace(generator: DCGAN, folder: Path) -> None:
 def test_gate_refuses_a_graph_with(
     fault: str, colour: DCGAN, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change(colour_model, *FAULTS[fault])
+    damage(colour_model, colour, fault)
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: colour_model)
     refused_without_trace(colour, tmp_path)
+
+
+def test_gate_refuses_each_of_them_in_images_of_128_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = lively(z_dim=5, channels=3, width=3, seed=1)
+    right = build(large, 18)
+    for fault in FAULTS:
+        model = copy.deepcopy(right)
+        damage(model, large, fault)
+        monkeypatch.setattr(onnx_exporter, "build", lambda *_, model=model: model)
+        with pytest.raises(CommandError) as error:
+            export_onnx(large, tmp_path / "generator.onnx", batch_check=(1, 2))
+        assert error.value.exit_code == 76, fault
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("wrong", [batch_norm_left_in_training_mode, fixed_to_batch_1])
@@ -301,8 +325,8 @@ def test_gate_refuses_a_generator_that_is_not_finite_itself(
     colour: DCGAN, colour_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = copy.deepcopy(colour)
-    nn.init.constant_(broken.main[15].weight, float("nan"))
-    change(colour_model, WEIGHTS(15), with_nan)
+    nn.init.constant_(broken.main[-2].weight, float("nan"))
+    damage(colour_model, colour, "a NaN weight")
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: colour_model)
     refused_without_trace(broken, tmp_path)
 

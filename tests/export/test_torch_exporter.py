@@ -23,7 +23,7 @@ from gan.networks.pixels import to_pixels
 from gan.training import snapshots
 from models.latents import latents
 from tests.conftest import ROOT, fails_in_one_line
-from tests.export.conftest import lively, run_in_process
+from tests.export.conftest import run_in_process, small
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.export warns its own developers
 
@@ -48,7 +48,7 @@ def test_program_gives_the_images_of_the_network(program: Path, colour: DCGAN, b
         expected = colour(z)
     np.testing.assert_allclose(images.numpy(), expected.numpy(), rtol=0, atol=1e-6)
     assert (pixels.int() - to_pixels(expected).int()).abs().max() <= 1
-    assert pixels.shape == (batch, 128, 128, 3)
+    assert pixels.shape == (batch, 32, 32, 3)
 
 
 def test_info_of_a_program_is_that_of_its_network(program: Path, colour: DCGAN) -> None:
@@ -77,7 +77,7 @@ def test_same_weights_give_the_same_bytes_without_traces_of_the_machine(
 def test_program_that_differs_is_76_and_leaves_no_file(
     colour: DCGAN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = torch_exporter.program_bytes(lively(z_dim=5, channels=3, width=3, seed=2), None)
+    content = torch_exporter.program_bytes(small(z_dim=5, channels=3, width=3, seed=2), None)
     monkeypatch.setattr(torch_exporter, "program_bytes", lambda *_: content)
     snapshots.save_weights(tmp_path / "generator_model.pth", colour)
     fails_in_one_line(run_in_process("torch", tmp_path / "generator_model.pth"), 76, "generator.pt2")

@@ -20,7 +20,7 @@ from gan.training import snapshots
 from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import fails_in_one_line
-from tests.export.conftest import change, lively, run_in_process
+from tests.export.conftest import change, run_in_process, small
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
@@ -111,7 +111,7 @@ def test_verifying_compares_other_latents_than_the_export_did(gray_file: Path) -
 
 
 def test_network_of_other_weights_is_76(gray_file: Path, tmp_path: Path) -> None:
-    snapshots.save_weights(tmp_path / "other.pth", lively(seed=5))
+    snapshots.save_weights(tmp_path / "other.pth", small(seed=5))
     fails_in_one_line(run_in_process("verify", gray_file, "--model", tmp_path / "other.pth"), 76, "made from weights")
 
 
@@ -196,7 +196,7 @@ def test_golden_images_forged_with_the_weights_are_found_with_the_trained_networ
 ) -> None:
     """Somebody with the exporter can make a file that is whole in itself; the trained weights tell."""
     forged = tmp_path / "forged.onnx"
-    export_onnx(lively(seed=5), forged)
+    export_onnx(small(seed=5), forged)
     model = onnx.load(forged)
     (entry,) = [entry for entry in model.metadata_props if entry.key == "gan.weights_sha256"]
     entry.value = json.dumps(reader.weights_sha256(generator.state_dict()))

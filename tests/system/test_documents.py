@@ -10,20 +10,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-import torch
-from torch import nn
 
 import models
 from gan import TrainConfig
 from gan.cli import status_command
 from gan.config import RECIPES
-from tests.conftest import COMMANDS, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
+from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
 from tests.jobs.object_server import ObjectServer
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
 
@@ -32,6 +29,7 @@ SMALL = {
     "GAN_TRAIN_IMAGE_SIZE": "32", "GAN_TRAIN_EPOCHS": "2", "GAN_TRAIN_BATCH_SIZE": "8", "GAN_TRAIN_Z_DIM": "8",
     "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_EVAL_QUALITY_COUNT": "12",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
+    "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
 """What makes the commands quick, so that they can run as they are written."""
 SMALLER = {
@@ -61,7 +59,8 @@ SMALLER = {
     "pip install -r requirements-batch.txt": f"pip install --dry-run --no-deps -r {ROOT}/requirements-batch.txt",
     "pip install --no-deps .": "pip install --no-deps --no-build-isolation --target lean checkout",
     "pip install .": "pip install --no-deps --no-build-isolation --target plain checkout",
-    "TrainConfig.of(seed=1)": "TrainConfig.of(epochs=1, batch_size=8, g_width=2, d_width=2)",
+    "TrainConfig.of(seed=1)": "TrainConfig.of(epochs=1, image_size=32, batch_size=8, g_width=2, d_width=2)",
+    'train=Path("path/to/photos"))': 'train=Path("path/to/photos"), features="pools.pt", image_size=32)',
     "from jobs import run_batch": "from jobs import Gate, run_batch",
     "count=1000": "count=10, gate=Gate('off')",
 }
@@ -140,23 +139,12 @@ def run_shell(command: str, folder: Path, environment: dict[str, str]) -> None:
     assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
 
 
-class Pools(nn.Module):
-    """64 means of places: what a photo is to a feature network that takes no time."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return nn.functional.adaptive_avg_pool2d(images[:, :1], [8, 8]).flatten(1)
+def small_with(features: Path) -> dict[str, str]:
+    """What makes the commands quick. `gan-eval quality` by EfficientNet, as it is by default, is in test_chain.py."""
+    return {**SMALL, "GAN_TRAIN_FEATURES": str(features), "GAN_EVAL_QUALITY_FEATURES": str(features)}
 
 
-@pytest.fixture
-def features(tmp_path: Path) -> Path:
-    """A file for `--features`: comparing by EfficientNet takes 20 s of processor time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated
-        torch.jit.script(Pools()).save(str(tmp_path / "pools.pt"))
-    return tmp_path / "pools.pt"
-
-
-def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, features: Path) -> None:
+def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, pools: Path) -> None:
     if shutil.which("make") is None or not (ROOT / ".venv" / "installed").exists():
         pytest.skip("`make demo` would install everything: run `make test`")
     seen = blocks(README, "sh")
@@ -164,7 +152,7 @@ def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, fea
     for block in [*seen, *inline_commands(README)]:
         if block in seen or block not in "".join(seen):
             command = smaller(block).replace("synthetic/2026-11-22", "synthetic/20*")
-            run_shell(command, desk, clean_environment(**SMALL, GAN_TRAIN_FEATURES=str(features)))
+            run_shell(command, desk, clean_environment(**ONE_THREAD, **small_with(pools)))
     assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
     assert (desk / "evaluation/quality/report.html").exists()
 
@@ -182,11 +170,11 @@ def lines_of(page: Path) -> list[str]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if lines_of(page) and page != README], ids=lambda page: page.name
 )
-def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.FixtureRequest, features: Path) -> None:
+def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.FixtureRequest, pools: Path) -> None:
     folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
-    settings = {**SMALL, "GAN_TRAIN_FEATURES": str(features), "GAN_EVAL_QUALITY_FEATURES": str(features)}
+    settings = small_with(pools)
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment
     for line in lines_of(page):
@@ -195,7 +183,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
             result = run_in_process(program, *arguments, cwd=folder, **settings)
             assert result.returncode == 0, f"{line}\n{result.stderr}"
         else:
-            run_shell(smaller(line), folder, clean_environment(**settings))
+            run_shell(smaller(line), folder, clean_environment(**ONE_THREAD, **settings))
 
 
 def test_cron_line_runs_in_an_empty_environment(desk: Path) -> None:
@@ -210,11 +198,13 @@ def test_cron_line_runs_in_an_empty_environment(desk: Path) -> None:
     assert "complete" in (desk / "gan-batch.log").read_text()
 
 
-def test_python_block_runs(desk: Path) -> None:
+def test_python_block_runs(desk: Path, pools: Path) -> None:
     (code,) = (block for page in PAGES for block in blocks(page, "python"))
+    shutil.copy(pools, desk)
     result = subprocess.run(
-        [sys.executable, "-c", smaller(code)], cwd=desk, env=clean_environment(), capture_output=True, text=True
-    )
+        [sys.executable, "-c", smaller(code)], cwd=desk, env=clean_environment(**ONE_THREAD), capture_output=True,
+        text=True,
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "CPUExecutionProvider" in result.stdout
 

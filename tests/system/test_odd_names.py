@@ -54,7 +54,7 @@ if sys.argv[2] == "all":
     open(f"{made}/{stray}", "w").close()
     call(76, "gan-batch", "verify", made)
     call(0, "gan-eval", "quality", photos, f"{odd}/m/generator_model.pth", "--count", "10", "--skip-bad-files",
-         "--out", f"{odd}/quality")
+         "--features", f"{odd}/pools.pt", "--out", f"{odd}/quality")
 """
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -74,14 +74,17 @@ def latin1(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("locale", "what"), [("C", "few"), ("C.UTF-8", "all"), ("Latin-1", "all")], ids=["C", "UTF-8", "Latin-1"]
 )
-def test_no_command_calls_a_name_or_a_locale_a_bug(locale: str, what: str, photos: Path, tmp_path: Path) -> None:
+def test_no_command_calls_a_name_or_a_locale_a_bug(
+    locale: str, what: str, photos: Path, pools: Path, tmp_path: Path
+) -> None:
     environment = {"C": C_LOCALE, "C.UTF-8": {"LC_ALL": "C.UTF-8"}}.get(locale) or latin1(tmp_path)
     odd = os.fsencode(tmp_path / "work") + b"/" + ODD
     shutil.copytree(os.fsencode(photos), odd + b"/photos")
     os.rename(odd + b"/photos/scratch_003.png", odd + b"/photos/scr\xe9tch \xe2\x82\xac.png")
+    shutil.copy(pools, odd + b"/pools.pt")
     with open(odd + b"/photos/broken\xe9.png", "wb") as file:
         file.write(b"no photo")
-    options = ["--recipe", "dcgan", "--epochs", "1", "--device", "cpu", *TINY]
+    options = ["--recipe", "dcgan", "--epochs", "1", "--device", "cpu", "--image-size", "32", *TINY]
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, tmp_path / "work", what, *options],
         cwd=ROOT, env=clean_environment(OMP_NUM_THREADS="1", **environment), capture_output=True, timeout=300,
