@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.dataset import manifest
-from tests.conftest import ROOT, clean_environment, run
+from tests.conftest import ROOT, clean_environment, run_in_process
 
 if TYPE_CHECKING:
     from tests.jobs.object_server import ObjectServer
@@ -60,7 +60,7 @@ def _export(path: Path, channels: int, seed: int) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A run left alone: 130 images in shards of 100; tests must not change it."""
     out = tmp_path_factory.mktemp("finished") / "run"
-    succeeds(run(*batch(model, out, 130, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, out, 130, "--shard-size", "100")))
     return out
 
 
@@ -68,7 +68,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
 def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `LONG_COUNT` images in small shards that was left alone; tests must not change it."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     return out
 
 

@@ -90,18 +90,18 @@ def test_out_is_a_folder_of_today_under_synthetic(quick: list[str], tmp_path: Pa
 def test_exported_model_in_the_working_folder_is_used_first(model: Path, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     shutil.copy(model, tmp_path / "models" / "generator.onnx")
-    result = run("gan-batch", "--count", "2", "--out", "run", cwd=tmp_path)
+    result = run_in_process("gan-batch", "--count", "2", "--out", "run", cwd=tmp_path)
     succeeds(result)
     assert "models/generator.onnx" in result.stderr
     assert fingerprint(tmp_path / "run")["z_dim"] == 8
 
 
 def test_bundled_model_is_never_taken_unless_it_is_asked_for(tmp_path: Path) -> None:
-    result = run("gan-batch", "--count", "2", "--out", "run", cwd=tmp_path)
+    result = run_in_process("gan-batch", "--count", "2", "--out", "run", cwd=tmp_path)
     words = [str(tmp_path / "models" / "generator.onnx"), "gan-train", "gan-export onnx", "--model bundled"]
     fails_in_one_line(result, 66, *words)
     assert list(tmp_path.iterdir()) == []
-    succeeds(run("gan-batch", "--model", "bundled", "--count", "2", "--out", "run", cwd=tmp_path))
+    succeeds(run_in_process("gan-batch", "--model", "bundled", "--count", "2", "--out", "run", cwd=tmp_path))
     sha256 = hashlib.sha256(models.path().read_bytes()).hexdigest()
     assert fingerprint(tmp_path / "run")["model_sha256"] == sha256
 
@@ -109,14 +109,16 @@ def test_bundled_model_is_never_taken_unless_it_is_asked_for(tmp_path: Path) -> 
 def test_run_of_the_bundled_model_is_repaired_and_made_again_with_it_and_no_other_is(
     quick: list[str], tmp_path: Path
 ) -> None:
-    succeeds(run("gan-batch", "--model", "bundled", "--count", "2", "--out", "bundled", cwd=tmp_path))
+    succeeds(run_in_process("gan-batch", "--model", "bundled", "--count", "2", "--out", "bundled", cwd=tmp_path))
     (image,) = (tmp_path / "bundled").rglob("00000001.png")
     content = image.read_bytes()
     image.unlink()
-    succeeds(run("gan-batch", "verify", "bundled", "--repair", cwd=tmp_path))
+    succeeds(run_in_process("gan-batch", "verify", "bundled", "--repair", cwd=tmp_path))
     assert image.read_bytes() == content
     succeeds(run(*quick))
-    fails_in_one_line(run("gan-batch", "regen", "run", "--index", "0", cwd=tmp_path), 78, "name it with --model")
+    fails_in_one_line(
+        run_in_process("gan-batch", "regen", "run", "--index", "0", cwd=tmp_path), 78, "name it with --model"
+    )
 
 
 # From cron
@@ -199,7 +201,7 @@ def test_option_of_a_run_has_no_meaning_before_another_command(command: str, tmp
 
 def test_option_of_a_run_in_the_environment_does_not_disturb_another_command(quick: list[str], tmp_path: Path) -> None:
     succeeds(run(*quick))
-    result = run("gan-batch", "status", tmp_path / "run", GAN_BATCH_BATCH_SIZE="5", GAN_BATCH_COUNT="9")
+    result = run_in_process("gan-batch", "status", tmp_path / "run", GAN_BATCH_BATCH_SIZE="5", GAN_BATCH_COUNT="9")
     assert (result.returncode, result.stderr) == (0, "")
     assert "count: 2\n" in result.stdout
 

@@ -28,7 +28,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def forty(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 40 images; tests must not change it."""
     out = tmp_path_factory.mktemp("forty") / "run"
-    succeeds(run(*batch(small, out, 40, "--shard-size", str(SHARD))))
+    succeeds(run_in_process(*batch(small, out, 40, "--shard-size", str(SHARD))))
     return out
 
 
@@ -75,7 +75,7 @@ def test_append_finishes_a_run_that_was_cut_off_and_adds_nothing_to_it(
 
 def test_append_keeps_seed_and_shard_size_of_the_run(small: Path, forty: Path, tmp_path: Path) -> None:
     out = shutil.copytree(forty, tmp_path / "run")
-    succeeds(run("gan-batch", "--append", "1", "--model", small, "--out", out))
+    succeeds(run_in_process("gan-batch", "--append", "1", "--model", small, "--out", out))
     assert rows_of(out)[40].file_name == "images/00004/00000040.png"
     assert {row.seed for row in rows_of(out)} == {5}
 
@@ -103,21 +103,21 @@ def test_library_wants_either_a_count_or_images_to_add(
 def test_run_stops_in_time_and_the_same_command_goes_on(small: Path, forty: Path, tmp_path: Path) -> None:
     out, command = tmp_path / "run", batch(small, tmp_path / "run", 40, "--shard-size", str(SHARD))
     for committed in (1, 2, 3):
-        fails_in_one_line(run(*command, "--max-seconds", "0.01"), 3, f"{committed * SHARD} of 40", "again")
+        fails_in_one_line(run_in_process(*command, "--max-seconds", "0.01"), 3, f"{committed * SHARD} of 40", "again")
         assert len(list((out / "_manifests").iterdir())) == committed, "each call does one shard at least, and no more"
         assert state(out) == ("running", 40)
-    succeeds(run(*command, "--max-seconds", "0.01"))
+    succeeds(run_in_process(*command, "--max-seconds", "0.01"))
     assert differing(out, forty) == []
 
 
 def test_time_enough_is_no_limit(small: Path, forty: Path, tmp_path: Path) -> None:
-    succeeds(run(*batch(small, tmp_path / "run", 40, "--shard-size", str(SHARD), "--max-seconds", "1000")))
+    succeeds(run_in_process(*batch(small, tmp_path / "run", 40, "--shard-size", str(SHARD), "--max-seconds", "1000")))
     assert differing(tmp_path / "run", forty) == []
 
 
 def test_run_stops_soon_after_its_time(small: Path, tmp_path: Path) -> None:
     start = time.monotonic()
-    result = run(*batch(small, tmp_path / "run", 100_000, "--shard-size", "20", "--max-seconds", "1.5"))
+    result = run_in_process(*batch(small, tmp_path / "run", 100_000, "--shard-size", "20", "--max-seconds", "1.5"))
     fails_in_one_line(result, 3, "of 100000")
     assert 1.5 <= time.monotonic() - start < 20
     assert len(list((tmp_path / "run" / "_manifests").iterdir())) > 1
@@ -128,7 +128,7 @@ def test_run_stops_soon_after_its_time(small: Path, tmp_path: Path) -> None:
 
 def test_time_in_out_is_that_of_the_start_and_goes_into_the_seed(small: Path, tmp_path: Path) -> None:
     before = time.strftime("%Y%m%d%H%M%S")
-    succeeds(run("gan-batch", "--count", "2", "--model", small, "--out", "{date}T{time}", cwd=tmp_path))
+    succeeds(run_in_process("gan-batch", "--count", "2", "--model", small, "--out", "{date}T{time}", cwd=tmp_path))
     (name,) = os.listdir(tmp_path)
     seed = rows_of(tmp_path / name)[0].seed
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{6}", name)
@@ -137,7 +137,7 @@ def test_time_in_out_is_that_of_the_start_and_goes_into_the_seed(small: Path, tm
 
 
 def test_seed_that_is_given_wins_over_the_time(small: Path, tmp_path: Path) -> None:
-    succeeds(run(*batch(small, Path("{time}"), 2), cwd=tmp_path))
+    succeeds(run_in_process(*batch(small, Path("{time}"), 2), cwd=tmp_path))
     (name,) = os.listdir(tmp_path)
     assert {row.seed for row in rows_of(tmp_path / name)} == {5}
 
@@ -172,16 +172,18 @@ def test_new_options_are_read_from_the_environment(small: Path, forty: Path, tmp
 
 def test_environment_of_a_run_does_not_hinder_the_commands_that_look_after_it(forty: Path) -> None:
     environment = {"GAN_BATCH_COUNT": "40", "GAN_BATCH_OUT": "elsewhere", "GAN_BATCH_KEEP": "3"}
-    succeeds(run("gan-batch", "verify", forty, **environment))
-    assert run("gan-batch", "status", forty, **environment).returncode == 0
+    succeeds(run_in_process("gan-batch", "verify", forty, **environment))
+    assert run_in_process("gan-batch", "status", forty, **environment).returncode == 0
 
 
 def test_commands_read_the_model_from_the_environment(small: Path, forty: Path, tmp_path: Path) -> None:
     out = shutil.copytree(forty, tmp_path / "run")
     (out / "images" / "00000" / "00000000.png").unlink()
-    succeeds(run("gan-batch", "verify", out, GAN_BATCH_MODEL=str(small), GAN_BATCH_VERIFY_REPAIR="1"))
+    succeeds(run_in_process("gan-batch", "verify", out, GAN_BATCH_MODEL=str(small), GAN_BATCH_VERIFY_REPAIR="1"))
     assert differing(out, forty, without=()) == []
-    succeeds(run("gan-batch", "regen", out, cwd=tmp_path, GAN_BATCH_MODEL=str(small), GAN_BATCH_REGEN_INDEX="1"))
+    succeeds(
+        run_in_process("gan-batch", "regen", out, cwd=tmp_path, GAN_BATCH_MODEL=str(small), GAN_BATCH_REGEN_INDEX="1")
+    )
     assert (tmp_path / "00000001.png").read_bytes() == (out / "images" / "00000" / "00000001.png").read_bytes()
 
 

@@ -118,7 +118,7 @@ def test_python_caller_is_told_how_many_images_were_made_each_time(model: Path, 
 def test_append_adds_to_a_complete_run_what_a_larger_count_would(
     copied: Path, extended: tuple[Path, dict[str, tuple[int, int]]], model: Path
 ) -> None:
-    succeeds(run("gan-batch", "--model", model, "--out", copied, "--append", "120", "--device", "cpu"))
+    succeeds(run_in_process("gan-batch", "--model", model, "--out", copied, "--append", "120", "--device", "cpu"))
     assert differing(copied, extended[0]) == []
 
 
@@ -126,12 +126,14 @@ def test_append_finishes_a_run_that_was_cut_off_and_adds_nothing(copied: Path, f
     (copied / "_manifests" / "00001.csv").unlink()
     state = (copied / "run.json").read_text().replace('"complete"', '"running"')
     (copied / "run.json").write_text(state)
-    succeeds(run("gan-batch", "--model", model, "--out", copied, "--append", "120", "--device", "cpu"))
+    succeeds(run_in_process("gan-batch", "--model", model, "--out", copied, "--append", "120", "--device", "cpu"))
     assert differing(copied, finished) == []
 
 
 def test_append_begins_a_run_where_none_is(model: Path, tmp_path: Path) -> None:
-    succeeds(run("gan-batch", "--model", model, "--out", tmp_path / "run", "--append", "7", "--device", "cpu"))
+    succeeds(
+        run_in_process("gan-batch", "--model", model, "--out", tmp_path / "run", "--append", "7", "--device", "cpu")
+    )
     assert len(rows_of(tmp_path / "run")) == 7
 
 
@@ -142,16 +144,16 @@ def test_after_max_seconds_it_ends_with_3_and_the_same_command_goes_on_to_the_en
     out = tmp_path / "run"
     command = batch(model, out, 60, "--shard-size", "20", "--max-seconds", seconds)
     for made in (20, 40):  # a shard in any case, or it would never end
-        fails_in_one_line(run(*command), 3, f"{made} of 60 images", "again")
+        fails_in_one_line(run_in_process(*command), 3, f"{made} of 60 images", "again")
         assert manifest.committed(LocalStore(out), 20) == {number: number * 20 + 20 for number in range(made // 20)}
-    succeeds(run(*command))
-    succeeds(run(*batch(model, tmp_path / "undisturbed", 60, "--shard-size", "20")))
+    succeeds(run_in_process(*command))
+    succeeds(run_in_process(*batch(model, tmp_path / "undisturbed", 60, "--shard-size", "20")))
     assert differing(out, tmp_path / "undisturbed") == []
 
 
 def test_complete_run_says_so_and_touches_nothing(copied: Path, model: Path) -> None:
     before = stamps(copied)
-    result = run(*batch(model, copied, 130, "--shard-size", "100"))
+    result = run_in_process(*batch(model, copied, 130, "--shard-size", "100"))
     succeeds(result)
     assert f"{copied} is complete: 130 images" in result.stderr
     assert stamps(copied) == before
@@ -159,7 +161,7 @@ def test_complete_run_says_so_and_touches_nothing(copied: Path, model: Path) -> 
 
 def test_smaller_count_is_already_done(copied: Path, model: Path) -> None:
     before = stamps(copied)
-    result = run(*batch(model, copied, 30, "--shard-size", "100"))
+    result = run_in_process(*batch(model, copied, 30, "--shard-size", "100"))
     succeeds(result)
     assert "complete: 130 images" in result.stderr
     assert stamps(copied) == before
@@ -172,7 +174,7 @@ def extended(
     """A run of 130 images that was extended to 250, and its stamps before that."""
     out = shutil.copytree(finished, tmp_path_factory.mktemp("extended") / "run")
     before = stamps(out)
-    succeeds(run(*batch(model, out, 250, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, out, 250, "--shard-size", "100")))
     return out, before
 
 
@@ -186,7 +188,7 @@ def test_larger_count_leaves_committed_images_untouched(extended: tuple[Path, di
 def test_extended_run_equals_one_made_at_once(
     extended: tuple[Path, dict[str, tuple[int, int]]], model: Path, tmp_path: Path
 ) -> None:
-    succeeds(run(*batch(model, tmp_path / "run", 250, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, tmp_path / "run", 250, "--shard-size", "100")))
     assert differing(extended[0], tmp_path / "run") == []
 
 
@@ -195,7 +197,7 @@ def test_run_killed_before_its_manifest_is_finished_and_says_so(copied: Path, fi
     (copied / "contact_sheet.png").unlink()
     state = (copied / "run.json").read_text().replace('"complete"', '"running"')
     (copied / "run.json").write_text(state)
-    result = run(*batch(model, copied, 130, "--shard-size", "100"))
+    result = run_in_process(*batch(model, copied, 130, "--shard-size", "100"))
     succeeds(result)
     assert "is complete: 130 images" in result.stderr
     assert differing(copied, finished) == []
@@ -205,7 +207,7 @@ def test_run_killed_before_its_manifest_is_finished_and_says_so(copied: Path, fi
 def test_shard_with_a_damaged_manifest_is_made_again(size: int, copied: Path, finished: Path, model: Path) -> None:
     path = copied / "_manifests" / "00000.csv"
     path.write_bytes(path.read_bytes()[:size])
-    succeeds(run(*batch(model, copied, 130, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, copied, 130, "--shard-size", "100")))
     assert differing(copied, finished) == []
 
 
@@ -218,31 +220,33 @@ def test_what_is_missing_at_the_end_of_a_complete_run_is_made_again(
     content = (out / name).read_bytes()
     (out / name).unlink()
     state = json.loads((out / "run.json").read_text())
-    succeeds(run(*batch(model, out, state["count"], "--shard-size", str(state["fingerprint"]["shard_size"]))))
+    succeeds(
+        run_in_process(*batch(model, out, state["count"], "--shard-size", str(state["fingerprint"]["shard_size"])))
+    )
     assert (out / name).read_bytes() == content
 
 
 def test_lost_last_manifest_is_made_good_even_by_a_smaller_count(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 20, "--shard-size", "10")))
+    succeeds(run_in_process(*batch(model, out, 20, "--shard-size", "10")))
     whole = (out / "manifest.csv").read_bytes()
     (out / "_manifests" / "00001.csv").unlink()
-    succeeds(run(*batch(model, out, 5, "--shard-size", "10")))
+    succeeds(run_in_process(*batch(model, out, 5, "--shard-size", "10")))
     assert (out / "manifest.csv").read_bytes() == whole
 
 
 def test_missing_image_is_named_with_what_to_do_and_that_helps(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 20, "--shard-size", "10")))
+    succeeds(run_in_process(*batch(model, out, 20, "--shard-size", "10")))
     (out / "images" / "00000" / "00000000.png").unlink()
     command = batch(model, out, 30, "--shard-size", "10")
-    result = run(*command)
+    result = run_in_process(*command)
     fails_in_one_line(result, 76, "images/00000/00000000.png")
     (what_to_do,) = re.findall("`(.+?)`", result.stderr)
     run(*what_to_do.split(), "--model", model)  # which ends with 76 while the run is not complete
-    succeeds(run(*command))
-    succeeds(run("gan-batch", "verify", out))
-    succeeds(run(*batch(model, tmp_path / "undisturbed", 30, "--shard-size", "10")))
+    succeeds(run_in_process(*command))
+    succeeds(run_in_process("gan-batch", "verify", out))
+    succeeds(run_in_process(*batch(model, tmp_path / "undisturbed", 30, "--shard-size", "10")))
     assert differing(out, tmp_path / "undisturbed") == []
 
 
@@ -255,13 +259,15 @@ def test_missing_image_is_named_with_what_to_do_and_that_helps(model: Path, tmp_
 )
 def test_other_run_in_the_folder_is_refused_by_field(field: str, options: list[str], copied: Path, model: Path) -> None:
     before = stamps(copied)
-    fails_in_one_line(run(*batch(model, copied, 130, "--shard-size", "100", *options)), 78, str(copied), field)
+    fails_in_one_line(
+        run_in_process(*batch(model, copied, 130, "--shard-size", "100", *options)), 78, str(copied), field
+    )
     assert stamps(copied) == before
 
 
 def test_other_model_in_the_folder_is_refused(copied: Path, colour_model: Path) -> None:
     before = stamps(copied)
-    result = run(*batch(colour_model, copied, 130, "--shard-size", "100"))
+    result = run_in_process(*batch(colour_model, copied, 130, "--shard-size", "100"))
     fails_in_one_line(result, 78, str(copied), "model_sha256", "channels")
     assert stamps(copied) == before
 
@@ -270,21 +276,21 @@ def test_other_model_in_the_folder_is_refused(copied: Path, colour_model: Path) 
 def test_damaged_run_json_is_refused(content: bytes, copied: Path, model: Path) -> None:
     (copied / "run.json").write_bytes(content)
     before = stamps(copied)
-    fails_in_one_line(run(*batch(model, copied, 130, "--shard-size", "100")), 65, str(copied / "run.json"))
+    fails_in_one_line(run_in_process(*batch(model, copied, 130, "--shard-size", "100")), 65, str(copied / "run.json"))
     assert stamps(copied) == before
 
 
 def test_folder_with_other_files_is_refused_and_left_as_it_is(model: Path, tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
     (tmp_path / "holiday" / "beach.jpg").write_bytes(b"sand")
-    fails_in_one_line(run(*batch(model, tmp_path / "holiday", 10)), 73, "holiday", "beach.jpg")
+    fails_in_one_line(run_in_process(*batch(model, tmp_path / "holiday", 10)), 73, "holiday", "beach.jpg")
     assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["beach.jpg"]
     assert (tmp_path / "holiday" / "beach.jpg").read_bytes() == b"sand"
 
 
 def test_empty_folder_is_welcome(model: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    succeeds(run(*batch(model, tmp_path / "run", 2)))
+    succeeds(run_in_process(*batch(model, tmp_path / "run", 2)))
 
 
 def test_python_caller_gets_the_error_with_its_code(copied: Path, model: Path) -> None:
@@ -313,14 +319,14 @@ def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_co
 ) -> None:
     out = tmp_path / "run"
     command = batch(model, out, 50, "--shard-size", "10", "--batch-size", "4", "--workers", "1")
-    succeeds(run(*batch(model, out, 10, "--shard-size", "10")))
+    succeeds(run_in_process(*batch(model, out, 10, "--shard-size", "10")))
     (out / "images" / "00002" / "00000027.png").mkdir(parents=True)
-    fails_in_one_line(run(*command), 73, "images/00002/00000027.png")
+    fails_in_one_line(run_in_process(*command), 73, "images/00002/00000027.png")
     assert manifest.committed(LocalStore(out), 10).keys() <= {0, 1}
     assert_whole_shards(out)
     (out / "images" / "00002" / "00000027.png").rmdir()
-    succeeds(run(*command))
-    succeeds(run(*batch(model, tmp_path / "undisturbed", 50, "--shard-size", "10")))
+    succeeds(run_in_process(*command))
+    succeeds(run_in_process(*batch(model, tmp_path / "undisturbed", 50, "--shard-size", "10")))
     assert differing(out, tmp_path / "undisturbed") == []
 
 
@@ -378,8 +384,8 @@ def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> Non
 def test_partial_shard_with_a_wrong_row_is_made_again(copied: Path, model: Path, tmp_path: Path) -> None:
     table = copied / "_manifests" / "00001.csv"
     table.write_text(table.read_text().replace("images/00001/00000105.png", "elsewhere/5.png"))
-    succeeds(run(*batch(model, copied, 150, "--shard-size", "100")))
-    succeeds(run(*batch(model, tmp_path / "at once", 150, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, copied, 150, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, tmp_path / "at once", 150, "--shard-size", "100")))
     assert differing(copied, tmp_path / "at once") == []
 
 
@@ -392,6 +398,6 @@ def test_run_that_began_on_cuda_does_not_go_on_without_it(device: str, code: int
     state = (copied / "run.json").read_text()
     (copied / "run.json").write_text(state.replace("CPUExecutionProvider", "CUDAExecutionProvider"))
     before = stamps(copied)
-    result = run("gan-batch", "--model", model, "--out", copied, "--count", "200", "--device", device)
+    result = run_in_process("gan-batch", "--model", model, "--out", copied, "--count", "200", "--device", device)
     fails_in_one_line(result, code, "CUDA")
     assert stamps(copied) == before

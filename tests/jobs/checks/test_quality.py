@@ -20,7 +20,7 @@ from jobs.dataset import manifest
 from jobs.dataset.formats import Folders
 from jobs.dataset.measure import shard_lines
 from jobs.stores.local_store import LocalStore
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, stamps, succeeds
 from tests.jobs.small_models import GOLDEN_SEED, SIZE, first_values, write_model
 
@@ -64,7 +64,7 @@ def misfit(request: pytest.FixtureRequest, folder: Path) -> Misfit:
     options, kinds = MISFITS[request.param]
     model = write_model(folder / f"{request.param}.onnx", **options)
     out = folder / request.param
-    return Misfit(model, out, kinds, run(*command(model, out)))
+    return Misfit(model, out, kinds, run_in_process(*command(model, out)))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def blank(folder: Path) -> Path:
     """A run most of whose images are blank."""
     out = folder / "most are blank"
     model = write_model(folder / "blank.onnx", **MISFITS["blank"][0])
-    assert run(*command(model, out)).returncode == 76
+    assert run_in_process(*command(model, out)).returncode == 76
     return out
 
 
@@ -85,7 +85,7 @@ def gray_model(folder: Path) -> Path:
 def good(folder: Path) -> Path:
     """A run of a generator that does not misbehave."""
     out = folder / "good"
-    succeeds(run(*command(write_model(folder / "good.onnx", **GOOD), out)))
+    succeeds(run_in_process(*command(write_model(folder / "good.onnx", **GOOD), out)))
     return out
 
 
@@ -127,7 +127,7 @@ def verdict_without(model: Path, out: Path, damage: Callable[[Path], object], tm
     """What the gate finds when a run, with its measures damaged, is judged again."""
     copy = shutil.copytree(out, tmp_path / "judged again")
     damage(copy / "_quality")
-    run(*command(model, copy))
+    run_in_process(*command(model, copy))
     return found(copy)
 
 
@@ -159,7 +159,7 @@ def test_picture_shows_the_offenders(misfit: Misfit) -> None:
 
 def test_not_finite_images_are_those_of_the_latents_that_break_the_generator(folder: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "model.onnx", broken_above=UNMET)
-    fails_in_one_line(run(*command(model, tmp_path / "run")), 76)
+    fails_in_one_line(run_in_process(*command(model, tmp_path / "run")), 76)
     broken = np.flatnonzero(first_values(SEED, COUNT) > UNMET)
     assert 0 < len(broken) < COUNT / 2
     assert found(tmp_path / "run")["not finite"]["indices"] == broken.tolist()
@@ -167,7 +167,7 @@ def test_not_finite_images_are_those_of_the_latents_that_break_the_generator(fol
 
 def test_warn_accepts_a_rejected_run_without_making_an_image_again(misfit: Misfit, copy: Path) -> None:
     before = images(copy)
-    result = run(*command(misfit.model, copy, "--quality-gate", "warn"))
+    result = run_in_process(*command(misfit.model, copy, "--quality-gate", "warn"))
     succeeds(result)
     assert images(copy) == before
     assert state_of(copy) == "complete"
@@ -179,7 +179,7 @@ def test_warn_accepts_a_rejected_run_without_making_an_image_again(misfit: Misfi
 
 def test_off_accepts_it_and_leaves_nothing_of_the_gate(misfit: Misfit, copy: Path) -> None:
     before = images(copy)
-    result = run(*command(misfit.model, copy, "--quality-gate", "off"))
+    result = run_in_process(*command(misfit.model, copy, "--quality-gate", "off"))
     succeeds(result)
     assert "WARNING" not in result.stderr
     assert images(copy) == before
@@ -190,7 +190,7 @@ def test_off_accepts_it_and_leaves_nothing_of_the_gate(misfit: Misfit, copy: Pat
 
 @pytest.mark.parametrize("mode", ["warn", "off"])
 def test_bad_run_is_complete_at_once_where_the_gate_does_not_fail(mode: str, gray_model: Path, tmp_path: Path) -> None:
-    result = run(*command(gray_model, tmp_path / "run", "--quality-gate", mode))
+    result = run_in_process(*command(gray_model, tmp_path / "run", "--quality-gate", mode))
     succeeds(result)
     assert ("WARNING" in result.stderr) == (mode == "warn")
     assert state_of(tmp_path / "run") == "complete"
@@ -200,7 +200,7 @@ def test_bad_run_is_complete_at_once_where_the_gate_does_not_fail(mode: str, gra
 def test_rejected_run_stays_rejected_when_asked_again(blank: Path, folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(blank, tmp_path / "run")
     before = images(copy)
-    fails_in_one_line(run(*command(folder / "blank.onnx", copy)), 76, "blank")
+    fails_in_one_line(run_in_process(*command(folder / "blank.onnx", copy)), 76, "blank")
     assert images(copy) == before
     assert state_of(copy) == REJECTED
     assert (copy / "quality.json").read_bytes() == (blank / "quality.json").read_bytes()
@@ -226,7 +226,7 @@ def test_wider_limits_accept_a_run_unless_it_is_not_finite(kind: str, tmp_path: 
         "max-clipped": 0.99,
         "min-contrast": 0,
     }
-    result = run(*command(model, out, *(f"--{name}={value}" for name, value in options.items())))
+    result = run_in_process(*command(model, out, *(f"--{name}={value}" for name, value in options.items())))
     if kind == "not finite":  # which no option allows
         fails_in_one_line(result, 76, "not finite")
         assert beyond(out) == ["not finite"]
@@ -239,7 +239,7 @@ def test_wider_limits_accept_a_run_unless_it_is_not_finite(kind: str, tmp_path: 
 
 
 def test_narrower_limit_rejects_a_good_run(folder: Path, good: Path, tmp_path: Path) -> None:
-    result = run(*command(folder / "good.onnx", tmp_path / "run", "--min-contrast", "100"))
+    result = run_in_process(*command(folder / "good.onnx", tmp_path / "run", "--min-contrast", "100"))
     fails_in_one_line(result, 76, "60 of 60 images are blank")
     assert state_of(tmp_path / "run") == REJECTED
 
@@ -320,17 +320,17 @@ DAMAGES = [
 
 def test_first_shards_of_a_cut_off_run_are_judged_too(gray_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert run(*command(gray_model, out, "--max-seconds", "0")).returncode == 3
+    assert run_in_process(*command(gray_model, out, "--max-seconds", "0")).returncode == 3
     assert [path.name for path in (out / "_quality").iterdir()] == ["00000.csv"]
-    fails_in_one_line(run(*command(gray_model, out)), 76, "60 of 60 images are constant")
+    fails_in_one_line(run_in_process(*command(gray_model, out)), 76, "60 of 60 images are constant")
     assert (out / "_quality" / "00002.csv").is_file()
 
 
 def test_cut_off_run_without_its_measures_is_judged_over_all_images(gray_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert run(*command(gray_model, out, "--max-seconds", "0")).returncode == 3
+    assert run_in_process(*command(gray_model, out, "--max-seconds", "0")).returncode == 3
     shutil.rmtree(out / "_quality")
-    fails_in_one_line(run(*command(gray_model, out)), 76, "60 of 60 images are constant")
+    fails_in_one_line(run_in_process(*command(gray_model, out)), 76, "60 of 60 images are constant")
 
 
 def test_lost_measures_do_not_change_the_verdict(misfit: Misfit, tmp_path: Path) -> None:
@@ -349,9 +349,9 @@ def test_measures_of_a_partial_shard_are_the_same_after_they_were_lost(
     folder: Path, good: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(folder / "good.onnx", out, SHARD + 7, "--shard-size", str(SHARD))))
+    succeeds(run_in_process(*batch(folder / "good.onnx", out, SHARD + 7, "--shard-size", str(SHARD))))
     (out / "_quality" / "00001.csv").unlink()
-    succeeds(run(*command(folder / "good.onnx", out)))
+    succeeds(run_in_process(*command(folder / "good.onnx", out)))
     assert (out / "_quality" / "00001.csv").read_bytes() == (good / "_quality" / "00001.csv").read_bytes()
     assert (out / "quality.json").read_bytes() == (good / "quality.json").read_bytes()
 
@@ -359,7 +359,7 @@ def test_measures_of_a_partial_shard_are_the_same_after_they_were_lost(
 def test_damaged_image_is_an_error_and_not_a_verdict(blank: Path, folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(blank, tmp_path / "run")
     (copy / "images" / "00000" / "00000000.png").write_bytes(b"")
-    result = run(*command(folder / "blank.onnx", copy))
+    result = run_in_process(*command(folder / "blank.onnx", copy))
     fails_in_one_line(result, 76, "00000000.png", "--repair")
 
 

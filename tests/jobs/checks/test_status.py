@@ -16,7 +16,7 @@ from jobs.dataset import manifest
 from jobs.dataset.manifest import Row
 from jobs.stores.local_store import LocalStore
 from models.files import is_locked
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, pause, stamps, start, succeeds, wait_for
 from tests.jobs.small_models import write_model
 
@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(out: Path) -> dict[str, str]:
     """The lines on stdout, after asserting that there is nothing else."""
-    result = run("gan-batch", "status", out)
+    result = run_in_process("gan-batch", "status", out)
     assert (result.returncode, result.stderr) == (0, "")
     found = dict(line.split(": ", 1) for line in result.stdout.splitlines())
     assert list(found) == FIELDS
@@ -55,23 +55,27 @@ def test_complete_run(finished: Path) -> None:
 
 
 def test_run_that_was_cut_off(small: Path, tmp_path: Path) -> None:
-    assert run(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
+    assert (
+        run_in_process(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
+    )
     assert progress(tmp_path / "run") == ("running", "false", "50", "20")
 
 
 def test_run_that_was_cut_off_tells_why_and_has_no_speed(small: Path, tmp_path: Path) -> None:
-    assert run(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
+    assert (
+        run_in_process(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
+    )
     found = asked(tmp_path / "run")
     assert (found["images_per_second"], found["time_left"]) == ("-", "-")
     assert "the time is over with 20 of 50" in found["last_error"]
-    succeeds(run(*batch(small, tmp_path / "run", 50, "--shard-size", "20")))
+    succeeds(run_in_process(*batch(small, tmp_path / "run", 50, "--shard-size", "20")))
     assert asked(tmp_path / "run")["last_error"] == "-"
 
 
 def test_run_that_is_extended_counts_what_it_has(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(small, out, 30, "--shard-size", "20")))
-    assert run(*batch(small, out, 90, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
+    succeeds(run_in_process(*batch(small, out, 30, "--shard-size", "20")))
+    assert run_in_process(*batch(small, out, 90, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
     assert progress(out) == ("running", "false", "90", "40")
 
 
@@ -93,13 +97,13 @@ def test_run_at_work(model: Path, tmp_path: Path) -> None:
 
 def test_rejected_run(tmp_path: Path) -> None:
     gray = write_model(tmp_path / "gray.onnx", gain=0.0)
-    assert run(*batch(gray, tmp_path / "run", 5)).returncode == 76
+    assert run_in_process(*batch(gray, tmp_path / "run", 5)).returncode == 76
     assert progress(tmp_path / "run") == ("rejected by the quality gate", "false", "5", "5")
 
 
 def test_question_never_makes_a_start_fail(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(small, out, 1)))
+    succeeds(run_in_process(*batch(small, out, 1)))
     over = threading.Event()
     answers: set[bool] = set()
 
@@ -111,7 +115,7 @@ def test_question_never_makes_a_start_fail(small: Path, tmp_path: Path) -> None:
     thread = threading.Thread(target=ask)
     thread.start()
     try:
-        codes = [run(*batch(small, out, 1)).returncode for _ in range(8)]
+        codes = [run_in_process(*batch(small, out, 1)).returncode for _ in range(8)]
     finally:
         over.set()
         thread.join()
@@ -171,5 +175,5 @@ def test_run_of_very_many_images(finished: Path, tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_missing_input(tmp_path: Path) -> None:
     for out in (tmp_path, tmp_path / "none"):
-        fails_in_one_line(run("gan-batch", "status", out), 66, str(out))
+        fails_in_one_line(run_in_process("gan-batch", "status", out), 66, str(out))
     assert list(tmp_path.iterdir()) == []

@@ -35,7 +35,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run made at once; tests must not change it."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    succeeds(run(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
+    succeeds(run_in_process(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
     return out
 
 
@@ -101,7 +101,7 @@ def test_part_is_written_as_it_is_read() -> None:
 @pytest.mark.parametrize("text", ["0/16", "17/16", "3", "3/", "3/0", "-1/2", "1/2/3", "a/b", "03/16", "1.0/2", ""])
 def test_what_is_no_part_is_a_usage_error(text: str, small: Path, tmp_path: Path) -> None:
     command = batch(small, tmp_path / "run", COUNT, f"--part={text}")
-    fails_in_one_line(run(*command), 2, "--part", "3/16")
+    fails_in_one_line(run_in_process(*command), 2, "--part", "3/16")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -158,7 +158,7 @@ def test_part_that_has_all_its_shards_ends_with_0_and_touches_nothing(small: Pat
 
 
 def test_part_without_a_shard_has_nothing_to_do(small: Path, tmp_path: Path) -> None:
-    succeeds(run(*batch(small, tmp_path / "run", 5, "--part", "2/2")))
+    succeeds(run_in_process(*batch(small, tmp_path / "run", 5, "--part", "2/2")))
     assert shards_of(tmp_path / "run") == set()
     assert state(tmp_path / "run") == "running"
 
@@ -185,7 +185,7 @@ def test_python_caller_gets_the_images_of_the_part(small: Path, tmp_path: Path) 
 
 def test_parts_one_after_the_other_are_the_run_made_at_once(copied: Path, whole: Path) -> None:
     assert state(copied) == "running"
-    result = run("gan-batch", "finish", copied)
+    result = run_in_process("gan-batch", "finish", copied)
     succeeds(result)
     assert f"{copied} is complete: {COUNT} images" in result.stderr
     logs = [name for name in of_parts(copied) if not name.startswith(".")]
@@ -201,7 +201,7 @@ def test_parts_that_begin_at_once_are_the_run_made_at_once(small: Path, whole: P
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    succeeds(run("gan-batch", "finish", out))
+    succeeds(run_in_process("gan-batch", "finish", out))
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
 
 
@@ -213,7 +213,7 @@ def test_part_that_was_killed_frees_its_lock_and_is_made_again(small: Path, whol
     process.communicate()
     for number in (3, 2, 1):
         succeeds(run(*part(small, out, number)))
-    succeeds(run("gan-batch", "finish", out))
+    succeeds(run_in_process("gan-batch", "finish", out))
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
 
 
@@ -230,7 +230,7 @@ def test_part_killed_at_any_step_is_made_again(
     call = f"run_batch(Path({str(small)!r}), Path({str(out)!r}), {options})"
     kill_at(operation, calls, "from jobs import OnDisk, Part, Work, run_batch", call)
     succeeds(run(*part(small, out, 1)))
-    succeeds(run(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
+    succeeds(run_in_process(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
     assert temporaries(out) == []
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
 
@@ -239,7 +239,7 @@ def test_part_killed_at_any_step_is_made_again(
 def test_finish_killed_at_any_step_is_done_again(calls: int, copied: Path, whole: Path) -> None:
     kill_at("replace", calls, "from jobs import finish", f"finish(Path({str(copied)!r}))")
     assert state(copied) == "running"
-    succeeds(run("gan-batch", "finish", copied))
+    succeeds(run_in_process("gan-batch", "finish", copied))
     assert temporaries(copied) == []
     assert differing(copied, whole, without=["log.jsonl", "stats.json", *of_parts(copied)]) == []
 
@@ -248,7 +248,7 @@ def test_whole_run_makes_what_parts_left_out(small: Path, whole: Path, tmp_path:
     out = tmp_path / "run"
     succeeds(run(*part(small, out, 2)))
     made = stamps(out / "images" / "00001")
-    succeeds(run(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
+    succeeds(run_in_process(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
     assert stamps(out / "images" / "00001") == made
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
     assert list(verify(out)) == []
@@ -322,9 +322,9 @@ def test_who_needs_the_whole_is_refused_while_a_part_is_held(command: str, small
     holder = LocalStore(copied)
     holder.lock("1-of-3")
     try:
-        result = run(*commands[command])
+        result = run_in_process(*commands[command])
         assert (result.returncode, "another gan-batch" in result.stderr) == (75, True)
-        assert "at_work: true" in run("gan-batch", "status", copied).stdout
+        assert "at_work: true" in run_in_process("gan-batch", "status", copied).stdout
     finally:
         holder.close()
 
@@ -336,25 +336,25 @@ def test_finish_names_the_missing_shards_and_the_parts_that_make_them(copied: Pa
     for shard in (1, 5, 7):
         (copied / "_manifests" / f"{shard:05d}.csv").unlink()
     before = stamps(copied)
-    fails_in_one_line(run("gan-batch", "finish", copied), 66, "3 of 10 shards", "1, 5, 7", "--part 2/3, 3/3")
+    fails_in_one_line(run_in_process("gan-batch", "finish", copied), 66, "3 of 10 shards", "1, 5, 7", "--part 2/3, 3/3")
     assert stamps(copied) == before
 
 
 def test_finish_names_the_first_few_of_many(copied: Path) -> None:
     shutil.rmtree(copied / "_manifests")
-    fails_in_one_line(run("gan-batch", "finish", copied), 66, "10 of 10 shards", "0, 1, 2, 3, 4 and 5 more")
+    fails_in_one_line(run_in_process("gan-batch", "finish", copied), 66, "10 of 10 shards", "0, 1, 2, 3, 4 and 5 more")
 
 
 def test_finish_counts_a_shard_that_is_half_there_as_missing(copied: Path) -> None:
     path = copied / "_manifests" / "00003.csv"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:6]))
-    fails_in_one_line(run("gan-batch", "finish", copied), 66, "1 of 10 shards", "3;", "--part 1/3")
+    fails_in_one_line(run_in_process("gan-batch", "finish", copied), 66, "1 of 10 shards", "3;", "--part 1/3")
 
 
 def test_what_finish_says_of_a_run_without_parts_helps(small: Path, whole: Path, tmp_path: Path) -> None:
     out = shutil.copytree(whole, tmp_path / "run")
     (out / "_manifests" / "00004.csv").unlink()
-    result = run("gan-batch", "finish", out)
+    result = run_in_process("gan-batch", "finish", out)
     fails_in_one_line(result, 66, "1 of 10 shards")
     (what_to_do,) = re.findall("`(.+?)`", result.stderr)
     succeeds(run(*what_to_do.split(), "--model", small))
@@ -362,11 +362,11 @@ def test_what_finish_says_of_a_run_without_parts_helps(small: Path, whole: Path,
 
 
 def test_lost_shard_of_a_run_that_has_ended_is_made_by_the_whole_run(small: Path, copied: Path, whole: Path) -> None:
-    succeeds(run("gan-batch", "finish", copied))
+    succeeds(run_in_process("gan-batch", "finish", copied))
     (copied / "_manifests" / "00004.csv").unlink()
     before = stamps(copied)
     fails_in_one_line(run(*part(small, copied, 2)), 76, "part 2/3", "without --part")
-    result = run("gan-batch", "finish", copied)
+    result = run_in_process("gan-batch", "finish", copied)
     fails_in_one_line(result, 66, "1 of 10 shards")
     (copied / ".lock-2-of-3").unlink()
     assert stamps(copied) == before
@@ -377,14 +377,14 @@ def test_lost_shard_of_a_run_that_has_ended_is_made_by_the_whole_run(small: Path
 
 def test_finish_of_a_complete_run_touches_nothing(whole: Path) -> None:
     before = stamps(whole)
-    result = run("gan-batch", "finish", whole)
+    result = run_in_process("gan-batch", "finish", whole)
     succeeds(result)
     assert f"complete: {COUNT} images" in result.stderr
     assert stamps(whole) == before
 
 
 def test_finish_where_no_run_is_makes_nothing(tmp_path: Path) -> None:
-    fails_in_one_line(run("gan-batch", "finish", tmp_path), 66, "no run of gan-batch")
+    fails_in_one_line(run_in_process("gan-batch", "finish", tmp_path), 66, "no run of gan-batch")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -398,14 +398,14 @@ def test_finish_loads_no_session(copied: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_lost_measures_need_the_model_only_where_an_image_is_suspect(tmp_path: Path) -> None:
     steep = write_model(tmp_path / "steep.onnx", gain=6.0)  # many values are black or white
     out = tmp_path / "run"
-    succeeds(run(*batch(steep, out, 20, "--shard-size", "10", "--part", "1/1")))
+    succeeds(run_in_process(*batch(steep, out, 20, "--shard-size", "10", "--part", "1/1")))
     measures = (out / "_quality" / "00001.csv").read_bytes()
     (out / "_quality" / "00001.csv").unlink()
     error = refused(lambda: finish(out))
     assert (error.exit_code, "`model`" in str(error)) == (ExitCode.OTHER_RUN, True)
     other = write_model(tmp_path / "other.onnx")
     assert refused(lambda: finish(out, other)).exit_code is ExitCode.OTHER_RUN
-    succeeds(run("gan-batch", "finish", out, "--model", steep, "--quality-gate", "warn"))
+    succeeds(run_in_process("gan-batch", "finish", out, "--model", steep, "--quality-gate", "warn"))
     assert state(out) == "complete"
     assert len(measures.splitlines()) == 11
 
@@ -414,7 +414,7 @@ def test_gate_judges_at_the_end_and_warn_accepts_it_then(tmp_path: Path) -> None
     gray = write_model(tmp_path / "gray.onnx", gain=0.0)
     out = tmp_path / "run"
     for number in (1, 2):
-        succeeds(run(*batch(gray, out, 30, "--shard-size", "10", "--part", f"{number}/2")))
+        succeeds(run_in_process(*batch(gray, out, 30, "--shard-size", "10", "--part", f"{number}/2")))
     metrics = tmp_path / "finish.prom"
     finishing = ["gan-batch", "finish", out, "--latest", tmp_path / "latest", "--metrics-file", metrics]
     fails_in_one_line(run(*finishing), 76, "constant")
@@ -427,10 +427,10 @@ def test_gate_judges_at_the_end_and_warn_accepts_it_then(tmp_path: Path) -> None
 
 
 def test_finished_run_and_all_that_its_parts_left_can_be_removed(copied: Path, whole: Path, tmp_path: Path) -> None:
-    succeeds(run("gan-batch", "finish", copied))
+    succeeds(run_in_process("gan-batch", "finish", copied))
     copied.rename(tmp_path / "2026-11-21")
     newer = shutil.copytree(whole, tmp_path / "2026-11-22")
-    succeeds(run("gan-batch", "finish", newer, "--keep", "1"))
+    succeeds(run_in_process("gan-batch", "finish", newer, "--keep", "1"))
     assert [path.name for path in tmp_path.iterdir()] == ["2026-11-22"]
 
 

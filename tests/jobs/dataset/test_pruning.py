@@ -16,7 +16,7 @@ from jobs.dataset.naming import siblings
 from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
 from models.log import log
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, kill_at, stamps, succeeds
 from tests.jobs.small_models import write_model
 
@@ -40,7 +40,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def night(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run; tests must not change it."""
     out = tmp_path_factory.mktemp("night") / "run"
-    succeeds(run(*command(small, out)))
+    succeeds(run_in_process(*command(small, out)))
     return out
 
 
@@ -80,7 +80,7 @@ def state_of(out: Path) -> str:
 
 
 def test_oldest_runs_of_the_line_are_removed_and_the_log_says_so(small: Path, runs: Path) -> None:
-    result = run(*command(small, runs / "2026-11-25", "--keep", "3"))
+    result = run_in_process(*command(small, runs / "2026-11-25", "--keep", "3"))
     succeeds(result)
     assert names(runs) == ["2026-11-23", "2026-11-24", "2026-11-25"]
     assert [list(verify(runs / name)) for name in names(runs)] == [[], [], []]
@@ -90,17 +90,17 @@ def test_oldest_runs_of_the_line_are_removed_and_the_log_says_so(small: Path, ru
 def test_weekly_model_of_the_same_name_prunes_the_runs_of_the_one_before(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "retrained").mkdir()
     retrained = write_model(tmp_path / "retrained" / "model.onnx", seed=1)
-    succeeds(run(*command(retrained, runs / "2026-11-25", "--keep", "1")))
+    succeeds(run_in_process(*command(retrained, runs / "2026-11-25", "--keep", "1")))
     assert names(runs) == ["2026-11-25"]
 
 
 def test_runs_of_another_model_or_another_line_stay_and_are_named(small: Path, runs: Path, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other.onnx", seed=1)
-    result = run(*command(other, runs / "2026-11-25", "--keep", "1"))
+    result = run_in_process(*command(other, runs / "2026-11-25", "--keep", "1"))
     succeeds(result)
     assert names(runs) == [*NIGHTS, "2026-11-25"]
     assert "left 2026-11-20, 2026-11-21, 2026-11-22 and 2 more: of another line, model.onnx" in result.stderr
-    succeeds(run(*command(other, runs / "2026-11-26", "--keep", "1", "--line", "model.onnx")))
+    succeeds(run_in_process(*command(other, runs / "2026-11-26", "--keep", "1", "--line", "model.onnx")))
     assert names(runs) == ["2026-11-25", "2026-11-26"]
 
 
@@ -175,7 +175,7 @@ def test_what_is_no_complete_run_stays(small: Path, runs: Path, night: Path, tmp
     holder = LocalStore(runs / NIGHTS[3])
     holder.lock()
     try:
-        result = run(*command(small, runs / "2026-11-25", "--keep", "1", "--latest", runs / "latest"))
+        result = run_in_process(*command(small, runs / "2026-11-25", "--keep", "1", "--latest", runs / "latest"))
     finally:
         holder.close()
     succeeds(result)
@@ -199,13 +199,13 @@ def test_temporary_files_of_a_kill_go_with_their_run(runs: Path) -> None:
 
 
 def test_run_that_fails_removes_nothing(small: Path, runs: Path) -> None:
-    assert run(*command(small, runs / "2026-11-25", "--keep", "1", "--max-seconds", "0")).returncode == 3
+    assert run_in_process(*command(small, runs / "2026-11-25", "--keep", "1", "--max-seconds", "0")).returncode == 3
     assert len(names(runs)) == 6
 
 
 @pytest.mark.parametrize("out", ["run", "batch-100000", "{date}/run", "version-2-11-22"])
 def test_name_without_a_date_is_refused_before_the_work(out: str, small: Path, tmp_path: Path) -> None:
-    fails_in_one_line(run(*command(small, tmp_path / out, "--keep", "3")), 2, "--keep", "no date", "--out")
+    fails_in_one_line(run_in_process(*command(small, tmp_path / out, "--keep", "3")), 2, "--keep", "no date", "--out")
     assert names(tmp_path) == []
 
 
@@ -222,12 +222,12 @@ def test_removal_that_was_killed_is_finished_by_the_next(operation: str, calls: 
     assert NIGHTS[0] in names(runs)
     assert not (runs / NIGHTS[0] / "run.json").exists() or state_of(runs / NIGHTS[0]) == "being removed"
     assert state_of(runs / NIGHTS[1]) == "complete"
-    succeeds(run(*command(small, runs / NIGHTS[4], "--keep", "2")))
+    succeeds(run_in_process(*command(small, runs / NIGHTS[4], "--keep", "2")))
     assert names(runs) == [NIGHTS[1], NIGHTS[4]]
 
 
 def test_run_that_goes_on_in_what_a_removal_left_is_whole(small: Path, runs: Path) -> None:
     killed(runs, "unlink", 7)
     assert state_of(runs / NIGHTS[0]) == "being removed"
-    succeeds(run(*command(small, runs / NIGHTS[0])))
+    succeeds(run_in_process(*command(small, runs / NIGHTS[0])))
     assert list(verify(runs / NIGHTS[0])) == []

@@ -16,7 +16,7 @@ from jobs.stores.local_store import LocalStore
 from jobs.workers.piece import make_images, write_images
 from jobs.workers.session import GeneratorSession
 from models.latents import latents
-from tests.conftest import run
+from tests.conftest import run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, succeeds
 
 IMAGES = Folders("images")
@@ -48,7 +48,7 @@ def test_batch_size_and_workers_change_nothing(
     size: str, workers: str, finished: Path, model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 130, "--shard-size", "100", "--batch-size", size, "--workers", workers)))
+    succeeds(run_in_process(*batch(model, out, 130, "--shard-size", "100", "--batch-size", size, "--workers", workers)))
     assert differing(out, finished) == []
 
 
@@ -57,7 +57,7 @@ def test_other_shard_size_puts_the_same_images_into_other_folders(
     size: int, finished: Path, model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 130, "--shard-size", str(size))))
+    succeeds(run_in_process(*batch(model, out, 130, "--shard-size", str(size))))
     rows = rows_of(out)
     assert [row.sha256 for row in rows] == [row.sha256 for row in rows_of(finished)]
     assert [row.file_name for row in rows] == [f"images/{index // size:05d}/{index:08d}.png" for index in range(130)]
@@ -65,7 +65,7 @@ def test_other_shard_size_puts_the_same_images_into_other_folders(
 
 def test_image_i_is_made_from_latent_i_across_shards_and_latent_blocks(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 1030, "--shard-size", "600", "--batch-size", "64")))
+    succeeds(run_in_process(*batch(model, out, 1030, "--shard-size", "600", "--batch-size", "64")))
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     for index in (0, 1, 63, 64, 599, 600, 1023, 1024, 1029):
         (expected,) = session.run(["pixels"], {"z": latents(SEED, index, index + 1, 8)})
@@ -75,7 +75,7 @@ def test_image_i_is_made_from_latent_i_across_shards_and_latent_blocks(model: Pa
 
 def test_colour_model_gives_rgb_files(colour_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(colour_model, out, 3)))
+    succeeds(run_in_process(*batch(colour_model, out, 3)))
     session = onnxruntime.InferenceSession(str(colour_model), providers=["CPUExecutionProvider"])
     (expected,) = session.run(["pixels"], {"z": latents(SEED, 0, 3, 8)})
     for row, pixels in zip(rows_of(out), expected, strict=True):
@@ -125,9 +125,9 @@ def test_written_images_count_for_nothing_before_their_commit(store: LocalStore,
 
 def test_strays_in_a_shard_that_is_made_are_removed_and_what_is_not_ours_stays(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 10, "--shard-size", "10")))
+    succeeds(run_in_process(*batch(model, out, 10, "--shard-size", "10")))
     (out / "images" / "00001").mkdir()
     (out / "images" / "00001" / "99999999.png").write_bytes(b"of an older program")
     (out / "images" / "00001" / "notes.txt").write_bytes(b"mine")
-    succeeds(run(*batch(model, out, 12, "--shard-size", "10")))
+    succeeds(run_in_process(*batch(model, out, 12, "--shard-size", "10")))
     assert LocalStore(out).names("images/00001") == ["00000010.png", "00000011.png", "notes.txt"]

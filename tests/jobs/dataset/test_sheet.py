@@ -14,7 +14,7 @@ from jobs.dataset.formats import Folders
 from jobs.dataset.sheet import contact_sheet, read_image
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
-from tests.conftest import run
+from tests.conftest import run_in_process
 from tests.jobs.conftest import batch, decoded, succeeds
 
 
@@ -57,7 +57,7 @@ def test_sheet_of_a_run_shows_64_images_spread_over_it(finished: Path) -> None:
 
 
 def test_sheet_of_a_small_run_shows_all_of_it(model: Path, tmp_path: Path) -> None:
-    succeeds(run(*batch(model, tmp_path / "run", 3)))
+    succeeds(run_in_process(*batch(model, tmp_path / "run", 3)))
     assert decoded((tmp_path / "run" / "contact_sheet.png").read_bytes()).shape == (128, 8 * 130 - 2, 1)
 
 

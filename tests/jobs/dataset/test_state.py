@@ -14,7 +14,7 @@ import pytest
 from jobs.dataset.state import COMPLETE, REJECTED, REMOVING, RUNNING, RunState, SessionFacts, fingerprint
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch
 
 FACTS = SessionFacts(
@@ -120,13 +120,13 @@ def test_damaged_run_json_is_refused_and_stays_as_it_is(damage: str, tmp_path: P
 @pytest.mark.parametrize("command", [["status"], ["verify"], ["verify", "--repair"], ["regen", "--index", "3"]])
 def test_every_command_refuses_a_damaged_run_json_in_one_line(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(DAMAGED["cut off"])
-    fails_in_one_line(run("gan-batch", *command, tmp_path), 65, str(tmp_path / "run.json"))
+    fails_in_one_line(run_in_process("gan-batch", *command, tmp_path), 65, str(tmp_path / "run.json"))
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_run_into_a_folder_with_a_damaged_run_json_is_refused_in_one_line(model: Path, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(DAMAGED["shard size 0"])
-    fails_in_one_line(run(*batch(model, tmp_path, 10)), 65, str(tmp_path / "run.json"))
+    fails_in_one_line(run_in_process(*batch(model, tmp_path, 10)), 65, str(tmp_path / "run.json"))
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 

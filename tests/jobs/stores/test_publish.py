@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.checks.verify import verify
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, stamps, succeeds, temporaries
 from tests.jobs.small_models import write_model
 
@@ -30,7 +30,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def night(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run; tests must not change it."""
     out = tmp_path_factory.mktemp("night") / "run"
-    succeeds(run(*command(small, out)))
+    succeeds(run_in_process(*command(small, out)))
     return out
 
 
@@ -53,7 +53,7 @@ def set_state(out: Path, state: str) -> None:
 
 
 def test_link_is_made_and_leads_to_the_run(small: Path, tmp_path: Path) -> None:
-    result = run(*command(small, tmp_path / "run", "--latest", tmp_path / "latest"))
+    result = run_in_process(*command(small, tmp_path / "run", "--latest", tmp_path / "latest"))
     succeeds(result)
     assert os.readlink(tmp_path / "latest") == "run"
     assert list(verify(tmp_path / "latest")) == []
@@ -63,21 +63,21 @@ def test_link_is_made_and_leads_to_the_run(small: Path, tmp_path: Path) -> None:
 def test_link_in_another_folder_still_leads_there_when_both_are_moved(night: Path, small: Path, tmp_path: Path) -> None:
     (tmp_path / "all" / "links").mkdir(parents=True)
     out = shutil.copytree(night, tmp_path / "all" / "runs" / "night")
-    succeeds(run(*command(small, out, "--latest", tmp_path / "all" / "links" / "latest")))
+    succeeds(run_in_process(*command(small, out, "--latest", tmp_path / "all" / "links" / "latest")))
     assert os.readlink(tmp_path / "all" / "links" / "latest") == "../runs/night"
     (tmp_path / "all").rename(tmp_path / "moved")
     assert (tmp_path / "moved" / "links" / "latest" / "run.json").is_file()
 
 
 def test_relative_link_and_folder_are_those_of_the_working_folder(small: Path, tmp_path: Path) -> None:
-    result = run(*command(small, Path("a/run"), "--latest", "latest"), cwd=tmp_path)
+    result = run_in_process(*command(small, Path("a/run"), "--latest", "latest"), cwd=tmp_path)
     succeeds(result)
     assert os.readlink(tmp_path / "latest") == "a/run"
 
 
 def test_folder_of_the_link_is_made(night: Path, small: Path, tmp_path: Path) -> None:
     out = shutil.copytree(night, tmp_path / "run")
-    succeeds(run(*command(small, out, "--latest", tmp_path / "a" / "b" / "latest")))
+    succeeds(run_in_process(*command(small, out, "--latest", tmp_path / "a" / "b" / "latest")))
     assert os.readlink(tmp_path / "a" / "b" / "latest") == "../../run"
 
 
@@ -111,14 +111,14 @@ def test_link_is_there_at_every_moment_and_leads_to_a_complete_run(night: Path, 
     (tmp_path / "latest").symlink_to("night-0")
     with watched(tmp_path / "latest") as seen:
         for number in range(1, 4):
-            succeeds(run(*command(small, tmp_path / f"night-{number}", "--latest", tmp_path / "latest")))
+            succeeds(run_in_process(*command(small, tmp_path / f"night-{number}", "--latest", tmp_path / "latest")))
     assert seen == {f"night-{number}" for number in range(4)}
 
 
 def test_link_that_leads_nowhere_is_replaced(night: Path, small: Path, tmp_path: Path) -> None:
     out = shutil.copytree(night, tmp_path / "run")
     (tmp_path / "latest").symlink_to("removed")
-    succeeds(run(*command(small, out, "--latest", tmp_path / "latest")))
+    succeeds(run_in_process(*command(small, out, "--latest", tmp_path / "latest")))
     assert os.readlink(tmp_path / "latest") == "run"
     assert names(tmp_path) == ["latest", "run"]
 
@@ -126,7 +126,7 @@ def test_link_that_leads_nowhere_is_replaced(night: Path, small: Path, tmp_path:
 def test_link_that_leads_to_itself_is_replaced(night: Path, small: Path, tmp_path: Path) -> None:
     out = shutil.copytree(night, tmp_path / "run")
     (tmp_path / "latest").symlink_to("latest")
-    succeeds(run(*command(small, out, "--latest", tmp_path / "latest")))
+    succeeds(run_in_process(*command(small, out, "--latest", tmp_path / "latest")))
     assert os.readlink(tmp_path / "latest") == "run"
 
 
@@ -134,14 +134,14 @@ def test_link_that_leads_to_itself_is_replaced(night: Path, small: Path, tmp_pat
 def test_name_that_cannot_be_a_link_is_refused_before_the_first_image(what: str, small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
-    result = run(*command(small, tmp_path / "run", "--latest", tmp_path / what))
+    result = run_in_process(*command(small, tmp_path / "run", "--latest", tmp_path / what))
     fails_in_one_line(result, 73, what)
     assert names(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_own_folder_by_another_name_is_refused_before_the_first_image(small: Path, tmp_path: Path) -> None:
-    result = run(*command(small, Path("run"), "--latest", "../here/run"), cwd=made(tmp_path / "here"))
+    result = run_in_process(*command(small, Path("run"), "--latest", "../here/run"), cwd=made(tmp_path / "here"))
     fails_in_one_line(result, 73, "run")
     assert names(tmp_path / "here") == []
 
@@ -160,7 +160,7 @@ def test_broken_run_is_not_published_until_it_is_repaired(night: Path, small: Pa
     fails_in_one_line(run(*publishing), 76, "images/00001/00000003.png", "--repair")
     assert os.readlink(tmp_path / "latest") == "old"
     assert names(tmp_path) == ["latest", "old", "run"]
-    succeeds(run("gan-batch", "verify", out, "--repair", "--model", small))
+    succeeds(run_in_process("gan-batch", "verify", out, "--repair", "--model", small))
     succeeds(run(*publishing))
     assert os.readlink(tmp_path / "latest") == "run"
 
@@ -193,6 +193,6 @@ def test_complete_run_is_published_later(night: Path, small: Path, tmp_path: Pat
     out = shutil.copytree(night, tmp_path / "run")
     before = stamps(out)
     for _ in range(2):
-        succeeds(run(*command(small, out, "--latest", tmp_path / "latest")))
+        succeeds(run_in_process(*command(small, out, "--latest", tmp_path / "latest")))
         assert os.readlink(tmp_path / "latest") == "run"
     assert stamps(out) == before

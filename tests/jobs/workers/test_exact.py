@@ -13,7 +13,7 @@ from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
 from jobs.workers.session import GeneratorSession
 from models.latents import BLOCK_SIZE, latent_block, latents
-from tests.conftest import run
+from tests.conftest import run, run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, start, succeeds, wait_for
 
 COUNT = 60
@@ -26,7 +26,7 @@ WAYS = {
 
 
 def made(model: Path, out: Path, *options: str) -> Path:
-    succeeds(run(*batch(model, out, COUNT, *options)))
+    succeeds(run_in_process(*batch(model, out, COUNT, *options)))
     return out
 
 

@@ -69,7 +69,7 @@ def test_cpu_that_was_asked_for_says_so(model: Path) -> None:
 
 @pytest.mark.usefixtures("without_cuda")
 def test_cuda_without_gpu_is_refused(model: Path) -> None:
-    assert "--device" in refused(model, ExitCode.NO_DEVICE, "cuda")
+    assert "`device=cpu`" in refused(model, ExitCode.NO_DEVICE, "cuda")
 
 
 @pytest.mark.usefixtures("without_cuda")
