@@ -136,6 +136,7 @@ class _Train(Command):
 @_value("--penalty-interval", int, "Steps between two penalties.")
 @_value("--standardize/--no-standardize", bool, "Show the discriminator images of mean 0 and std 1 (for low contrast).")
 @_value("--bands/--no-bands", bool, "Standardize fine, middle and coarse structure each by itself.")
+@_value("--band-weight", float, "Weight of a finer band, times that of the next coarser one.")
 @_value("--augment/--no-augment", bool, "Vary brightness, contrast and place of what the discriminator sees.")
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror a random half of the training images.")
 @_value("--precision", click.Choice(CHOICES["precision"]), "auto is bfloat16 where the machine calculates in it.")

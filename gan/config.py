@@ -17,7 +17,7 @@ CHOICES = {
 """What the options that are words may be."""
 POSITIVE = (
     *("z_dim", "g_width", "d_width", "epochs", "lr", "d_lr", "d_steps", "penalty_interval"),
-    *("stats_every", "sample_epochs", "validation_kimg", "keep_snapshots"),
+    *("band_weight", "stats_every", "sample_epochs", "validation_kimg", "keep_snapshots"),
 )
 NOT_NEGATIVE = (
     *("total_kimg", "ema_kimg", "instance_noise", "grad_clip", "r1_gamma", "r2_gamma", "lr_decay", "label_smoothing"),
@@ -75,6 +75,7 @@ class TrainConfig:
     penalty_interval: int = 8  # steps between two penalties, each with that many times the weight
     standardize: bool = False  # D sees images with the training set's mean taken off, divided by its std
     bands: bool = False  # each band of frequencies has its own mean and std there
+    band_weight: float = 1.0  # of each finer band, times that of the next coarser one
     augment: bool = False  # brightness, contrast, translation on what D sees
     flip: str = "none"  # mirror the real images
 
@@ -96,6 +97,8 @@ class TrainConfig:
             raise ValueError("a gradient penalty needs a discriminator without batch norm: add `d_batch_norm=False`")
         if self.bands and not self.standardize:
             raise ValueError("`bands` are what is standardized: add `standardize=True`")
+        if self.band_weight != 1 and not self.bands:
+            raise ValueError("`band_weight` is for bands: add `bands=True`")
         if self.label_smoothing and self.loss != "bce":
             raise ValueError("`label_smoothing` belongs to the bce loss: add `loss=bce`")
 
@@ -206,4 +209,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "precision": "auto",
     },
 }
-"""Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images."""
+RECIPES["shift"] = {
+    **RECIPES["small-data"], "architecture": "shift", "z_dim": 128, "d_width": 16, "bands": True, "band_weight": 0.6,
+}  # fmt: skip
+"""Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images, `shift` tries a
+generator that puts its content at any place."""

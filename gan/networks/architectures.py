@@ -11,9 +11,10 @@ from gan.config import TrainConfig
 from gan.networks.dcgan import DCGAN
 from gan.networks.discriminator import Discriminator
 from gan.networks.generator import Generator
+from gan.networks.shift import ShiftGenerator
 from gan.networks.standardizer import SIGMAS
 
-ARCHITECTURES: dict[str, type[Generator]] = {DCGAN.architecture: DCGAN}
+ARCHITECTURES: dict[str, type[Generator]] = {kind.architecture: kind for kind in (DCGAN, ShiftGenerator)}
 """The generators, by the name that `TrainConfig.architecture` and a file's metadata give them."""
 
 

@@ -104,14 +104,7 @@ class DCGAN(Generator):
     @property
     def doubts(self) -> list[str]:
         """Statistics of batch norm that no batch has ever moved."""
-        norms = [module for module in self.main if isinstance(module, nn.BatchNorm2d)]
-        still = [norm for norm in norms if _is_all(norm.running_mean, 0) and _is_all(norm.running_var, 1)]
-        if not still:
-            return []
-        return [
-            f"the statistics of {len(still)} of {len(norms)} batch norms were never updated (mean 0, variance 1): the "
-            "images are not those that the training showed; let some batches through in train mode before saving"
-        ]
+        return stages.doubts(self)
 
     @torch.no_grad()
     def likelier(self) -> dict[str, Any]:
@@ -211,13 +204,7 @@ class DCGAN(Generator):
                 )
         except RuntimeError as error:  # more elements than can be counted
             raise ValueError(f"not a {size}×{size} DCGAN generator: {error}") from None
-        expected = generator.state_dict()
-        for name in {**expected, **ours}:
-            has, needs = (str(list(part[name].shape)) if name in part else "nothing" for part in (ours, expected))
-            if has != needs and (name in ours or not name.endswith("num_batches_tracked")):
-                raise ValueError(f"not a {size}×{size} DCGAN generator: {name} is {has}, expected {needs}")
-            if expected[name].is_floating_point() and not ours[name].is_floating_point():
-                raise ValueError(f"{name} holds {ours[name].dtype}, not real numbers")
+        stages.check_shapes(generator, ours, f"a {size}×{size} DCGAN generator")
         return generator
 
     @classmethod
@@ -231,11 +218,7 @@ class DCGAN(Generator):
         for buffer in generator.buffers():
             buffer.zero_()  # a counter that is missing stays as it is
         generator.load_state_dict(_our_names(state))
-        for name, tensor in generator.state_dict().items():
-            if not torch.isfinite(tensor).all():
-                raise ValueError(f"{name} holds non-finite values: the training diverged")
-            if name.endswith("running_var") and (tensor < 0).any():
-                raise ValueError(f"{name} holds negative variances")
+        stages.check_values(generator)
         return generator.eval()
 
 
@@ -265,10 +248,6 @@ def _last_activation(name: str) -> nn.Module:
     if name not in LAST_ACTIVATIONS:
         raise ValueError(f"last_activation is {name!r}, not one of {', '.join(LAST_ACTIVATIONS)}")
     return nn.Tanh() if name == "tanh" else _Sigmoid()
-
-
-def _is_all(tensor: Tensor | None, value: float) -> bool:
-    return tensor is not None and bool((tensor == value).all())
 
 
 def _our_names(state: Mapping[Any, Any]) -> dict[str, Tensor]:

@@ -25,9 +25,10 @@ class Standardizer:
     Args:
         images: uint8 `[N, C, S, S]`: the training images, on the device to work on.
         bands: give each band by itself, three times the channels, from fine to coarse.
+        weight: of each finer band, times that of the next coarser one.
     """
 
-    def __init__(self, images: Tensor, bands: bool) -> None:
+    def __init__(self, images: Tensor, bands: bool, weight: float = 1.0) -> None:
         self._kernels = [_gaussian(sigma, images.device) for sigma in SIGMAS] if bands else []
         self._mean = torch.zeros((), device=images.device)
         self._deviation = torch.ones((), device=images.device)
@@ -40,7 +41,9 @@ class Standardizer:
         mean = total / count
         self._mean = mean.float().to(images.device)
         deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
-        self._deviation = deviation.float().to(images.device).clamp_min(_LEAST_DEVIATION)
+        weights = torch.tensor([weight**finer for finer in range(len(self._kernels), -1, -1)])
+        weights = weights.repeat_interleave(images.shape[1]).view(1, -1, 1, 1).to(images.device)
+        self._deviation = deviation.float().to(images.device).clamp_min(_LEAST_DEVIATION) / weights
 
     def __call__(self, images: Tensor) -> Tensor:
         """Float `[N, C, S, S]` in [-1, 1] to `[N, C, S, S]` or, with bands, `[N, 3C, S, S]`; differentiable."""

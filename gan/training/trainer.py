@@ -68,7 +68,7 @@ class Trainer:
         for photo in photos:
             digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
         self.images_sha256 = digest.hexdigest()
-        self._standardized = Standardizer(self.images, config.bands) if config.standardize else None
+        self._standardized = Standardizer(self.images, config.bands, config.band_weight) if config.standardize else None
         self._seeds = [config.seed, restarts] if restarts else [config.seed]
         for_weights, for_steps = _seeds(self._seeds)
         if processes.rank:
@@ -189,7 +189,8 @@ class Trainer:
             CommandError: 78 where it comes from other options, other images or another kind of device.
         """
         ours = self.config.to_dict()
-        theirs = {"architecture": TrainConfig.architecture, **state["config"]}  # it was not said while there was one
+        # An option that was not there yet was as it is by default.
+        theirs = {**TrainConfig().to_dict(), **state["config"]}
         changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
         if changed:
             differences = ", ".join(f"{name} was {theirs.get(name)} and is {ours[name]}" for name in changed)

@@ -1,0 +1,244 @@
+"""A generator that can put its content at any pixel, with grain of its own in every image.
+
+Transposed convolutions on a fixed grid draw what they have learned at the places of that grid. Here every doubling of
+the size is followed by a low-pass filter, which takes away the images of the grid (Karras et al., "Alias-Free
+Generative Adversarial Networks", NeurIPS 2021, section 2), and by a crop at an offset of 0 or 1 that the sign of a
+latent chooses: offsets of 16, 8, 4, 2 and 1 pixels of the image together, so that what is drawn at one place can stand
+at each, exactly and on every runtime. Noise behind every doubling is what grain is made of (Karras et al., "A
+Style-Based Generator Architecture", CVPR 2019, section 3.2).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from gan.config import TrainConfig
+from gan.networks import stages
+from gan.networks.generator import Generator
+from models.latents import Input
+
+CELL = 32
+"""Pixels of the image between two places of the first map."""
+FACTORS = (8, 6, 4, 2, 1)
+"""Channels of the maps, in widths, from the first to that of half the image's size."""
+SHIFT_BITS = 10
+"""Latents whose signs choose an offset: two, down and right, for each of 16, 8, 4, 2 and 1 pixels."""
+GRAIN_BITS = 18
+"""Latents whose signs choose a crop of the noise: 2¹⁸ crops, of which 100,000 images rarely have the same."""
+LEAST_CONTENT = 2
+_REACH = 1 << GRAIN_BITS // 2
+_MARGIN = 4
+"""Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
+_GATED, _REFINED = 3, 1
+_LEARNING = 5.0
+"""Makes the strength of the noise learn that many times faster."""
+
+
+class ShiftGenerator(Generator):
+    """Latents to images; at 128: z → (8w,5,5) → (6w,9,9) → (4w,17,17) → (2w,33,33) → (w,66,66) → (C,132,132) → crop.
+
+    A latent is made of `content`, the latents of the shift, and those of the grain, in this order. The network sees the
+    first two, so that it can learn defects that do stand at certain places.
+
+    Args:
+        z_dim: latent dimension, with the `SHIFT_BITS` and `GRAIN_BITS`.
+        channels: image channels, 1 or 3.
+        width: channels of the last hidden map.
+        height: of the images in pixels, a multiple of 32; so `wide`.
+        wide: see `height`.
+
+    Raises:
+        ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
+    """
+
+    architecture = "shift"
+
+    def __init__(
+        self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128
+    ) -> None:
+        super().__init__()
+        self.content = z_dim - SHIFT_BITS - GRAIN_BITS
+        if self.content < LEAST_CONTENT:
+            raise ValueError(f"a shift generator needs `z_dim` of {z_dim - self.content + LEAST_CONTENT} at least")
+        if height < CELL or wide < CELL or height % CELL or wide % CELL:
+            raise ValueError(f"a shift generator makes images whose sides are multiples of {CELL}, not {wide}×{height}")
+        self.z_dim, self.channels, self.height, self.width = z_dim, channels, height, wide
+        widths = [width * factor for factor in FACTORS]
+        seen = self.content + SHIFT_BITS
+        self.first = nn.ConvTranspose2d(seen, widths[0], (height // CELL + 1, wide // CELL + 1), bias=False)
+        self.first_norm = nn.BatchNorm2d(widths[0])
+        self.stages = nn.ModuleList(
+            _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED)
+            for number, (before, after) in enumerate(itertools.pairwise(widths))
+        )
+        self.last = nn.Conv2d(widths[-1], 4 * channels, 3, padding=1)  # four pixels of the image at each place
+        self.grain = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """A latent."""
+        return {"z": Input("float32", (self.z_dim,))}
+
+    @property
+    def summary(self) -> str:
+        """The architecture with its widths, for people."""
+        widths = [self.first.out_channels, *(stage.up.out_channels for stage in self.stages)]  # type: ignore[union-attr]
+        return f"{self.architecture}, widths {' '.join(map(str, widths))}"
+
+    @property
+    def doubts(self) -> list[str]:
+        """Statistics of batch norm that no batch has ever moved."""
+        return stages.doubts(self)
+
+    def forward(self, z: Tensor, grain: Tensor | None = None) -> Tensor:
+        """Images for latents.
+
+        Args:
+            z: float `[N, z_dim]`, standard normal.
+            grain: noise to use in the place of the crops of the bank, float `[N, 1, height + 4, width + 4]`, standard
+                normal: in training it is new each time, so that the bank is not learned by heart.
+
+        Returns:
+            float `[N, channels, height, width]` in [-1, 1].
+
+        Raises:
+            ValueError: latents of another shape.
+        """
+        if tuple(z.shape[1:]) != (self.z_dim,):
+            raise ValueError(f"expected latents [N, {self.z_dim}], got {list(z.shape)}")
+        seen = z[:, : self.content + SHIFT_BITS]
+        up = z[:, self.content :] > 0
+        if grain is None:
+            grain = self._crop(up[:, SHIFT_BITS:])
+        x = F.leaky_relu(self.first_norm(self.first(seen[:, :, None, None])), 0.2)
+        for number, stage in enumerate(self.stages):
+            x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
+        x = F.pixel_shuffle(self.last(x), 2)
+        x = x + _LEARNING * self.grain * grain
+        x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
+        return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
+
+    def _crop(self, up: Tensor) -> Tensor:
+        """The noise `[N, 1, height + 4, width + 4]` at offsets that bool `[N, GRAIN_BITS]` write in binary."""
+        places = 1 << torch.arange(GRAIN_BITS // 2, device=up.device)
+        top, left = ((half * places).sum(dim=1)[:, None, None] for half in up.chunk(2, dim=1))
+        rows = top + torch.arange(self.height + _MARGIN, device=up.device)[None, :, None]
+        columns = left + torch.arange(self.width + _MARGIN, device=up.device)[None, None, :]
+        return F.embedding(rows * self.noise.shape[1] + columns, self.noise.reshape(-1, 1)).movedim(3, 1)
+
+    def initialise(self, random: torch.Generator) -> None:
+        """Draw the weights, and the bank of noise."""
+        stages.initialise(self, random)
+        nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
+        nn.init.constant_(self.grain, 0.02)
+        for stage in self.stages:
+            stage.initialise(random)  # type: ignore[operator]
+        self.noise.normal_(generator=random)
+
+    def draw(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
+        """Random inputs of `count` images to train with, and noise for their grain."""
+        size = (count, 1, self.height + _MARGIN, self.width + _MARGIN)
+        return {**super().draw(count, random), "grain": torch.randn(size, generator=random, device=random.device)}
+
+    def for_export(self) -> Self:
+        """A copy in eval mode and float64 with batch norm folded into the convolutions before it."""
+        folded = copy.deepcopy(self).eval().double()
+        folded.first = fuse_conv_bn_eval(folded.first, folded.first_norm, transpose=True)
+        folded.first_norm = nn.Identity()  # type: ignore[assignment]
+        for stage in folded.stages:
+            stage.fold()  # type: ignore[operator]
+        return folded
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Self:
+        """A new one of the sizes in `config`."""
+        return cls(config.z_dim, config.channels, config.g_width, config.image_size, config.image_size)
+
+    @classmethod
+    def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:
+        """The generator that the names and shapes in `state` describe, on the meta device: it takes no memory.
+
+        Raises:
+            ValueError: the state is not that of a shift generator.
+        """
+        try:
+            first, grain = state["first.weight"].shape, state["grain"].shape
+            sizes = (first[0] + GRAIN_BITS, grain[1], first[1] // FACTORS[0], *((n - 1) * CELL for n in first[2:]))
+            with torch.device("meta"):
+                generator = cls(*sizes)
+        except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
+            raise ValueError("not a shift generator either") from None
+        stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
+        return generator
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor], **unseen: Any) -> Self:
+        """The generator that `state` holds, in eval mode, with its own float32 copy of the weights.
+
+        Raises:
+            ValueError: the state is not that of a shift generator, or holds values that give no image.
+        """
+        generator = cls.shaped_like(state, **unseen).to_empty(device="cpu")
+        generator.load_state_dict(state)
+        stages.check_values(generator)
+        return generator.eval()
+
+
+class _Stage(nn.Module):
+    """A map of n×n to one of 2n×2n, or where it is shifted of (2n-1)×(2n-1), at one of four offsets."""
+
+    def __init__(self, before: int, after: int, seen: int, shifts: bool, gated: bool, refined: bool) -> None:
+        super().__init__()
+        self.shifts = shifts
+        self.up = nn.ConvTranspose2d(before, after, 3, 2, bias=False)
+        self.smooth = nn.Conv2d(after, after, 4, padding=1, groups=after, bias=False).requires_grad_(False)
+        self.norm = nn.BatchNorm2d(after)
+        self.grain = nn.Parameter(torch.zeros(1, after, 1, 1))
+        self.gate = nn.Sequential(nn.Linear(seen, 64), nn.SiLU(), nn.Linear(64, after)) if gated else None
+        self.refine = nn.Conv2d(after, after, 3, padding=1, bias=False) if refined else None
+        self.refine_norm = nn.BatchNorm2d(after) if refined else None
+
+    def initialise(self, random: torch.Generator) -> None:
+        """Draw what `stages.initialise` has drawn otherwise; the filter is [1, 3, 3, 1] in both directions."""
+        nn.init.constant_(self.grain, 0.02)
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        with torch.no_grad():
+            self.smooth.weight.copy_(torch.outer(taps, taps).expand_as(self.smooth.weight))
+        if self.gate is not None:
+            for layer, deviation in ((self.gate[0], 0.1), (self.gate[2], 0.05)):
+                nn.init.normal_(layer.weight, 0.0, deviation, generator=random)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, grain: Tensor) -> Tensor:
+        x = self.norm(self.smooth(self.up(x)))
+        if self.shifts:
+            x = _shifted(x, down, right, 1)
+        x = x + _LEARNING * self.grain * grain[:, :, : x.shape[2], : x.shape[3]]
+        if self.gate is not None:
+            x = x * (1 + torch.tanh(self.gate(seen)))[:, :, None, None]
+        x = F.leaky_relu(x, 0.2)
+        if self.refine is not None and self.refine_norm is not None:
+            x = F.leaky_relu(self.refine_norm(self.refine(x)), 0.2)
+        return x
+
+    def fold(self) -> None:
+        """Put batch norm into the convolutions before it."""
+        self.smooth, self.norm = fuse_conv_bn_eval(self.smooth, self.norm), nn.Identity()  # type: ignore[assignment]
+        if self.refine is not None and self.refine_norm is not None:
+            self.refine = fuse_conv_bn_eval(self.refine, self.refine_norm)
+            self.refine_norm = nn.Identity()  # type: ignore[assignment]
+
+
+def _shifted(x: Tensor, down: Tensor, right: Tensor, by: int) -> Tensor:
+    """Maps `[N, C, H, W]` without their first `by` rows and columns, each where its bool `[N]` is true, or the last."""
+    x = torch.where(down[:, None, None, None], x[:, :, by:], x[:, :, :-by])
+    return torch.where(right[:, None, None, None], x[:, :, :, by:], x[:, :, :, :-by])

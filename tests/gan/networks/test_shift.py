@@ -1,0 +1,212 @@
+"""The shift generator: content at any pixel, grain of its own, and the same images wherever it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from torch import Tensor
+
+from export.onnx_exporter import export_onnx
+from gan.config import TrainConfig
+from gan.networks.architectures import generator_of
+from gan.networks.shift import GRAIN_BITS, SHIFT_BITS, ShiftGenerator
+from gan.photos.read import ImageSet
+from gan.training import snapshots
+from gan.training.trainer import Trainer
+from tests.conftest import TINY, run_in_process
+from tests.gan.conftest import same
+
+Z = 8 + SHIFT_BITS + GRAIN_BITS
+
+
+def lively(channels: int = 1, height: int = 64, wide: int = 64, seed: int = 0) -> ShiftGenerator:
+    """A generator whose images have contrast, with batch-norm statistics that fit."""
+    random = torch.Generator().manual_seed(seed)
+    made = ShiftGenerator(Z, channels, 4, height, wide)
+    made.initialise(random)
+    with torch.no_grad():
+        for weights in made.parameters():
+            if weights.ndim == 4 and weights.requires_grad and len(weights) > 1:
+                weights.normal_(0, 0.2, generator=random)
+        for norm in made.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.momentum = None
+        made.train()(**made.draw(32, random))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def generator() -> ShiftGenerator:
+    return lively()
+
+
+def latents(count: int, seed: int = 1) -> Tensor:
+    return torch.randn((count, Z), generator=torch.Generator().manual_seed(seed))
+
+
+def blind(generator: ShiftGenerator) -> ShiftGenerator:
+    """One that draws the same whatever the shift, and no grain."""
+    with torch.no_grad():
+        generator.first.weight[generator.content :] = 0
+        for name, weights in generator.named_parameters():
+            if name.endswith("gate.0.weight"):
+                weights[:, generator.content :] = 0
+            if name.endswith("grain"):
+                weights.zero_()
+    return generator
+
+
+@pytest.mark.parametrize(("height", "wide"), [(32, 32), (64, 160), (128, 128), (96, 32)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_have_the_size_that_was_asked_for(height: int, wide: int, channels: int) -> None:
+    images = lively(channels, height, wide)(latents(3))
+    assert images.shape == (3, channels, height, wide)
+    assert images.abs().max() <= 1
+    assert images.std() > 0.01
+
+
+@pytest.mark.parametrize("size", [0, 16, 100])
+def test_a_size_that_is_no_multiple_of_a_cell_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="multiples of 32"):
+        ShiftGenerator(Z, 1, 4, size, 64)
+
+
+def test_a_latent_too_short_for_its_parts_is_refused() -> None:
+    with pytest.raises(ValueError, match="`z_dim` of 30 at least"):
+        ShiftGenerator(29)
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize(("bit", "pixels"), [(0, 16), (1, 8), (2, 4), (3, 2), (4, 1)])
+def test_a_sign_moves_the_content_by_its_pixels_exactly(axis: int, bit: int, pixels: int) -> None:
+    drawn = blind(lively(height=160, wide=160))
+    z = latents(2).repeat(2, 1)
+    place = drawn.content + 2 * bit + axis - 2
+    z[:2, place], z[2:, place] = -1.0, 1.0
+    still, moved = drawn(z).split(2)
+    inner = slice(48, 96)  # what the border's zeros reach does not move
+    at = slice(48 + pixels, 96 + pixels)
+    there = still[:, :, at, inner] if axis == 2 else still[:, :, inner, at]
+    assert torch.allclose(moved[:, :, inner, inner], there, atol=1e-5)
+    assert still.std() > 0.01
+
+
+def test_only_the_signs_of_grain_count_and_each_takes_another_crop(generator: ShiftGenerator) -> None:
+    z = latents(1)
+    stronger = z.clone()
+    stronger[:, -GRAIN_BITS:] *= 3
+    assert torch.equal(generator(stronger), generator(z))
+    images = [generator(z)]
+    for bit in range(GRAIN_BITS):
+        other = z.clone()
+        other[:, Z - GRAIN_BITS + bit] *= -1
+        images.append(generator(other))
+    assert len({image.numpy(force=True).tobytes() for image in images}) == GRAIN_BITS + 1
+
+
+def test_grain_is_a_crop_of_the_bank_at_the_offset_that_the_signs_write(generator: ShiftGenerator) -> None:
+    up = torch.zeros((2, GRAIN_BITS), dtype=torch.bool)
+    up[1, [0, 2]] = True  # 5 rows
+    up[1, GRAIN_BITS // 2 + 1] = True  # 2 columns
+    first, second = generator._crop(up)[:, 0]
+    assert torch.equal(first, generator.noise[:68, :68])
+    assert torch.equal(second, generator.noise[5:73, 2:70])
+
+
+def test_grain_is_new_in_training_and_that_of_the_latent_else(generator: ShiftGenerator) -> None:
+    random = torch.Generator().manual_seed(0)
+    drawn = [generator.draw(4, random) for _ in range(2)]
+    assert not torch.equal(drawn[0]["grain"], drawn[1]["grain"])
+    z = latents(4)
+    assert not torch.equal(generator(z, drawn[0]["grain"]), generator(z, drawn[1]["grain"]))
+    assert torch.equal(generator(z), generator(z))
+
+
+def test_folding_batch_norm_changes_nothing_but_rounding(generator: ShiftGenerator) -> None:
+    folded = generator.for_export()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    z = latents(4).double()
+    assert torch.allclose(folded(z), generator.double()(z), atol=1e-12)
+    generator.float()
+
+
+@pytest.mark.parametrize(("channels", "height", "wide"), [(1, 64, 64), (3, 32, 96)])
+def test_a_state_tells_all_sizes_and_gives_the_same_images(channels: int, height: int, wide: int) -> None:
+    made = lively(channels, height, wide)
+    again = generator_of(made.state_dict())
+    assert (again.architecture, again.channels, again.height, again.width) == ("shift", channels, height, wide)
+    assert torch.equal(again(z=latents(2)), made(latents(2)))
+
+
+@pytest.mark.parametrize("name", ["first.weight", "noise", "stages.2.grain", "stages.0.smooth.weight"])
+def test_a_state_that_lacks_something_is_refused(generator: ShiftGenerator, name: str) -> None:
+    state = generator.state_dict()
+    del state[name]
+    with pytest.raises(ValueError, match=r"not a .*shift generator"):
+        generator_of(state)
+
+
+def test_values_that_give_no_image_are_refused(generator: ShiftGenerator) -> None:
+    state = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    state["stages.1.grain"][0, 0] = float("nan")
+    with pytest.raises(ValueError, match=r"stages\.1\.grain holds non-finite"):
+        generator_of(state)
+
+
+@pytest.mark.parametrize("variant", [{}, {"channels": 3}])
+def test_the_onnx_file_passes_the_gate_without_batch_norm(variant: dict[str, int], tmp_path: Path) -> None:
+    export_onnx(lively(**variant), tmp_path / "generator.onnx", batch_check=(1, 2, 5))
+    graph = onnx.load(tmp_path / "generator.onnx").graph
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    assert [value.name for value in graph.input] == ["z"]
+
+
+def test_four_steps_are_two_and_two_more_to_the_bit(plates: ImageSet, tmp_path: Path) -> None:
+    config = TrainConfig.of("shift", image_size=32, z_dim=Z, g_width=2, d_width=2, batch_size=8, penalty_interval=2)
+    whole, cut = (Trainer(plates.images, config, torch.device("cpu")) for _ in range(2))
+    for trainer, steps in ((whole, 4), (cut, 2)):
+        for _ in range(steps):
+            trainer.train_step()
+    snapshots.save(tmp_path / "a.pt", cut.state())
+    resumed = Trainer(plates.images, config, torch.device("cpu"))
+    resumed.restore(torch.load(tmp_path / "a.pt", weights_only=True))
+    for _ in range(2):
+        resumed.train_step()
+    assert same(resumed.state(), whole.state())
+
+
+def test_the_chain_runs_with_the_recipe(photos: Path, tmp_path: Path) -> None:
+    options = (
+        *TINY,
+        "--z-dim",
+        Z,
+        "--image-size",
+        "32",
+        "--epochs",
+        "2",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "models",
+    )
+    assert run_in_process("gan-train", photos, "--recipe", "shift", *map(str, options)).returncode == 0
+    onnx_file = tmp_path / "models/generator.onnx"
+    made = run_in_process(
+        "gan-export", "onnx", tmp_path / "models/generator_model.pth", "--out", onnx_file, "--batch-check", "1,2"
+    )
+    assert made.returncode == 0, made.stderr
+    assert "network        shift, widths 16 12 8 4 2" in run_in_process("gan-export", "info", onnx_file).stdout
+    batch = run_in_process(
+        "gan-batch", "--model", onnx_file, "--count", "20", "--out", tmp_path / "run", "--quality-gate", "off"
+    )
+    assert batch.returncode == 0, batch.stderr
+    assert len(list((tmp_path / "run").rglob("0*.png"))) == 20
+
+
+def test_a_latent_too_short_ends_training_with_2(photos: Path, tmp_path: Path) -> None:
+    result = run_in_process("gan-train", photos, "--recipe", "shift", "--z-dim", "20", "--out", tmp_path / "models")
+    assert result.returncode == 2
+    assert "--z-dim" in result.stderr
