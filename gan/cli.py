@@ -114,6 +114,9 @@ class _Train(Command):
 @_value("--d-spectral-norm/--no-d-spectral-norm", bool, "Use spectral norm in the discriminator.")
 @_value("--d-patches/--no-d-patches", bool, "Let the discriminator score patches too, not whole images alone.")
 @_value("--d-decoder/--no-d-decoder", bool, "Let the discriminator learn to redraw real images.")
+@_value(
+    "--d-two-part/--no-d-two-part", bool, "Let one part of the discriminator see patches, the other the whole coarsely."
+)
 @_value("--minibatch-stddev/--no-minibatch-stddev", bool, "Show the discriminator how alike a batch is.")
 @_value("--epochs", int, "Show each image so many times, where --total-kimg is 0.")
 @_value("--total-kimg", click.FloatRange(min=0, min_open=True), "Show so many thousand images, instead of --epochs.")

@@ -54,6 +54,7 @@ class TrainConfig:
     minibatch_stddev: bool = False
     d_patches: bool = False  # D scores patches too, not whole images alone
     d_decoder: bool = False  # D learns to redraw real images from its features
+    d_two_part: bool = False  # one part of D sees detail, in patches alone, the other the whole, coarsely alone
 
     epochs: int = 250  # one epoch shows as many real images as there are
     total_kimg: float = 0.0  # thousands of real images to show; where not 0, instead of `epochs`
@@ -99,6 +100,11 @@ class TrainConfig:
             raise ValueError("`bands` are what is standardized: add `standardize=True`")
         if self.band_weight != 1 and not self.bands:
             raise ValueError("`band_weight` is for bands: add `bands=True`")
+        extras = ("d_batch_norm", "d_spectral_norm", "d_patches", "d_decoder")
+        if self.d_two_part and (wrong := [name for name in extras if getattr(self, name)]):
+            raise ValueError(
+                f"`d_two_part` is another discriminator, which has no `{wrong[0]}`: add `{wrong[0]}=False`"
+            )
         if self.label_smoothing and self.loss != "bce":
             raise ValueError("`label_smoothing` belongs to the bce loss: add `loss=bce`")
 
@@ -210,7 +216,13 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 RECIPES["shift"] = {
-    **RECIPES["small-data"], "architecture": "shift", "z_dim": 128, "d_width": 16, "bands": True, "band_weight": 0.6,
-}  # fmt: skip
+    **RECIPES["small-data"],
+    "architecture": "shift",
+    "z_dim": 128,
+    "d_width": 16,
+    "d_two_part": True,
+    "bands": True,
+    "band_weight": 0.6,
+}
 """Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images, `shift` tries a
 generator that puts its content at any place."""

@@ -13,7 +13,9 @@ from gan.networks.discriminator import Discriminator
 from gan.networks.generator import Generator
 from gan.networks.shift import ShiftGenerator
 from gan.networks.standardizer import SIGMAS
+from gan.networks.two_part import TwoPartDiscriminator
 
+AnyDiscriminator = Discriminator | TwoPartDiscriminator
 ARCHITECTURES: dict[str, type[Generator]] = {kind.architecture: kind for kind in (DCGAN, ShiftGenerator)}
 """The generators, by the name that `TrainConfig.architecture` and a file's metadata give them."""
 
@@ -30,10 +32,13 @@ def new_generator(config: TrainConfig) -> Generator:
     return kind.of(config)
 
 
-def new_discriminator(config: TrainConfig) -> Discriminator:
+def new_discriminator(config: TrainConfig) -> AnyDiscriminator:
     """The discriminator that `config` asks for, its weights not yet drawn."""
+    channels = config.channels * (len(SIGMAS) + 1 if config.bands else 1)
+    if config.d_two_part:
+        return TwoPartDiscriminator(channels, config.d_width, config.image_size, config.channels * config.bands)
     return Discriminator(
-        config.channels * (len(SIGMAS) + 1 if config.bands else 1), config.d_width, config.d_batch_norm,
+        channels, config.d_width, config.d_batch_norm,
         config.minibatch_stddev, config.image_size, config.d_spectral_norm, config.d_patches, config.d_decoder,
     )  # fmt: skip
 

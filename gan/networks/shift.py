@@ -60,6 +60,7 @@ class ShiftGenerator(Generator):
     """
 
     architecture = "shift"
+    noise: Tensor
 
     def __init__(
         self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128
@@ -91,7 +92,7 @@ class ShiftGenerator(Generator):
     @property
     def summary(self) -> str:
         """The architecture with its widths, for people."""
-        widths = [self.first.out_channels, *(stage.up.out_channels for stage in self.stages)]  # type: ignore[union-attr]
+        widths = [self.first.out_channels, *(stage.up.out_channels for stage in self._doublings())]
         return f"{self.architecture}, widths {' '.join(map(str, widths))}"
 
     @property
@@ -120,17 +121,21 @@ class ShiftGenerator(Generator):
         if grain is None:
             grain = self._crop(up[:, SHIFT_BITS:])
         x = F.leaky_relu(self.first_norm(self.first(seen[:, :, None, None])), 0.2)
-        for number, stage in enumerate(self.stages):
+        for number, stage in enumerate(self._doublings()):
             x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
         x = F.pixel_shuffle(self.last(x), 2)
         x = x + _LEARNING * self.grain * grain
         x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
         return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
 
+    def _doublings(self) -> list[_Stage]:
+        return [stage for stage in self.stages if isinstance(stage, _Stage)]
+
     def _crop(self, up: Tensor) -> Tensor:
         """The noise `[N, 1, height + 4, width + 4]` at offsets that bool `[N, GRAIN_BITS]` write in binary."""
-        places = 1 << torch.arange(GRAIN_BITS // 2, device=up.device)
-        top, left = ((half * places).sum(dim=1)[:, None, None] for half in up.chunk(2, dim=1))
+        half = GRAIN_BITS // 2
+        places = 1 << torch.arange(half, device=up.device)
+        top, left = ((part * places).sum(dim=1)[:, None, None] for part in (up[:, :half], up[:, half:]))
         rows = top + torch.arange(self.height + _MARGIN, device=up.device)[None, :, None]
         columns = left + torch.arange(self.width + _MARGIN, device=up.device)[None, None, :]
         return F.embedding(rows * self.noise.shape[1] + columns, self.noise.reshape(-1, 1)).movedim(3, 1)
@@ -140,8 +145,8 @@ class ShiftGenerator(Generator):
         stages.initialise(self, random)
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
         nn.init.constant_(self.grain, 0.02)
-        for stage in self.stages:
-            stage.initialise(random)  # type: ignore[operator]
+        for stage in self._doublings():
+            stage.initialise(random)
         self.noise.normal_(generator=random)
 
     def draw(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
@@ -154,8 +159,8 @@ class ShiftGenerator(Generator):
         folded = copy.deepcopy(self).eval().double()
         folded.first = fuse_conv_bn_eval(folded.first, folded.first_norm, transpose=True)
         folded.first_norm = nn.Identity()  # type: ignore[assignment]
-        for stage in folded.stages:
-            stage.fold()  # type: ignore[operator]
+        for stage in folded._doublings():
+            stage.fold()
         return folded
 
     @classmethod
@@ -214,7 +219,8 @@ class _Stage(nn.Module):
         with torch.no_grad():
             self.smooth.weight.copy_(torch.outer(taps, taps).expand_as(self.smooth.weight))
         if self.gate is not None:
-            for layer, deviation in ((self.gate[0], 0.1), (self.gate[2], 0.05)):
+            layers = (layer for layer in self.gate if isinstance(layer, nn.Linear))
+            for layer, deviation in zip(layers, (0.1, 0.05), strict=True):
                 nn.init.normal_(layer.weight, 0.0, deviation, generator=random)
                 nn.init.zeros_(layer.bias)
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import TrainConfig
-from gan.networks.architectures import new_discriminator, new_generator
-from gan.networks.discriminator import Discriminator
+from gan.networks.architectures import AnyDiscriminator, new_discriminator, new_generator
 from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, free_memory, size
 
@@ -27,7 +26,9 @@ def refuse_large_networks(config: TrainConfig, device: torch.device) -> None:
     _refuse(_weight_bytes(*networks), device)
 
 
-def refuse_large_batch(g: Generator, d: Discriminator, config: TrainConfig, batch: int, device: torch.device) -> None:
+def refuse_large_batch(
+    g: Generator, d: AnyDiscriminator, config: TrainConfig, batch: int, device: torch.device
+) -> None:
     """Refuse a batch that cannot fit beside its networks.
 
     Args:
@@ -42,7 +43,7 @@ def refuse_large_batch(g: Generator, d: Discriminator, config: TrainConfig, batc
     _refuse(_weight_bytes(g, d) * 3 // 4 + step_bytes(g, d, config, batch), device)  # the weights are there
 
 
-def step_bytes(g: Generator, d: Discriminator, config: TrainConfig, batch: int) -> int:
+def step_bytes(g: Generator, d: AnyDiscriminator, config: TrainConfig, batch: int) -> int:
     """What a step holds at once, and no less, beside weights and averages: what the layers give for the generated
     images, and for these and the photos in the discriminator. It is counted with two images.
     """

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import TrainConfig
-from gan.networks.discriminator import Discriminator
+from gan.networks.architectures import AnyDiscriminator
 from gan.training import losses
 
 
@@ -19,7 +19,7 @@ class DiscriminatorLoss(nn.Module):
         config: the options.
     """
 
-    def __init__(self, d: Discriminator, config: TrainConfig) -> None:
+    def __init__(self, d: AnyDiscriminator, config: TrainConfig) -> None:
         super().__init__()
         self.d, self.config, self.loss = d, config, losses.LOSSES[config.loss]
 
@@ -53,7 +53,7 @@ class DiscriminatorLoss(nn.Module):
         return loss, penalty, p_real, p_fake
 
 
-def generator_loss(d: Discriminator, loss: losses.Loss, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def generator_loss(d: AnyDiscriminator, loss: losses.Loss, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """The generator's loss and the mean probability D(G(z)); `d` gets no gradient where it requires none."""
     of_fake, _ = d.look(fake)
     of_real = of_fake  # where the loss does not look at the photos

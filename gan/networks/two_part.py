@@ -1,0 +1,74 @@
+"""A discriminator in two parts: one sees all detail, in patches alone; the other sees the whole, coarsely alone.
+
+A discriminator of whole images at full resolution learns a few hundred photos by heart: it soon tells each of them by
+its grain, and what it then asks of the generator is lace at edges, not scratches. A part that scores patches cannot
+tell which photo a patch is from, and has thousands of them (Isola et al., CVPR 2017, section 3.2.2; Demir and Unal,
+"Patch-Based Image Inpainting with Generative Adversarial Networks", 2018, have both parts). What a patch is too small
+for, that a scratch goes on and where one may lie, shows at a quarter of the pixels and without the finest band.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan.networks.discriminator import MinibatchStddev
+
+WHOLE_SIDE = 64
+"""Pixels, at most, of the side that the whole image is seen with."""
+_GAIN = 0.7
+"""Of the weights to begin with, times those that keep the variance."""
+
+
+class TwoPartDiscriminator(nn.Module):
+    """Images to scores of the whole and of patches of 38×38 pixels.
+
+    Args:
+        channels: of what it sees, image channels times bands.
+        width: channels of the first stage of either part.
+        image_size: side of the images in pixels, one of `gan.config.IMAGE_SIZES`.
+        fine: how many channels, the first ones, the part that sees the whole does not get.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 16, image_size: int = 128, fine: int = 1) -> None:
+        super().__init__()
+        self.channels, self.width, self.image_size, self.fine = channels, width, image_size, fine
+        self.side = min(WHOLE_SIDE, image_size)
+        self.patches = nn.Sequential(
+            *_halvings([channels, width, 2 * width, 4 * width]),
+            nn.Conv2d(4 * width, 4 * width, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * width, 1, 1),
+        )
+        widths = [channels - fine, *(width << stage for stage in range(self.side.bit_length() - 3))]
+        self.whole = nn.Sequential(*_halvings(widths), MinibatchStddev(), nn.Conv2d(widths[-1] + 1, 1, 4))
+
+    def initialise(self, random: torch.Generator) -> None:
+        """Draw the weights to begin training with (He et al., ICCV 2015, equation 15)."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.kaiming_normal_(module.weight, 0.2, generator=random)
+                with torch.no_grad():
+                    module.weight.mul_(_GAIN)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of whole images: float `[N, channels, image_size, image_size]` to `[N]`."""
+        whole: Tensor = self.whole(F.adaptive_avg_pool2d(images[:, self.fine :], self.side))
+        return whole.flatten()
+
+    def look(self, images: Tensor) -> tuple[list[Tensor], None]:
+        """Logits of the whole images, float `[N]`, and of their patches, `[N, P]`; nothing is redrawn."""
+        return [self(images), self.patches(images).flatten(1)], None
+
+
+def _halvings(widths: list[int]) -> list[nn.Module]:
+    """Convolutions that halve the size, from one width to the next, each with its LeakyReLU."""
+    return [
+        layer
+        for before, after in itertools.pairwise(widths)
+        for layer in (nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.2))
+    ]
