@@ -19,6 +19,7 @@ from gan.evaluation.metrics import (
     spectrum_distance,
     ssim_scales,
 )
+from gan.evaluation.places import Places, places
 from gan.photos.read import ImageSet
 from models.progress import Progress
 
@@ -66,6 +67,7 @@ class Quality:
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
         spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
+        places, places_real: where lines stand and what grain is shared, of the fakes and of the real photos.
         copying, pixel_copying: by features and by pixels, see `gan.evaluation.copying`; None without training images.
         copying_verdict: the worse of both.
     """
@@ -99,6 +101,8 @@ class Quality:
     spectrum_floor_db: float
     spectrum_real_db: tuple[float, ...]
     spectrum_fake_db: tuple[float, ...]
+    places: Places
+    places_real: Places
     copying: Copying | None
     pixel_copying: Copying | None
     copying_verdict: str | None
@@ -160,6 +164,8 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
         spectrum_floor_db=spectrum_distance(spectrum(one.images), spectrum(other.images)),
         spectrum_real_db=tuple(real_curve.tolist()),
         spectrum_fake_db=tuple(fake_curve.tolist()),
+        places=places(fake.images),
+        places_real=places(real.images),
         copying=copies.by_features if copies else None,
         pixel_copying=copies.by_pixels if copies else None,
         copying_verdict=copies.verdict if copies else None,

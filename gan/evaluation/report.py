@@ -14,7 +14,7 @@ from torchvision.utils import make_grid
 
 from gan.evaluation.comparison import Quality, Sets
 from gan.evaluation.copying import Pair
-from gan.evaluation.summary import copying_rule, headline, quality_json, remarks, rows
+from gan.evaluation.summary import copying_rule, distrust, headline, quality_json, remarks, rows
 from models.files import write_atomically
 from models.picks import spread
 
@@ -44,6 +44,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
     notes = "".join(f"<li>{escape(line)}</li>" for line in remarks(quality))
     return _PAGE.format(
         title=escape(f"Quality of {quality.fake}"),
+        distrust=escape(distrust(quality)),
         headline=escape(headline(quality)),
         where=where,
         rows=body,
@@ -155,6 +156,7 @@ pre {{ white-space: pre-wrap; }}
 </head>
 <body>
 <h1>{title}</h1>
+<p><strong>{distrust}</strong></p>
 <p>{headline}</p>
 <ul>{where}</ul>
 <div class="wide"><table>

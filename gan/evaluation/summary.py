@@ -7,7 +7,11 @@ import json
 from dataclasses import dataclass
 
 from gan.evaluation.comparison import Quality
-from gan.evaluation.copying import SUSPECTED_RATIO
+from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
+from gan.evaluation.places import Places, on_a_grid, shares_grain
+
+_MUCH_ALIKE = 0.1
+"""MS-SSIM: fakes and photos of one source differ by less."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ def rows(quality: Quality) -> list[ReportRow]:
             "difference in grain and detail: 3 dB is twice or half the power",
         ),
     ]
+    result += _rows_of_places(quality.places, quality.places_real)
     copying, pixels = quality.copying, quality.pixel_copying
     if copying is None or pixels is None:
         return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: --train")]
@@ -84,6 +89,46 @@ def rows(quality: Quality) -> list[ReportRow]:
         ReportRow("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
         ReportRow("copying", quality.copying_verdict or "", "", copying_rule(quality)),
     ]
+
+
+def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
+    return [
+        ReportRow(
+            "grid",
+            f"{fakes.grid:.2f} ({fakes.grid_axis}, {fakes.grid_period} px)",
+            f"{photos.grid:.2f}",
+            f"how much the sharpest lines keep to a grid: 1 is always, up to {fakes.chance:.2f} is chance",
+        ),
+        ReportRow(
+            "same places",
+            _percent(fakes.commonest),
+            _percent(photos.commonest),
+            "share of images whose sharpest line stands in one of three columns or rows",
+        ),
+        ReportRow(
+            "common grain",
+            _percent(max(0.0, fakes.common_grain)),
+            _percent(max(0.0, photos.common_grain)),
+            "share of the fine structure that is the same in all images",
+        ),
+    ]
+
+
+def distrust(quality: Quality) -> str:
+    """What a person should distrust in these images, in a line: the first thing to read."""
+    fakes, photos = quality.places, quality.places_real
+    found = []
+    if quality.copying_verdict in VERDICTS[1:]:
+        found.append(f"copies of training images ({quality.copying_verdict})")
+    if on_a_grid(fakes, photos):
+        found.append(f"places: lines stand on a grid of {fakes.grid_period} pixels ({fakes.grid_axis})")
+    if shares_grain(fakes, photos):
+        found.append(f"grain: {_percent(fakes.common_grain)} of it is the same in all images")
+    if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:
+        found.append("variety: the images are more alike than the photos")
+    if quality.kid_x1000_interval[0] > max(0.0, quality.kid_x1000_floor_interval[1]):
+        found.append(f"the look: KID is {quality.kid_x1000:.0f}, photos have {quality.kid_x1000_floor:.0f}")
+    return f"Distrust {'; '.join(found)}." if found else "Nothing here sets these images apart from the photos."
 
 
 def copying_rule(quality: Quality) -> str:
@@ -133,7 +178,7 @@ def table(quality: Quality) -> str:
         ).rstrip()
         for line in lines
     ]
-    return "\n".join([headline(quality), "", *body, "", *remarks(quality)])
+    return "\n".join([distrust(quality), headline(quality), "", *body, "", *remarks(quality)])
 
 
 def quality_json(quality: Quality) -> str:

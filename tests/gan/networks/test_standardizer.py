@@ -36,6 +36,13 @@ def test_the_bands_are_together_the_image() -> None:
     torch.testing.assert_close(parts.sum(dim=1, keepdim=True), floats(photos()), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_weight_makes_each_finer_band_count_less(channels: int) -> None:
+    even, weighted = (Standardizer(photos(channels), True, weight)(floats(photos(channels))) for weight in (1.0, 0.5))
+    shares = torch.tensor([0.25, 0.5, 1.0]).repeat_interleave(channels).view(1, -1, 1, 1)
+    torch.testing.assert_close(weighted, even * shares)
+
+
 def test_an_even_image_is_in_the_coarsest_band_alone() -> None:
     standardizer = Standardizer(photos(), True)
     parts = standardizer(torch.full((1, 1, 64, 64), 0.3)) * standardizer._deviation + standardizer._mean
