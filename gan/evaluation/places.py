@@ -27,19 +27,16 @@ class Places:
     """Where the sharpest lines of a set of images stand, and what all of them share.
 
     Attributes:
-        grid: the largest resultant length of the strongest column's and row's position at a period of 8, 16 or 32
-            pixels: 0 where they stand anywhere, 1 where all stand at one place of a grid (Mardia and Jupp, "Directional
+        grids: `columns, 8 px` and so on to the resultant length of the strongest column's, or row's, position at that
+            period: 0 where they stand anywhere, 1 where all stand at one place of a grid (Mardia and Jupp, "Directional
             Statistics", section 2.3).
-        grid_axis, grid_period: where that was: `columns` or `rows`, and pixels.
         commonest: share of the images whose strongest column, or row, is one of the three commonest.
         common_grain: energy of the mean of the images' fine structure, of each brought to energy 1; what chance makes
             of so many images is taken off, so that it may be a little below 0.
-        chance: the `grid` that so many images with lines at any place hardly exceed.
+        chance: the resultant that so many images with lines at any place hardly exceed.
     """
 
-    grid: float
-    grid_axis: str
-    grid_period: int
+    grids: dict[str, float]
     commonest: float
     common_grain: float
     chance: float
@@ -53,23 +50,25 @@ def places(images: Tensor) -> Places:
     """
     columns, rows, grain = zip(*(_look(part) for part in torch.split(images, _BLOCK)), strict=True)
     strongest = {"columns": torch.cat(columns), "rows": torch.cat(rows)}
-    grids = {(axis, p): _resultant(at, p) for axis, at in strongest.items() for p in PERIODS}
-    axis, period = max(grids, key=grids.__getitem__)
     count = len(images)
     common = float((torch.stack(grain).sum(dim=0) / count).square().mean()) - 1 / count
     return Places(
-        grid=grids[axis, period],
-        grid_axis=axis,
-        grid_period=period,
+        grids={f"{axis}, {p} px": _resultant(at, p) for axis, at in strongest.items() for p in PERIODS},
         commonest=max(_commonest(at) for at in strongest.values()),
         common_grain=common,
         chance=CHANCE / count**0.5,
     )
 
 
+def worst_grid(fakes: Places, photos: Places) -> str:
+    """Of `Places.grids` the one that the lines of the fakes keep to beyond what the photos and chance explain."""
+    return max(fakes.grids, key=lambda grid: fakes.grids[grid] - max(fakes.chance, photos.grids[grid]))
+
+
 def on_a_grid(fakes: Places, photos: Places) -> bool:
-    """Whether lines of the fakes keep to a grid more than chance and the photos' own would explain."""
-    return fakes.grid > max(fakes.chance, photos.grid)
+    """Whether the lines of the fakes keep to a grid more than the photos' own and chance would explain."""
+    grid = worst_grid(fakes, photos)
+    return fakes.grids[grid] > max(fakes.chance, photos.grids[grid])
 
 
 def shares_grain(fakes: Places, photos: Places) -> bool:

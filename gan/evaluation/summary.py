@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
-from gan.evaluation.places import Places, on_a_grid, shares_grain
+from gan.evaluation.places import Places, on_a_grid, shares_grain, worst_grid
 
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
@@ -92,11 +92,12 @@ def rows(quality: Quality) -> list[ReportRow]:
 
 
 def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
+    grid = worst_grid(fakes, photos)
     return [
         ReportRow(
             "grid",
-            f"{fakes.grid:.2f} ({fakes.grid_axis}, {fakes.grid_period} px)",
-            f"{photos.grid:.2f}",
+            f"{fakes.grids[grid]:.2f} ({grid})",
+            f"{photos.grids[grid]:.2f}",
             f"how much the sharpest lines keep to a grid: 1 is always, up to {fakes.chance:.2f} is chance",
         ),
         ReportRow(
@@ -121,7 +122,7 @@ def distrust(quality: Quality) -> str:
     if quality.copying_verdict in VERDICTS[1:]:
         found.append(f"copies of training images ({quality.copying_verdict})")
     if on_a_grid(fakes, photos):
-        found.append(f"places: lines stand on a grid of {fakes.grid_period} pixels ({fakes.grid_axis})")
+        found.append(f"places: lines stand on a grid ({worst_grid(fakes, photos)})")
     if shares_grain(fakes, photos):
         found.append(f"grain: {_percent(fakes.common_grain)} of it is the same in all images")
     if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:

@@ -55,7 +55,9 @@ def test_table_goes_to_stdout_and_the_page_to_the_default_folder(
 ) -> None:
     result = quality(folders / "real", folders / "fake", "--train", folders / "train", "--image-size", "64")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[1].startswith("15 fakes, 20 real photos, 12 training images; 64 pixels, gray, features of pools")
+    assert result.stdout.splitlines()[1].startswith(
+        "15 fakes, 20 real photos, 12 training images; 64 pixels, gray, features of pools"
+    )
     assert re.search(r"\nKID × 1000 +-?\d+\.\d \(.* to .*\) +-?\d+\.\d \(", result.stdout)
     assert re.search(r"\ncopying +none found", result.stdout)
     assert "pictures: evaluation/quality/report.html" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.places import on_a_grid, places, shares_grain
+from gan.evaluation.places import on_a_grid, places, shares_grain, worst_grid
 
 COUNT = 200
 
@@ -43,21 +43,23 @@ def on(period: int, count: int = COUNT) -> list[int]:
 def test_lines_on_a_grid_are_found_with_its_period_and_axis(period: int, axis: int) -> None:
     found, photos = places(plates(on(period), axis)), places(plates(anywhere(seed=3), axis))
     assert on_a_grid(found, photos)
-    assert found.grid > 0.8
-    assert found.grid_axis == ("columns" if axis == 1 else "rows")
-    assert period % found.grid_period == 0
+    grid = worst_grid(found, photos)
+    assert found.grids[grid] > 0.8
+    named, number, _ = grid.replace(",", "").split()
+    assert named == ("columns" if axis == 1 else "rows")
+    assert period % int(number) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_lines_at_any_place_are_on_no_grid(seed: int) -> None:
     found, photos = places(plates(anywhere(seed=seed))), places(plates(anywhere(seed=seed + 10)))
     assert not on_a_grid(found, photos)
-    assert found.grid < found.chance
+    assert max(found.grids.values()) < found.chance
 
 
 def test_a_grid_that_the_photos_have_as_well_is_no_fault() -> None:
     found, photos = places(plates(on(16))), places(plates([16] * COUNT, seed=4))
-    assert found.grid > found.chance
+    assert found.grids["columns, 16 px"] > found.chance
     assert not on_a_grid(found, photos)
 
 
@@ -81,7 +83,7 @@ def test_colour_is_measured_by_its_gray_and_parts_do_not_matter(monkeypatch: pyt
     assert places(plates(on(8), channels=3)) == whole
     monkeypatch.setattr("gan.evaluation.places._BLOCK", 7)
     again = places(plates(on(8)))
-    assert again.grid == whole.grid
+    assert again.grids == whole.grids
     assert again.common_grain == pytest.approx(whole.common_grain, abs=1e-5)
 
 
