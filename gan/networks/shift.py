@@ -38,8 +38,8 @@ _REACH = 1 << GRAIN_BITS // 2
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
 _GATED, _REFINED = 3, 1
-_LEARNING = 5.0
-"""Makes the strength of the noise learn that many times faster."""
+_GRAIN, _LAST_GRAIN = 0.1, 0.02
+"""Strengths of the noise to begin with, in the maps and in the image."""
 
 
 class ShiftGenerator(Generator):
@@ -124,7 +124,7 @@ class ShiftGenerator(Generator):
         for number, stage in enumerate(self._doublings()):
             x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
         x = F.pixel_shuffle(self.last(x), 2)
-        x = x + _LEARNING * self.grain * grain
+        x = x + self.grain * grain
         x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
         return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
 
@@ -144,7 +144,7 @@ class ShiftGenerator(Generator):
         """Draw the weights, and the bank of noise."""
         stages.initialise(self, random)
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
-        nn.init.constant_(self.grain, 0.02)
+        nn.init.constant_(self.grain, _LAST_GRAIN)
         for stage in self._doublings():
             stage.initialise(random)
         self.noise.normal_(generator=random)
@@ -214,7 +214,7 @@ class _Stage(nn.Module):
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw what `stages.initialise` has drawn otherwise; the filter is [1, 3, 3, 1] in both directions."""
-        nn.init.constant_(self.grain, 0.02)
+        nn.init.constant_(self.grain, _GRAIN)
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
         with torch.no_grad():
             self.smooth.weight.copy_(torch.outer(taps, taps).expand_as(self.smooth.weight))
@@ -228,7 +228,7 @@ class _Stage(nn.Module):
         x = self.norm(self.smooth(self.up(x)))
         if self.shifts:
             x = _shifted(x, down, right, 1)
-        x = x + _LEARNING * self.grain * grain[:, :, : x.shape[2], : x.shape[3]]
+        x = x + self.grain * grain[:, :, : x.shape[2], : x.shape[3]]
         if self.gate is not None:
             x = x * (1 + torch.tanh(self.gate(seen)))[:, :, None, None]
         x = F.leaky_relu(x, 0.2)
