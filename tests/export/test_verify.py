@@ -39,7 +39,7 @@ def test_info_is_a_page_that_a_person_can_read(exported: Path) -> None:
     result = run_in_process("info", exported)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert f"{exported}, " in lines[0]
+    assert f"{exported}," in lines[0]
     assert any(line.startswith("makes ") and "gray images of 128×128 from latents of 8" in line for line in lines)
     assert any(line.startswith("trained on ") and "24 images" in line for line in lines)
     assert any(line.startswith("CPUExecutionProvider") and "batch 129" in line for line in lines)

@@ -111,7 +111,7 @@ def test_link_is_there_at_every_moment_and_leads_to_a_complete_run(night: Path, 
     (tmp_path / "latest").symlink_to("night-0")
     with watched(tmp_path / "latest") as seen:
         for number in range(1, 4):
-            succeeds(run_in_process(*command(small, tmp_path / f"night-{number}", "--latest", tmp_path / "latest")))
+            succeeds(run(*command(small, tmp_path / f"night-{number}", "--latest", tmp_path / "latest")))
     assert seen == {f"night-{number}" for number in range(4)}
 
 

@@ -127,9 +127,9 @@ def test_worker_that_hangs_is_replaced(
     hang = Disturbance("hang", at=1, name="00000310.png")
     result = disturbed([*command, "--shard-timeout", "3"], out, hang, nodes, tmp_path / "notes")
     succeeds(result)
-    (said,) = [line for line in result.stderr.splitlines() if "a worker died" in line]
-    assert "at shard 00012" in said
-    assert "it hung" in said
+    said = [line for line in result.stderr.splitlines() if "a worker died at shard 00012" in line]
+    assert said, "others may be too slow as well, where the machine has much to do"
+    assert "it hung" in said[0]
     assert differing(out, undisturbed) == []
 
 
