@@ -173,7 +173,7 @@ def test_a_snapshot_tells_itself_how_it_was_trained(trained: Path, tmp_path: Pat
     result = run_in_process("onnx", alone, "--batch-check", "1")
     assert result.returncode == 0, result.stderr
     assert "assumed" not in result.stderr
-    assert "fit crop" in run_in_process("info", tmp_path / "generator.onnx").stdout.replace("\n", " ")
+    assert "fit crop" in " ".join(run_in_process("info", tmp_path / "generator.onnx").stdout.split())
 
 
 # Files that are refused
