@@ -22,7 +22,7 @@ from PIL import Image
 from models import console
 from models.log import log
 
-pytest_plugins = ["tests.last_words"]
+pytest_plugins = ["tests.last_words", "tests.pools"]
 
 # A script ignores two of these in what it starts in the background, and nohup the third. Commands that a test starts
 # inherit that and hear nothing.

@@ -101,11 +101,6 @@ class DCGAN(Generator):
             "activation": self.activation, **slope, "last_activation": self.last_activation, "bn_eps": self.bn_eps
         }  # fmt: skip
 
-    @property
-    def doubts(self) -> list[str]:
-        """Statistics of batch norm that no batch has ever moved."""
-        return stages.doubts(self)
-
     @torch.no_grad()
     def likelier(self) -> dict[str, Any]:
         """Another activation, where batch norm's statistics tell of it: they were measured behind the right one."""
@@ -208,18 +203,13 @@ class DCGAN(Generator):
         return generator
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor], **unseen: Any) -> Self:
-        """The generator that `state` holds, in eval mode, with its own float32 copy of the weights.
+    def our_names(cls, state: Mapping[Any, Any]) -> dict[str, Tensor]:
+        """With `main.` before layer and parameter where all names begin alike.
 
         Raises:
-            ValueError: the state is not that of a DCGAN generator, or holds values that give no image.
+            ValueError: not all of it is tensors with names.
         """
-        generator = cls.shaped_like(state, **unseen).to_empty(device="cpu")
-        for buffer in generator.buffers():
-            buffer.zero_()  # a counter that is missing stays as it is
-        generator.load_state_dict(_our_names(state))
-        stages.check_values(generator)
-        return generator.eval()
+        return _our_names(state)
 
 
 class _Sigmoid(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import TrainConfig
+from gan.networks import stages
 from models.latents import Input, inputs
 
 FOLDED = frozenset({"BatchNormalization"})
@@ -51,7 +52,7 @@ class Generator(nn.Module, ABC):
     @property
     def doubts(self) -> list[str]:
         """What about these weights makes other images likely than those of the training; a line each."""
-        return []
+        return stages.doubts(self)
 
     def likelier(self) -> dict[str, Any]:
         """Values of `unseen` that fit the weights better than those assumed; empty where nothing tells."""
@@ -72,7 +73,6 @@ class Generator(nn.Module, ABC):
         """
 
     @classmethod
-    @abstractmethod
     def from_state_dict(cls, state: Mapping[str, Tensor], **unseen: Any) -> Self:
         """The generator that `state` holds, in eval mode on the CPU, with its own float32 copy of the weights.
 
@@ -83,6 +83,17 @@ class Generator(nn.Module, ABC):
         Raises:
             ValueError: the state is not that of such a generator, or holds values that give no image.
         """
+        generator = cls.shaped_like(state, **unseen).to_empty(device="cpu")
+        for buffer in generator.buffers():
+            buffer.zero_()  # a counter that is missing stays as it is
+        generator.load_state_dict(cls.our_names(state))
+        stages.check_values(generator)
+        return generator.eval()
+
+    @classmethod
+    def our_names(cls, state: Mapping[Any, Any]) -> Mapping[str, Tensor]:
+        """`state` with the names that this class gives its tensors, where others may give them other names."""
+        return state
 
     @abstractmethod
     def initialise(self, random: torch.Generator) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,25 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from tests.conftest import ONE_THREAD, fails_in_one_line, run, run_in_process, write_photos
-
-
-class Pools(nn.Module):
-    """64 means of places: a feature network that takes no time."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return nn.functional.adaptive_avg_pool2d(images[:, :1], [8, 8]).flatten(1)
-
-
-@pytest.fixture(scope="module")
-def pools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("features") / "pools.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated
-        torch.jit.script(Pools()).save(str(path))
-    return path
 
 
 @pytest.fixture(scope="module")

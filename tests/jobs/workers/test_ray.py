@@ -125,11 +125,11 @@ def test_worker_that_hangs_is_replaced(
     command: list[str], nodes: RayNodes, out: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     hang = Disturbance("hang", at=1, name="00000310.png")
-    result = disturbed([*command, "--shard-timeout", "3"], out, hang, nodes, tmp_path / "notes")
+    result = disturbed([*command, "--shard-timeout", "10"], out, hang, nodes, tmp_path / "notes")
     succeeds(result)
-    said = [line for line in result.stderr.splitlines() if "a worker died at shard 00012" in line]
-    assert said, "others may be too slow as well, where the machine has much to do"
-    assert "it hung" in said[0]
+    (said,) = [line for line in result.stderr.splitlines() if "a worker died" in line]
+    assert "at shard 00012" in said
+    assert "it hung" in said
     assert differing(out, undisturbed) == []
 
 
