@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientation
 from gan.evaluation.features import FeatureNetwork
+from gan.evaluation.lines import LineFigures, compare_lines
 from gan.evaluation.metrics import (
     density_coverage,
     ideal_coverage,
@@ -67,6 +68,7 @@ class Quality:
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
         spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
+        lines: what the lines are like.
         places, places_real: where lines stand and what grain is shared, of the fakes and of the real photos.
         copying, pixel_copying: by features and by pixels, see `gan.evaluation.copying`; None without training images.
         copying_verdict: the worse of both.
@@ -101,6 +103,7 @@ class Quality:
     spectrum_floor_db: float
     spectrum_real_db: tuple[float, ...]
     spectrum_fake_db: tuple[float, ...]
+    lines: LineFigures
     places: Places
     places_real: Places
     copying: Copying | None
@@ -164,6 +167,7 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
         spectrum_floor_db=spectrum_distance(spectrum(one.images), spectrum(other.images)),
         spectrum_real_db=tuple(real_curve.tolist()),
         spectrum_fake_db=tuple(fake_curve.tolist()),
+        lines=compare_lines(fake.images, real.images, (one.images, other.images)),
         places=places(fake.images),
         places_real=places(real.images),
         copying=copies.by_features if copies else None,

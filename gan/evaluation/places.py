@@ -6,6 +6,7 @@ and a detector trained on such images learns the places. Features of a classific
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,14 @@ from torchvision.transforms.functional import gaussian_blur
 
 PERIODS = (8, 16, 32)
 """Pixels between two places of the grids that doublings of the size leave."""
+LAGS = (8, 16, 32, 64)
+MOST_ECHO = 0.01
 COMMONEST = 3
 CHANCE = 3.0
 """A resultant of this over √n comes about by chance once in eight thousand times: exp(-9), Rayleigh's test."""
 MOST_COMMON_GRAIN = 0.005
+_SURE = 3.0
+"""Standard errors of a difference that is no chance."""
 _SIGMA, _KERNEL = 2.0, 13
 _BLOCK = 256
 
@@ -31,6 +36,9 @@ class Places:
             period: 0 where they stand anywhere, 1 where all stand at one place of a grid (Mardia and Jupp, "Directional
             Statistics", section 2.3).
         commonest: share of the images whose strongest column, or row, is one of the three commonest.
+        echoes: `columns, 8 px` and so on to the mean autocorrelation of an image's columns, or rows, at that distance:
+            how much sharpness at one place goes with sharpness so far from it, as in pairs of scratches.
+        echo_errors: the standard errors of these means.
         common_grain: energy of the mean of the images' fine structure, of each brought to energy 1; what chance makes
             of so many images is taken off, so that it may be a little below 0.
         chance: the resultant that so many images with lines at any place hardly exceed.
@@ -38,6 +46,8 @@ class Places:
 
     grids: dict[str, float]
     commonest: float
+    echoes: dict[str, float]
+    echo_errors: dict[str, float]
     common_grain: float
     chance: float
 
@@ -49,12 +59,21 @@ def places(images: Tensor) -> Places:
         images: uint8 `[N, C, H, W]`.
     """
     columns, rows, grain = zip(*(_look(part) for part in torch.split(images, _BLOCK)), strict=True)
-    strongest = {"columns": torch.cat(columns), "rows": torch.cat(rows)}
+    sharpness = {"columns": torch.cat(columns), "rows": torch.cat(rows)}
+    strongest = {axis: profiles.argmax(dim=1) for axis, profiles in sharpness.items()}
+    echoes = {
+        f"{axis}, {lag} px": _echo(profiles, lag)
+        for axis, profiles in sharpness.items()
+        for lag in LAGS
+        if lag < profiles.shape[1]
+    }
     count = len(images)
     common = float((torch.stack(grain).sum(dim=0) / count).square().mean()) - 1 / count
     return Places(
         grids={f"{axis}, {p} px": _resultant(at, p) for axis, at in strongest.items() for p in PERIODS},
         commonest=max(_commonest(at) for at in strongest.values()),
+        echoes={name: float(echo.mean()) for name, echo in echoes.items()},
+        echo_errors={name: float(echo.std()) / count**0.5 for name, echo in echoes.items()},
         common_grain=common,
         chance=CHANCE / count**0.5,
     )
@@ -71,20 +90,39 @@ def on_a_grid(fakes: Places, photos: Places) -> bool:
     return fakes.grids[grid] > max(fakes.chance, photos.grids[grid])
 
 
+def loudest_echo(fakes: Places, photos: Places) -> str:
+    """Of `Places.echoes` the one in which the fakes exceed the photos most."""
+    return max(fakes.echoes, key=lambda name: fakes.echoes[name] - photos.echoes[name])
+
+
+def echoes_itself(fakes: Places, photos: Places) -> bool:
+    """Whether what is sharp in the fakes comes again at some distance, more than in the photos and not by chance."""
+    name = loudest_echo(fakes, photos)
+    error = math.hypot(fakes.echo_errors[name], photos.echo_errors[name])
+    return fakes.echoes[name] - photos.echoes[name] > max(MOST_ECHO, _SURE * error)
+
+
 def shares_grain(fakes: Places, photos: Places) -> bool:
     """Whether the fakes share fine structure that the photos do not."""
     return fakes.common_grain > max(0.0, photos.common_grain) + MOST_COMMON_GRAIN
 
 
 def _look(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The strongest column and row of each image, `[N]`, and the sum of their fine structures, `[H - 2, W - 2]`."""
+    """Sharpness of each column `[N, W]` and row `[N, H]`, and the sum of the fine structures `[H - 2, W - 2]`."""
     gray = images.float().mean(dim=1, keepdim=True)
     sharp = (gray - gaussian_blur(gray, [_KERNEL, _KERNEL], [_SIGMA, _SIGMA]))[:, 0].abs()
     gray = gray[:, 0]
     around = gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
     fine = gray[:, 1:-1, 1:-1] - around / 4
     fine = fine / fine.std(dim=(1, 2), correction=0, keepdim=True).clamp_min(1e-6)
-    return sharp.mean(dim=1).argmax(dim=1), sharp.mean(dim=2).argmax(dim=1), fine.sum(dim=0)
+    return sharp.mean(dim=1), sharp.mean(dim=2), fine.sum(dim=0)
+
+
+def _echo(profiles: Tensor, lag: int) -> Tensor:
+    """Autocorrelation of each of `[N, L]` at a distance, `[N]`."""
+    profiles = profiles - profiles.mean(dim=1, keepdim=True)
+    both = (profiles[:, lag:] * profiles[:, :-lag]).mean(dim=1)
+    return both / profiles.square().mean(dim=1).clamp_min(1e-9)
 
 
 def _resultant(at: Tensor, period: int) -> float:

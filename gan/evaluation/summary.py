@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
-from gan.evaluation.places import Places, on_a_grid, shares_grain, worst_grid
+from gan.evaluation.lines import ATTRIBUTES, DIRECTION_KINDS, LineFigures
+from gan.evaluation.places import Places, echoes_itself, loudest_echo, on_a_grid, shares_grain, worst_grid
 
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
@@ -59,6 +60,7 @@ def rows(quality: Quality) -> list[ReportRow]:
             "difference in grain and detail: 3 dB is twice or half the power",
         ),
     ]
+    result += _rows_of_lines(quality.lines)
     result += _rows_of_places(quality.places, quality.places_real)
     copying, pixels = quality.copying, quality.pixel_copying
     if copying is None or pixels is None:
@@ -91,8 +93,34 @@ def rows(quality: Quality) -> list[ReportRow]:
     ]
 
 
+def _rows_of_lines(lines: LineFigures) -> list[ReportRow]:
+    """Of the strongest line of each image."""
+
+    def shares(of: dict[str, float]) -> str:
+        return " ".join(f"{100 * of[name]:.0f}" for name in DIRECTION_KINDS) + " %"
+
+    directions = ReportRow(
+        "direction of lines",
+        f"{shares(lines.shares)}, off by {lines.distances['direction']:.2f}",
+        f"{shares(lines.shares_real)}, {lines.distances_floor['direction']:.2f}",
+        "share of strongest lines that lie, rise, stand and fall; off by: the share that would have to turn",
+    )
+    return [
+        directions,
+        *(
+            ReportRow(
+                f"{name} of lines",
+                f"{lines.medians[name]:.0f}, off by {lines.distances[name]:.2f}",
+                f"{lines.medians_real[name]:.0f}, {lines.distances_floor[name]:.2f}",
+                f"{meaning}, the middle one; off by: how far they would have to move, in the photos' deviations",
+            )
+            for name, meaning in ATTRIBUTES.items()
+        ),
+    ]
+
+
 def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
-    grid = worst_grid(fakes, photos)
+    grid, echo = worst_grid(fakes, photos), loudest_echo(fakes, photos)
     return [
         ReportRow(
             "grid",
@@ -105,6 +133,12 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
             _percent(fakes.commonest),
             _percent(photos.commonest),
             "share of images whose sharpest line stands in one of three columns or rows",
+        ),
+        ReportRow(
+            "echo",
+            f"{fakes.echoes[echo]:.2f} ({echo})",
+            f"{photos.echoes[echo]:.2f}",
+            "how much sharp places come again at a distance, where it exceeds the photos' most",
         ),
         ReportRow(
             "common grain",
@@ -123,8 +157,11 @@ def distrust(quality: Quality) -> str:
         found.append(f"copies of training images ({quality.copying_verdict})")
     if on_a_grid(fakes, photos):
         found.append(f"places: lines stand on a grid ({worst_grid(fakes, photos)})")
+    if echoes_itself(fakes, photos):
+        found.append(f"pairs: lines come again at one distance ({loudest_echo(fakes, photos)})")
     if shares_grain(fakes, photos):
         found.append(f"grain: {_percent(fakes.common_grain)} of it is the same in all images")
+    found += [f"what is missing: {kind}" for kind in quality.lines.missing]
     if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:
         found.append("variety: the images are more alike than the photos")
     if quality.kid_x1000_interval[0] > max(0.0, quality.kid_x1000_floor_interval[1]):

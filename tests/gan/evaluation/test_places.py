@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.places import on_a_grid, places, shares_grain, worst_grid
+from gan.evaluation.places import echoes_itself, loudest_echo, on_a_grid, places, shares_grain, worst_grid
 
 COUNT = 200
 
@@ -89,3 +89,26 @@ def test_colour_is_measured_by_its_gray_and_parts_do_not_matter(monkeypatch: pyt
 
 def test_plates_without_grain_are_measured_too() -> None:
     assert places(torch.full((20, 1, 64, 64), 90, dtype=torch.uint8)).common_grain <= 0
+
+
+def pairs(distance: int | None, count: int = COUNT, seed: int = 1) -> Tensor:
+    """Plates with two lines: at one distance, or at any."""
+    random = np.random.default_rng(seed)
+    images = plates([8] * count, line=0, seed=seed)[:, 0].numpy().astype(int)
+    for image in images:
+        first = random.integers(4, 24)
+        image[:, first] += 70
+        image[:, first + (distance or random.integers(4, 36))] += 70
+    return torch.from_numpy(images.clip(0, 255).astype(np.uint8))[:, None]
+
+
+@pytest.mark.parametrize("distance", [8, 16, 32])
+def test_pairs_of_lines_at_one_distance_are_heard(distance: int) -> None:
+    found, photos = places(pairs(distance)), places(pairs(None, seed=2))
+    assert echoes_itself(found, photos)
+    assert loudest_echo(found, photos) == f"columns, {distance} px"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_at_any_distance_are_no_echo(seed: int) -> None:
+    assert not echoes_itself(places(pairs(None, seed=seed)), places(pairs(None, seed=seed + 10)))
