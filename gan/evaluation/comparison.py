@@ -70,8 +70,9 @@ class Quality:
         spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
         lines: what the lines are like.
         places, places_real: where lines stand and what grain is shared, of the fakes and of the real photos.
-        copying, pixel_copying: by features and by pixels, see `gan.evaluation.copying`; None without training images.
-        copying_verdict: the worse of both.
+        copying, pixel_copying, shifted_copying: by features, by pixels, and by pixels wherever they lie, see
+            `gan.evaluation.copying`; None without training images.
+        copying_verdict: the worst of them.
     """
 
     real: str
@@ -108,6 +109,7 @@ class Quality:
     places_real: Places
     copying: Copying | None
     pixel_copying: Copying | None
+    shifted_copying: Copying | None
     copying_verdict: str | None
     notes: tuple[str, ...]
 
@@ -172,6 +174,7 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
         places_real=places(real.images),
         copying=copies.by_features if copies else None,
         pixel_copying=copies.by_pixels if copies else None,
+        shifted_copying=copies.by_shifted_pixels if copies else None,
         copying_verdict=copies.verdict if copies else None,
         notes=sources.notes,
     )

@@ -1,4 +1,4 @@
-"""Whether generated images are copies of training images: by features and by pixels, in every orientation."""
+"""Whether generated images are copies of training images: by features, by pixels, and by pixels wherever they lie."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d
 
 from gan.evaluation.metrics import nearest
 from gan.photos.read import ImageSet
@@ -20,9 +20,12 @@ MIRRORS = {
 """The ways to show a training image, as the dimensions that are flipped: a mirrored copy is a copy."""
 PIXEL_SIDE = 32
 """Images are compared pixel by pixel at this size, at which grain no longer counts."""
+RIVAL = 3
+"""A copy that was shifted is told by how much nearer one training image is than the third nearest."""
 SHOWN_PAIRS = 16
 VERDICTS = ("none found", "suspected", "copies")
 """From good to bad."""
+_BLOCK = 64
 SUSPECTED_RATIO = 0.8
 """A ratio of medians below this is `suspected`, whatever the shares."""
 
@@ -75,17 +78,22 @@ class Copies:
         by_features: in feature space.
         by_pixels: by pixels at 32×32 without their mean, which sees copies under noise or compression that features
             take for other images.
+        by_shifted_pixels: by the middle of the image wherever it lies in the training image, up to a quarter of the
+            side from its place: the distance over that to another training image, as lines are alike wherever they lie.
         pairs: the fakes that lie nearest to a training image, the nearest first, in the way that found more.
     """
 
     by_features: Copying
     by_pixels: Copying
+    by_shifted_pixels: Copying
     pairs: list[Pair]
 
     @property
     def verdict(self) -> str:
-        """The worse of both."""
-        return max(self.by_features.verdict, self.by_pixels.verdict, key=VERDICTS.index)
+        """The worst of the three."""
+        return max(
+            (found.verdict for found in (self.by_features, self.by_pixels, self.by_shifted_pixels)), key=_badness
+        )
 
 
 def in_every_orientation(images: Tensor) -> list[Tensor]:
@@ -104,11 +112,14 @@ def find_copies(fake: ImageSet, real: ImageSet, train: ImageSet, features: tuple
             `in_every_orientation`.
     """
     mirrored = torch.cat([_small(images) for images in in_every_orientation(train.images)])
-    by_features = _Distances.of(*features)
-    by_pixels = _Distances.of(_small(fake.images), _small(real.images), mirrored)
-    one, other = (judge_copying(found.fake, found.held_out) for found in (by_features, by_pixels))
-    worse = by_features if VERDICTS.index(one.verdict) >= VERDICTS.index(other.verdict) else by_pixels
-    return Copies(one, other, _nearest_pairs(fake, train, worse))
+    ways = (
+        _Distances.of(*features),
+        _Distances.of(*(_flat(images) for images in (_small(fake.images), _small(real.images), mirrored))),
+        _Distances.of_shifted(_small(fake.images), _small(real.images), mirrored),
+    )
+    judged = [judge_copying(found.fake, found.held_out) for found in ways]
+    worst = max(range(len(ways)), key=lambda way: _badness(judged[way].verdict))
+    return Copies(judged[0], judged[1], judged[2], _nearest_pairs(fake, train, ways[worst]))
 
 
 def judge_copying(fake: Tensor, held_out: Tensor) -> Copying:
@@ -151,6 +162,12 @@ class _Distances:
         near, index = nearest(fake, known)
         return cls(near, nearest(real, known)[0], index)
 
+    @classmethod
+    def of_shifted(cls, fake: Tensor, real: Tensor, known: Tensor) -> _Distances:
+        """Of images `[N, C, S, S]`; the ratio of two distances (Lowe, IJCV 2004, section 7.1) in their place."""
+        near, index = _nearest_shifted(fake, known)
+        return cls(near, _nearest_shifted(real, known)[0], index)
+
 
 def _nearest_pairs(fake: ImageSet, train: ImageSet, found: _Distances) -> list[Pair]:
     """The fakes nearest to training images, the nearest first."""
@@ -172,6 +189,52 @@ def _nearest_pairs(fake: ImageSet, train: ImageSet, found: _Distances) -> list[P
 
 
 def _small(images: Tensor) -> Tensor:
-    """Images `[N, C, S, S]` as vectors to compare by pixels: small, and without their mean."""
-    flat = adaptive_avg_pool2d(images.float(), PIXEL_SIDE).flatten(1)
+    """Images as they are compared by pixels: float `[N, C, 32, 32]`."""
+    return adaptive_avg_pool2d(images.float(), PIXEL_SIDE)
+
+
+def _flat(images: Tensor) -> Tensor:
+    """Images as vectors without their mean."""
+    flat = images.flatten(1)
     return flat - flat.mean(dim=1, keepdim=True)
+
+
+def _nearest_shifted(images: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """How much nearer than others one training image is to the middle of each image, wherever that lies in it.
+
+    The distance is that of both brought to mean 0 and norm 1, so that a shallow scratch counts as much as a deep one.
+
+    Args:
+        images: `[N, C, S, S]`.
+        known: `[4 T, C, S, S]`, the training images in every orientation.
+
+    Returns:
+        The least distance over the third least, of different training images, float64 `[N]`; and the former's index in
+        `known`.
+    """
+    side = images.shape[-1] // 2
+    edge = side // 2
+    middles = images[:, :, edge : edge + side, edge : edge + side]
+    middles = middles - middles.mean(dim=(1, 2, 3), keepdim=True)
+    pixels = middles[0].numel()
+    middles = middles / _norm(middles.square().sum(dim=(1, 2, 3), keepdim=True), pixels)
+    alike = []
+    for part in torch.split(known, _BLOCK):
+        mean, power = (avg_pool2d(of.mean(dim=1, keepdim=True), side, 1) for of in (part, part.square()))
+        norms = _norm((power - mean.square()).clamp_min(0) * pixels, pixels)
+        alike.append((conv2d(part, middles) / norms).amax(dim=(2, 3)))
+    by_orientation = torch.cat(alike).reshape(len(MIRRORS), -1, len(images)).double()
+    best, mirror = by_orientation.max(dim=0)
+    distance, order = (2 - 2 * best).clamp_min(0).sqrt().sort(dim=0, stable=True)
+    rival = distance[min(RIVAL, len(distance)) - 1].clamp_min(1e-12)
+    photo = order[0]
+    return distance[0] / rival, mirror[photo, torch.arange(len(images))] * best.shape[0] + photo
+
+
+def _norm(squares: Tensor, pixels: int) -> Tensor:
+    """The norm of so many pixels, with noise of a grey level in each: an even plate is like nothing."""
+    return (squares + pixels).sqrt()
+
+
+def _badness(verdict: str) -> int:
+    return VERDICTS.index(verdict)

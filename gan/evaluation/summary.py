@@ -62,8 +62,8 @@ def rows(quality: Quality) -> list[ReportRow]:
     ]
     result += _rows_of_lines(quality.lines)
     result += _rows_of_places(quality.places, quality.places_real)
-    copying, pixels = quality.copying, quality.pixel_copying
-    if copying is None or pixels is None:
+    copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying
+    if copying is None or pixels is None or shifted is None:
         return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: --train")]
     return [
         *result,
@@ -89,6 +89,12 @@ def rows(quality: Quality) -> list[ReportRow]:
             "train distance by pixels at 32×32, whatever the brightness",
         ),
         ReportRow("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
+        ReportRow(
+            "shifted very near",
+            _percent(shifted.below_1st),
+            "1.0 %",
+            "very near, by the pixels of its middle, wherever that lies in the training image",
+        ),
         ReportRow("copying", quality.copying_verdict or "", "", copying_rule(quality)),
     ]
 
@@ -175,7 +181,7 @@ def copying_rule(quality: Quality) -> str:
         return ""
     return (
         f"copies: very near above {100 * quality.copying.copies_above:.0f} %; suspected: above "
-        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in either way"
+        f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in any way"
     )
 
 

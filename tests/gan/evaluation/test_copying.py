@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from gan.evaluation.copying import MIRRORS, find_copies, in_every_orientation, judge_copying
 from gan.evaluation.features import FeatureNetwork
@@ -85,3 +85,33 @@ def test_copies_that_features_take_for_others_are_found_by_pixels(train: ImageSe
     assert (found.copying.verdict, found.copying_verdict) == ("none found", "copies")
     for pair in pairs:  # those that are nearest by pixels
         assert int(pair.fake_name[5:-4]) == int(pair.train_name[2:-4])
+
+
+@pytest.mark.parametrize("mirror", MIRRORS)
+@pytest.mark.parametrize(("down", "right"), [(16, -16), (-7, 13), (0, 9)])
+def test_copies_that_were_shifted_are_found(down: int, right: int, mirror: str) -> None:
+    train = plates(60, 2)
+    wide = pad(train.images.float(), (16, 16, 16, 16), mode="reflect").to(torch.uint8)
+    copies = wide[:, :, 16 + down : 80 + down, 16 + right : 80 + right].flip(MIRRORS[mirror])
+    found, pairs = compared(of(copies), train)
+    assert found.shifted_copying is not None
+    assert found.shifted_copying.verdict == found.copying_verdict == "copies"
+    right_ones = [int(pair.fake_name[5:-4]) == int(pair.train_name[2:-4]) for pair in pairs]
+    assert sum(right_ones) > 12
+
+
+def test_fresh_photos_are_no_shifted_copies(train: ImageSet) -> None:
+    known = torch.cat([SMALL(images) for images in in_every_orientation(train.images)])
+    verdicts = []
+    for seed in range(10, 20):
+        fake, real = plates(300, seed), plates(60, seed + 10)
+        features = SMALL(fake.images), SMALL(real.images), known
+        verdicts.append(find_copies(fake, real, train, features).by_shifted_pixels.verdict)
+    assert "copies" not in verdicts
+    assert verdicts.count("suspected") <= 2  # one in 20 is what chance gives
+
+
+def test_even_plates_are_no_shifted_copies(train: ImageSet) -> None:
+    found, _ = compared(of(torch.full((60, 1, 64, 64), 90, dtype=torch.uint8)), train)
+    assert found.shifted_copying is not None
+    assert found.shifted_copying.below_1st == 0
