@@ -142,6 +142,9 @@ class _Train(Command):
 @_value("--band-weight", float, "Weight of a finer band, times that of the next coarser one.")
 @_value("--augment/--no-augment", bool, "Vary brightness, contrast and place of what the discriminator sees.")
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror a random half of the training images.")
+@_value(
+    "--feature-matching", float, "Pull images to the photos in a frozen network's eyes, times the discriminator's pull."
+)
 @_value("--precision", click.Choice(CHOICES["precision"]), "auto is bfloat16 where the machine calculates in it.")
 @_value("--seed", int, "Decides everything random.")
 @pattern_options

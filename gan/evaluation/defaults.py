@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FEATURES = "efficientnet-lite0"
+from models.errors import CommandError, ExitCode
+
+FEATURES = "efficientnet-lite2"
 """The network in whose eyes images are compared."""
+MATCHED = "efficientnet-lite0"
+"""The one that feature matching trains with."""
 COUNT, COUNTS = 1000, (10, 20_000)
 """How many fakes are looked at, and between which numbers that is."""
 IMAGE_SIZE, IMAGE_SIZES = 128, (32, 1024)
@@ -15,3 +19,16 @@ FIT = "crop"
 OUT = Path("evaluation/quality")
 MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""
+
+
+def refuse_teacher(name: str) -> None:
+    """Refuse to judge with the network that feature matching trains with.
+
+    Raises:
+        CommandError: 2 it is that.
+    """
+    if name == MATCHED:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"`features={name}` has taught this generator (feature matching), so it cannot judge it: take {FEATURES}",
+        )

@@ -76,7 +76,10 @@ def evaluate(
     for folder in (real, train) if train else (real,):
         _refuse_nothing(folder, only, without)  # that there is none should not be told after a minute of making fakes
     generator = _generator(fake, channels, image_size, device)
-    sources = _sources(real, fake, train, fit, _maker(fake, generator, model))
+    maker = _maker(fake, generator, model)
+    if maker is not None and maker.taught:
+        defaults.refuse_teacher(features)
+    sources = _sources(real, fake, train, fit, maker)
     if out is not None:
         write_probe(out)
     network = load_features(features, device)

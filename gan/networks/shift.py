@@ -80,7 +80,9 @@ class ShiftGenerator(Generator):
             _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED)
             for number, (before, after) in enumerate(itertools.pairwise(widths))
         )
-        self.last = nn.Conv2d(widths[-1], 4 * channels, 3, padding=1)  # four pixels of the image at each place
+        self.last = nn.Conv2d(
+            widths[-1], 4 * channels, 3, padding=1, padding_mode="reflect"
+        )  # four pixels of the image at each place
         self.grain = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
 
@@ -188,11 +190,11 @@ class _Stage(nn.Module):
         super().__init__()
         self.shifts = shifts
         self.up = nn.ConvTranspose2d(before, after, 3, 2, bias=False)
-        self.smooth = nn.Conv2d(after, after, 4, padding=1, groups=after, bias=False).requires_grad_(False)
+        self.smooth = nn.Conv2d(after, after, 4, groups=after, bias=False).requires_grad_(False)
         self.norm = nn.BatchNorm2d(after)
         self.grain = nn.Parameter(torch.zeros(1, after, 1, 1))
         self.gate = nn.Sequential(nn.Linear(seen, 64), nn.SiLU(), nn.Linear(64, after)) if gated else None
-        self.refine = nn.Conv2d(after, after, 3, padding=1, bias=False) if refined else None
+        self.refine = nn.Conv2d(after, after, 3, padding=1, padding_mode="reflect", bias=False) if refined else None
         self.refine_norm = nn.BatchNorm2d(after) if refined else None
 
     def initialise(self, random: torch.Generator) -> None:
@@ -208,7 +210,9 @@ class _Stage(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, grain: Tensor) -> Tensor:
-        x = self.norm(self.smooth(self.up(x)))
+        # Rows at the border that too little comes to, and zeros around a map, would tell the network where it is.
+        x = F.pad(self.up(x)[:, :, 1:-1, 1:-1], (2, 2, 2, 2), mode="reflect")
+        x = self.norm(self.smooth(x))
         if self.shifts:
             x = _shifted(x, down, right, 1)
         x = x + self.grain * grain[:, :, : x.shape[2], : x.shape[3]]

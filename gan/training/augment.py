@@ -11,6 +11,8 @@ what is skipped with some probability cannot hide a difference (Karras et al. 20
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -58,9 +60,17 @@ def _translate(images: Tensor, chosen: Tensor, random: torch.Generator) -> Tenso
     return padded.gather(3, columns[:, None, None, :].expand(n, channels, height, width))
 
 
+_FLIPPED: dict[str, tuple[int, ...]] = {"none": (), "horizontal": (3,), "vertical": (2,), "both": (2, 3)}
+
+
+def orientations(how: str) -> list[tuple[int, ...]]:
+    """The dimensions to flip for each of the ways in which `flip` may leave an image."""
+    return [axes for count in range(3) for axes in itertools.combinations(_FLIPPED[how], count)]
+
+
 def flip(images: Tensor, how: str, random: torch.Generator) -> Tensor:
     """Mirror a random half of the images: `how` is `none`, `horizontal` (left-right), `vertical` or `both`."""
-    for axis in {"none": (), "horizontal": (3,), "vertical": (2,), "both": (2, 3)}[how]:
+    for axis in _FLIPPED[how]:
         mirrored = torch.rand((images.shape[0], 1, 1, 1), generator=random, device=images.device) < 0.5
         images = torch.where(mirrored, images.flip(axis), images)
     return images

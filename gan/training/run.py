@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.config import Course, TrainConfig
-from gan.evaluation.defaults import FEATURES
+from gan.evaluation.defaults import FEATURES, refuse_teacher
 from gan.photos.find import photos_in
 from gan.training import folder
 from gan.training.processes import ALONE, Processes, started
@@ -91,6 +91,8 @@ def train(
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
     with metrics, _one_speaks(processes), RunLog() as run_log:
         _refuse_arguments(resume, overwrite, course, validation)
+        if config.feature_matching:
+            refuse_teacher(features)
         _refuse_photos(data, validation, only, without)
         _refuse_nesting(out, data, validation)
         if processes.is_first:

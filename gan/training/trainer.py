@@ -24,6 +24,7 @@ from gan.training import ema, objectives, snapshots
 from gan.training.augment import augment, flip
 from gan.training.distributed import averaged
 from gan.training.losses import LOSSES
+from gan.training.matching import FeatureMatching
 from gan.training.processes import ALONE, Processes
 from models.errors import CommandError, ExitCode
 
@@ -69,6 +70,8 @@ class Trainer:
             digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
         self.images_sha256 = digest.hexdigest()
         self._standardized = Standardizer(self.images, config.bands, config.band_weight) if config.standardize else None
+        with self._autocast():
+            self._matching = FeatureMatching(self.images, config.flip) if config.feature_matching else None
         self._seeds = [config.seed, restarts] if restarts else [config.seed]
         for_weights, for_steps = _seeds(self._seeds)
         if processes.rank:
@@ -240,11 +243,20 @@ class Trainer:
         with self._autocast():
             seen = self._as_seen(real) if self.loss.relative else real  # the others do not look at it
             loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, self._as_seen(fake))
+        if self._matching is not None:
+            with self._autocast():
+                self._pull(fake, self._matching.gradient(fake))
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
         self.g_optimiser.step()
         return loss.detach(), p_fake
+
+    def _pull(self, fake: Tensor, towards: Tensor) -> None:
+        """Add a direction to the gradient that comes to `fake`, so strong beside it however near the photos are."""
+        weight, norm = self.config.feature_matching, towards.norm().clamp_min(1e-12)
+        # PyTorch gives register_hook no types.
+        fake.register_hook(lambda gradient: gradient + weight * gradient.norm() / norm * towards)  # type: ignore[no-untyped-call]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")

@@ -148,7 +148,7 @@ def test_features_that_nobody_knows_are_66_before_a_step_is_made(
 ) -> None:
     held_out = write_photos(tmp_path / "held_out", 10, seed=9)
     result = gan_train(photos, "--out", tmp_path / "out", "--validation", held_out, "--features", "vgg", *FEW)
-    fails_in_one_line(result, 66, "--features vgg", "efficientnet-lite0")
+    fails_in_one_line(result, 66, "--features vgg", "efficientnet-lite2")
     assert not (tmp_path / "out").exists()
 
 
@@ -175,7 +175,7 @@ def test_features_are_calculated_where_the_networks_are(
     monkeypatch.setattr("gan.evaluation.features.load_features", load)
     held_out = write_photos(tmp_path / "held_out", 10, seed=9)
     command = (photos, "--out", tmp_path / "out", "--validation", held_out, "--precision", "float32", *TINY)
-    fails_in_one_line(gan_train(*command, "--device", "cuda"), 66, "efficientnet-lite0 on cuda")
+    fails_in_one_line(gan_train(*command, "--device", "cuda"), 66, "efficientnet-lite2 on cuda")
 
 
 # Places
@@ -293,3 +293,9 @@ def test_bfloat16_is_taken_where_the_machine_calculates_in_it_or_on_demand(
     result = gan_train(photos, "--device", "cpu", "--out", tmp_path, *FEW, *given)
     assert result.returncode == 0, result.stderr
     assert options(tmp_path)["precision"] == precision
+
+
+def test_the_network_that_trains_cannot_judge(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    command = (photos, "--recipe", "shift", "--features", "efficientnet-lite0", "--out", tmp_path / "models")
+    fails_in_one_line(gan_train(*command), 2, "--features efficientnet-lite0", "feature matching", "efficientnet-lite2")
+    assert not (tmp_path / "models").exists()

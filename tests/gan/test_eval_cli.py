@@ -87,7 +87,11 @@ def test_generator_is_sampled(
         (66, ["nowhere", "{fake}"], ["nowhere", "name a folder of images"]),
         (66, ["{real}", "nowhere"], ["nowhere"]),
         (66, ["{real}", "{fake}", "--train", "nowhere"], ["nowhere"]),
-        (66, ["{real}", "{fake}", "--features", "resnet"], ["resnet", "efficientnet-lite0 and inception are known"]),
+        (
+            66,
+            ["{real}", "{fake}", "--features", "resnet"],
+            ["resnet", "efficientnet-lite0, efficientnet-lite2 and inception are known"],
+        ),
         (2, ["{real}", "{real}"], ["REAL", "FAKE"]),
         (2, ["{real}", "{fake}", "--train", "{real}"], ["REAL", "--train"]),
         (2, ["{real}", "{fake}", "--fit", "zoom"], ["--fit"]),
@@ -137,6 +141,6 @@ def test_installed_command_compares_with_the_network_that_comes_along(folders: P
     )
     assert result.returncode == 0, result.stderr
     values = json.loads(result.stdout)
-    assert (values["features"], values["image_size"], values["fit"]) == ("efficientnet-lite0", 128, "crop")
+    assert (values["features"], values["image_size"], values["fit"]) == ("efficientnet-lite2", 128, "crop")
     assert (out / "report.html").is_file()
     assert [line for line in result.stderr.splitlines() if " INFO " not in line] == []  # no library's warnings

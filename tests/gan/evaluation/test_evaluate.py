@@ -10,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import Quality, evaluate
+from gan import Quality, evaluate, train
+from gan.config import TrainConfig
 from gan.evaluation.runs import file_sha256
 from gan.networks.dcgan import DCGAN
 from gan.networks.reader import weights_sha256
+from gan.photos.read import ImageSet
 from gan.training.snapshots import save
 from models.errors import CommandError, ExitCode
 from tests.conftest import surface, write_photos
@@ -180,3 +182,13 @@ def test_shape_that_a_generator_does_not_make_is_refused_with_2(folders: tuple[P
         with pytest.raises(CommandError, match=r"makes images of (1|128)") as caught:
             evaluate(folders[0], trained / "generator_model.pth", **values)  # type: ignore[arg-type]
         assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_the_network_that_taught_a_generator_does_not_judge_it(
+    folders: tuple[Path, Path], plates: ImageSet, tmp_path: Path
+) -> None:
+    config = TrainConfig.of("shift", image_size=32, g_width=2, d_width=2, batch_size=4, total_kimg=0.004)
+    model = train(plates, tmp_path / "models", config, device="cpu")
+    with pytest.raises(CommandError, match="has taught this generator") as caught:
+        evaluate(folders[0], model, features="efficientnet-lite0")
+    assert caught.value.exit_code == ExitCode.USAGE

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.evaluation.features import FeatureNetwork, load_features
+from gan.evaluation.features import LITE, FeatureNetwork, load_features
 from models.errors import CommandError, ExitCode
 
-RAMP = 0.097242
+RAMPS = {"efficientnet-lite0": 0.097242, "efficientnet-lite2": 0.125292}
 """Mean feature of gray values that rise from left to right: it tells these weights from others."""
 
 
@@ -53,13 +53,14 @@ def lite() -> FeatureNetwork:
 def test_the_network_that_comes_along_gives_1280_finite_features(lite: FeatureNetwork) -> None:
     found = lite(images(3))
     assert (found.shape, found.dtype, found.device.type) == ((3, 1280), torch.float32, "cpu")
-    assert (lite.name, found.isfinite().all(), found.requires_grad) == ("efficientnet-lite0", True, False)
+    assert (lite.name, found.isfinite().all(), found.requires_grad) == ("efficientnet-lite2", True, False)
     assert (found[0] - found[1]).norm() > 0.1 * found[0].norm()
 
 
-def test_its_weights_are_the_trained_ones(lite: FeatureNetwork) -> None:
-    ramp = torch.arange(224, dtype=torch.uint8).expand(1, 3, 224, 224)  # of the very size: nothing is resized
-    assert float(lite(ramp).mean()) == pytest.approx(RAMP, rel=1e-3)
+@pytest.mark.parametrize(("name", "side"), LITE.items())
+def test_its_weights_are_the_trained_ones(name: str, side: int) -> None:
+    ramp = (torch.arange(side) % 256).to(torch.uint8).expand(1, 3, side, side)  # of the very size: nothing is resized
+    assert float(load_features(name)(ramp).mean()) == pytest.approx(RAMPS[name], rel=1e-3)
 
 
 def test_gray_is_seen_as_colour_with_equal_channels(lite: FeatureNetwork) -> None:
@@ -75,7 +76,8 @@ def test_a_vector_does_not_depend_on_what_else_is_looked_at(lite: FeatureNetwork
     torch.testing.assert_close(found[[17]], lite(many[17:]), rtol=1e-4, atol=1e-5)
 
 
-def test_large_images_are_shrunk_without_moiré(lite: FeatureNetwork) -> None:
+def test_large_images_are_shrunk_without_moiré() -> None:
+    lite = load_features("efficientnet-lite0")
     stripes = torch.zeros(1, 1, 448, 448, dtype=torch.uint8)
     stripes[..., ::2] = 254  # finer than 224 pixels can show: an even gray
     even = torch.full((1, 1, 448, 448), 127, dtype=torch.uint8)
@@ -122,7 +124,9 @@ def test_own_file_that_gives_no_features_is_refused_with_65(tmp_path: Path, netw
 
 
 def test_file_that_is_not_there_is_told_with_66_and_the_names_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"no such file.*efficientnet-lite0 and inception") as caught:
+    with pytest.raises(
+        CommandError, match=r"no such file.*efficientnet-lite0, efficientnet-lite2 and inception"
+    ) as caught:
         load_features(str(tmp_path / "efficientnet"))
     assert caught.value.exit_code == ExitCode.NO_INPUT
 

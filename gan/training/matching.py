@@ -1,0 +1,92 @@
+"""Feature matching: generated images with the photos' statistics of what a frozen network sees in them.
+
+A discriminator has to learn from a few hundred photos what a scratch, a plate and grain are, and for the first ten
+thousand images it teaches the generator little. A network that was trained on other photos tells textures apart from
+the first step, and cannot learn these photos by heart (Santos et al., "Learning Implicit Generative Models by Matching
+Perceptual Features", ICCV 2019). Means and deviations of its maps are compared by the energy distance, 2 E|f - r| -
+E|f - f'| - E|r - r'| (Székely and Rizzo, "Energy statistics", 2013), which is 0 only where the distributions are one:
+its second term pushes generated images apart, so that they come to be as varied as the photos.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from gan.evaluation.defaults import MATCHED
+from gan.evaluation.features import lite_network
+from gan.networks.pixels import to_float
+from gan.training.augment import orientations
+from models.picks import spread
+
+SIDE = 128
+"""Pixels at most of the side at which the network sees images."""
+LOOKED_AT = 1024
+"""Photos at most, those that are mirrored with them."""
+_DEPTHS = (2, 4, 10, 15)
+"""Blocks of the network whose maps count: the last ones at 1/4, 1/8, 1/16 and 1/32 of the side."""
+_LEAST_DEVIATION = 1e-3
+_EPSILON = 1e-4
+_BATCH = 16
+
+
+class FeatureMatching:
+    """The photos' statistics, and how far generated images are from them.
+
+    Args:
+        images: uint8 `[N, C, S, S]`: the training images, on the device to work on.
+        flip: how they are mirrored while training.
+    """
+
+    def __init__(self, images: Tensor, flip: str) -> None:
+        self._network = lite_network(MATCHED, images.device.type)
+        ways = orientations(flip)
+        some = images[spread(len(images), LOOKED_AT // len(ways))]
+        with torch.no_grad():
+            parts = [
+                list(self._statistics(to_float(part.flip(way)))) for way in ways for part in torch.split(some, _BATCH)
+            ]
+        photos = [torch.cat(depth) for depth in zip(*parts, strict=True)]
+        self._deviations = [depth.std(dim=0).clamp_min(_LEAST_DEVIATION) for depth in photos]
+        self._photos = [depth / deviation for depth, deviation in zip(photos, self._deviations, strict=True)]
+
+    def distance(self, images: Tensor) -> Tensor:
+        """Half the energy distance to the photos, without what depends on these alone; summed over the depths.
+
+        Args:
+            images: float `[N, C, S, S]` in [-1, 1], N ≥ 2.
+
+        Returns:
+            A scalar whose gradient is unbiased: no image is compared with itself.
+        """
+        total = images.new_zeros(())
+        for depth, photos, deviation in zip(self._statistics(images), self._photos, self._deviations, strict=True):
+            mine, count = depth / deviation, len(depth)
+            to_photos = torch.cdist(mine, photos).mean()
+            among = torch.cdist(mine, mine).sum() / (count * (count - 1))
+            total = total + (to_photos - among / 2) / math.sqrt(mine.shape[1])
+        return total
+
+    def gradient(self, images: Tensor) -> Tensor:
+        """That of the distance at `images`, of their shape."""
+        seen = images.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.distance(seen), seen)
+        return gradient
+
+    def _statistics(self, images: Tensor) -> Iterator[Tensor]:
+        """Means and deviations of the maps at each depth, `[N, 2C]`, of images `[N, C, S, S]` in [-1, 1]."""
+        network = self._network
+        side = min(SIDE, *images.shape[2:])
+        x = (adaptive_avg_pool2d(images, side) * 127.5 + 0.5) / 128  # 0 to 255 as it was trained: (p - 127) / 128
+        x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        for number, block in enumerate(network._blocks):
+            x = block(x)
+            if number in _DEPTHS:
+                maps = x.float()
+                deviations = (maps.var(dim=(2, 3), correction=0) + _EPSILON).sqrt()
+                yield torch.cat([maps.mean(dim=(2, 3)), deviations], dim=1)
