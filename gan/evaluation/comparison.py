@@ -11,10 +11,10 @@ from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientat
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.lines import LineFigures, compare_lines
 from gan.evaluation.metrics import (
-    density_coverage,
     ideal_coverage,
     kid,
     kid_interval,
+    manifold,
     mean_ms_ssim,
     spectrum,
     spectrum_distance,
@@ -63,8 +63,8 @@ class Quality:
         channels, image_size, features, seed: how they were compared.
         floor_of: which real photos gave the floors.
         kid_x1000, kid_x1000_interval: KID × 1000 of the fakes, and its 95 % bootstrap interval.
-        density, coverage: of the fakes among the real photos; `coverage_ideal` is what as many fakes of the very
-            distribution of the real photos would reach on average.
+        precision, density, coverage: of the fakes among the real photos; `coverage_ideal` is what as many fakes of the
+            very distribution of the real photos would reach on average.
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
         spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
@@ -92,6 +92,8 @@ class Quality:
     kid_x1000_interval: tuple[float, float]
     kid_x1000_floor: float
     kid_x1000_floor_interval: tuple[float, float]
+    precision: float
+    precision_floor: float
     density: float
     density_floor: float
     coverage: float
@@ -136,8 +138,7 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
     else:
         floor_of, copies = "two random halves of the real photos", None
         one, other = _halves(real, seed)
-    density, coverage = density_coverage(real.features, fake.features)
-    density_floor, coverage_floor = density_coverage(one.features, other.features)
+    among, among_floor = manifold(real.features, fake.features), manifold(one.features, other.features)
     real_curve, fake_curve = spectrum(real.images), spectrum(fake.images)
     quality = Quality(
         sources.real,
@@ -157,10 +158,12 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
         kid_x1000_interval=_kid_interval(real, fake, seed),
         kid_x1000_floor=1000 * kid(one.features, other.features),
         kid_x1000_floor_interval=_kid_interval(one, other, seed),
-        density=density,
-        density_floor=density_floor,
-        coverage=coverage,
-        coverage_floor=coverage_floor,
+        precision=among.precision,
+        precision_floor=among_floor.precision,
+        density=among.density,
+        density_floor=among_floor.density,
+        coverage=among.coverage,
+        coverage_floor=among_floor.coverage,
         coverage_ideal=ideal_coverage(len(real.images), len(fake.images)),
         ms_ssim=mean_ms_ssim(fake.images, seed=seed),
         ms_ssim_real=mean_ms_ssim(real.images, seed=seed),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
 NEIGHBOURS = 5
-"""k of density and coverage, as their authors set it."""
+"""k of precision, density and coverage."""
 BLOCK = 1024
 _SSIM_KERNEL, _SSIM_SIGMA = 11, 1.5
 _SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -66,13 +68,22 @@ def kid_interval(
     return low, high
 
 
-def density_coverage(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
-    """How deep among the real images the fakes lie, and what share of the real images has a fake nearby.
+class Manifold(NamedTuple):
+    """How fakes lie among real images, see `manifold`."""
+
+    precision: float
+    density: float
+    coverage: float
+
+
+def manifold(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> Manifold:
+    """What share of the fakes lies among the real images, how deep, and what share of these has a fake nearby.
 
     Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020. Around each real image
-    lies a ball up to its k-th nearest other real image. Density: in how many balls a fake lies, over k, a mean; it is
-    about 1 for fakes like the real ones and may exceed 1. Coverage: the share of balls that hold a fake; it grows with
-    the number of fakes, so only values of equal numbers compare. A set against itself has 1 and 1 exactly.
+    lies a ball up to its k-th nearest other real image. Precision: the share of fakes in any ball (Kynkäänniemi et al.,
+    "Improved Precision and Recall Metric", NeurIPS 2019, section 2). Density: in how many balls a fake lies, over k, a
+    mean; it is about 1 for fakes like the real ones and may exceed 1. Coverage: the share of balls that hold a fake; it
+    grows with the number of fakes, so only values of equal numbers compare. A set against itself has 1 of each exactly.
 
     Args:
         real: `[N, D]`, N > k.
@@ -85,12 +96,13 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> tuple[f
     if len(real) <= k:
         raise ValueError(f"need more than {k} real images, got {len(real)}")
     radii = torch.cat([distances(rows, real).kthvalue(k + 1, dim=1).values for rows in torch.split(real, BLOCK)])
-    inside, held = 0.0, torch.zeros(len(real), dtype=torch.bool)
+    among, inside, held = 0.0, 0.0, torch.zeros(len(real), dtype=torch.bool)
     for rows in torch.split(fake, BLOCK):
         in_ball = distances(rows, real) < radii
+        among += float(in_ball.any(dim=1).sum())
         inside += float(in_ball.sum())
         held |= in_ball.any(dim=0)
-    return inside / (k * len(fake)), float(held.double().mean())
+    return Manifold(among / len(fake), inside / (k * len(fake)), float(held.double().mean()))
 
 
 def ideal_coverage(real: int, fake: int, k: int = NEIGHBOURS) -> float:

@@ -107,6 +107,18 @@ def shares_grain(fakes: Places, photos: Places) -> bool:
     return fakes.common_grain > max(0.0, photos.common_grain) + MOST_COMMON_GRAIN
 
 
+def faults(fakes: Places, photos: Places) -> list[str]:
+    """What the fakes have that no photo has and a detector would learn, in words."""
+    found = []
+    if on_a_grid(fakes, photos):
+        found.append(f"places: lines stand on a grid ({worst_grid(fakes, photos)})")
+    if echoes_itself(fakes, photos):
+        found.append(f"pairs: lines come again at one distance ({loudest_echo(fakes, photos)})")
+    if shares_grain(fakes, photos):
+        found.append(f"grain: {100 * fakes.common_grain:.1f} % of it is the same in all images")
+    return found
+
+
 def _look(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sharpness of each column `[N, W]` and row `[N, H]`, and the sum of the fine structures `[H - 2, W - 2]`."""
     gray = images.float().mean(dim=1, keepdim=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
 from gan.evaluation.lines import ATTRIBUTES, DIRECTION_KINDS, LineFigures
-from gan.evaluation.places import Places, echoes_itself, loudest_echo, on_a_grid, shares_grain, worst_grid
+from gan.evaluation.places import Places, faults, loudest_echo, worst_grid
 
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
@@ -37,6 +37,12 @@ def rows(quality: Quality) -> list[ReportRow]:
             kid(quality.kid_x1000, quality.kid_x1000_interval),
             kid(quality.kid_x1000_floor, quality.kid_x1000_floor_interval),
             "distance from the photos: 0 is perfect, lower is better",
+        ),
+        ReportRow(
+            "precision",
+            f"{quality.precision:.2f}",
+            f"{quality.precision_floor:.2f}",
+            "share of fakes that lie among the photos",
         ),
         ReportRow(
             "density", f"{quality.density:.2f}", f"{quality.density_floor:.2f}", "how deep among the photos: 1 is right"
@@ -157,16 +163,10 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
 
 def distrust(quality: Quality) -> str:
     """What a person should distrust in these images, in a line: the first thing to read."""
-    fakes, photos = quality.places, quality.places_real
     found = []
     if quality.copying_verdict in VERDICTS[1:]:
         found.append(f"copies of training images ({quality.copying_verdict})")
-    if on_a_grid(fakes, photos):
-        found.append(f"places: lines stand on a grid ({worst_grid(fakes, photos)})")
-    if echoes_itself(fakes, photos):
-        found.append(f"pairs: lines come again at one distance ({loudest_echo(fakes, photos)})")
-    if shares_grain(fakes, photos):
-        found.append(f"grain: {_percent(fakes.common_grain)} of it is the same in all images")
+    found += faults(quality.places, quality.places_real)
     found += [f"what is missing: {kind}" for kind in quality.lines.missing]
     if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:
         found.append("variety: the images are more alike than the photos")

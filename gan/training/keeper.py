@@ -13,6 +13,7 @@ import torch
 from gan.networks import reader
 from gan.photos.read import ImageSet
 from gan.training import folder, snapshots
+from gan.training.figures import figures
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically
@@ -59,7 +60,7 @@ class Keeper:
     def keep_generator(self, trainer: Trainer) -> None:
         """Leave the generator, and beside it how it was trained."""
         snapshots.save_weights(self.model, trainer.generator)
-        options = {
+        options: dict[str, Any] = {
             "options": trainer.config.to_dict(),
             "data": {"images": len(self.data.names), "sha256": trainer.images_sha256},
             "step": trainer.step,
@@ -70,6 +71,17 @@ class Keeper:
         }
         if trainer.best is not None:
             options["kid_x1000"] = trainer.best["kid_x1000"]
+        self._write_options(options)
+
+    def measure(self, trainer: Trainer) -> list[str]:
+        """Measure the generator that is left, and write the figures beside it; returns its faults, in words."""
+        left = reader.load_generator(self.model).to(trainer.device)
+        options = reader.read_training(self.model, reader.weights_sha256(left.state_dict()))
+        found = figures(left, self.data.images, trainer.config.seed)
+        self._write_options({**options, "figures": found})
+        return list(found["faults"])
+
+    def _write_options(self, options: dict[str, Any]) -> None:
         text = json.dumps(options, indent=2) + "\n"
         write_atomically(self.out / folder.OPTIONS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 

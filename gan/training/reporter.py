@@ -15,9 +15,9 @@ from gan.training.collapse import CollapseWatch
 from gan.training.events import Events
 from gan.training.folder import CURVES, SAMPLES
 from gan.training.state import TrainingState
-from gan.training.stats import KID, StatsWriter
+from gan.training.stats import KID, SCORE, StatsWriter
 from gan.training.trainer import Trainer
-from gan.training.validation import FAKES, Validation
+from gan.training.validation import FAKES, Measured, Validation
 from models.log import log
 from models.picks import spread
 from models.progress import Progress
@@ -29,11 +29,11 @@ class Verdict:
 
     Attributes:
         complaint: how it has collapsed, or nothing.
-        kid_x1000: KID × 1000 against held-out photos, where it was measured.
+        measured: against held-out photos, where that was done.
     """
 
     complaint: str = ""
-    kid_x1000: float | None = None
+    measured: Measured | None = None
 
 
 class Reporter(contextlib.ExitStack):
@@ -68,13 +68,14 @@ class Reporter(contextlib.ExitStack):
     def report(self, trainer: Trainer, scalars: dict[str, float], with_samples: bool, with_kid: bool) -> Verdict:
         """Write a row of statistics and, with samples, what is made of them; KID only where photos are held out."""
         row = {"step": trainer.step, "kimg": trainer.kimg, **scalars}
-        kid_x1000: float | None = None
+        measured: Measured | None = None
         if with_samples:
             fakes = monitor.sample(trainer.generator, self._inputs)
             row["diversity"] = round(self._watch.share(fakes), 4)
             if with_kid and self._validation is not None:
                 self._looked_at = 0
-                kid_x1000 = row[KID] = round(self._validation.kid_x1000(trainer.generator, self._measured), 3)
+                measured = self._validation.measure(trainer.generator, self._looked)
+                row |= {KID: round(measured.kid_x1000, 3), SCORE: round(measured.score, 3)}
         self._stats.write(row)
         self._events.row(row)
         self._state.write(step=trainer.step, kimg=trainer.kimg, steps_per_s=round(self._progress.rate, 3))
@@ -83,14 +84,14 @@ class Reporter(contextlib.ExitStack):
             self._draw(trainer.step, fakes if with_samples else monitor.sample(trainer.generator, self._inputs))
         words = ", ".join(f"{name} {value:.3f}" for name, value in row.items() if name not in ("step", "kimg"))
         log.info("step %d, %.1f kimg: %s", trainer.step, trainer.kimg, words)
-        return Verdict(complaint, kid_x1000)
+        return Verdict(complaint, measured)
 
     @property
     def collapsed_at(self) -> float | None:
         """Thousands of images after which a collapse began that still lasts; None where there is none."""
         return self._watch.collapsed_at
 
-    def _measured(self, images: int) -> None:
+    def _looked(self, images: int) -> None:
         self._looked_at += images
         self._progress.say(f"KID: {self._looked_at} of {FAKES} images")
 

@@ -177,13 +177,14 @@ def _train(training: Training, run_log: RunLog, resume: bool, overwrite: bool) -
                 state.failed(command_error(error))
             raise
         if first:
+            faults = training.keeper.measure(end.trainer)
             state.write(state="finished", step=end.trainer.step, kimg=end.trainer.kimg)
-            _say_the_end(end, training)
+            _say_the_end(end, training, faults)
     return training.keeper.model
 
 
-def _say_the_end(end: End, training: Training) -> None:
-    """Say which generator was kept and why, and what to do with it; one that has collapsed is not called ready."""
+def _say_the_end(end: End, training: Training, faults: Sequence[str]) -> None:
+    """Say which generator was kept and why, and what to do with it; one with faults is not called ready."""
     from gan.training.collapse import REMEDY
 
     trainer, model, samples = end.trainer, training.keeper.model, training.out / folder.SAMPLES
@@ -191,15 +192,20 @@ def _say_the_end(end: End, training: Training) -> None:
     what = f"the generator of the last step, {trainer.step}"
     if best is not None:
         when = f"of step {best['step']}" if "step" in best else f"after {best['kimg']:.1f} kimg"
-        what = f"the best by KID on the held-out photos: {best['kid_x1000']:.1f} × 10⁻³, {when} of {trainer.step}"
+        what = f"the best on the held-out photos: KID {best['kid_x1000']:.1f} × 10⁻³, {when} of {trainer.step}"
     kept_at = trainer.kimg if best is None else best["kimg"]
     if end.collapsed_at is not None and kept_at >= end.collapsed_at:
         log.warning(
             "%s is %s, but training had collapsed after %.1f kimg: look at %s before anything is made with it; %s",
             model, what, end.collapsed_at, samples, REMEDY,
         )  # fmt: skip
-        return
-    log.info("%s is ready: %s; look at %s, then: gan-export onnx %s", model, what, samples, model)
+    elif faults:
+        log.warning(
+            "%s is %s, but a detector would learn its faults: %s; look at %s, and train longer or on more photos",
+            model, what, "; ".join(faults), samples,
+        )  # fmt: skip
+    else:
+        log.info("%s is ready: %s; look at %s, then: gan-export onnx %s", model, what, samples, model)
 
 
 def _refuse_arguments(resume: bool, overwrite: bool, course: Course, validation: object) -> None:

@@ -11,8 +11,9 @@ from models.files import write_atomically, write_file
 LOSSES = ("Loss_D", "Loss_G")
 SCORES = ("D(x)", "D(G(z)) before", "D(G(z)) after")
 KID = "KID x 1000"
+SCORE = "score"
 COLUMNS = ("step", "kimg", *LOSSES, *SCORES)
-"""Of every row of `stats.jsonl`; rows with a sample grid have `diversity` too, and KID where photos are held out."""
+"""Of every row of `stats.jsonl`; those with a sample grid have `diversity` too, and with held-out photos KID and score."""
 
 
 class StatsWriter:

@@ -26,6 +26,7 @@ from gan.training.distributed import averaged
 from gan.training.losses import LOSSES
 from gan.training.matching import FeatureMatching
 from gan.training.processes import ALONE, Processes
+from gan.training.validation import Measured
 from models.errors import CommandError, ExitCode
 
 FREE_TO_CHANGE = {"epochs", "total_kimg"}
@@ -140,23 +141,23 @@ class Trainer:
             "D(G(z)) after": p_fake_after,
         }
 
-    def validated(self, kid_x1000: float | None, against: str = "") -> bool:
-        """Take note of a KID measured at this step `against` photos, and of which generator it is.
+    def validated(self, measured: Measured | None, against: str = "") -> bool:
+        """Take note of what was `measured` at this step `against` photos, and of which generator it is.
 
         Returns:
-            Whether it is the best, or none was measured so far.
+            Whether its score is the best, or none was measured so far.
         """
-        if kid_x1000 is None or math.isnan(kid_x1000):
+        if measured is None or math.isnan(measured.score):
             return self.best is None
-        if self.best is not None and not kid_x1000 < self.best["kid_x1000"]:
+        if self.best is not None and not measured.score < self.best.get("score", self.best["kid_x1000"]):
             return False
-        sha256 = reader.weights_sha256(self.generator.state_dict())
         self.best = {
-            "kid_x1000": kid_x1000,
+            "kid_x1000": measured.kid_x1000,
+            "score": measured.score,
             "step": self.step,
             "kimg": self.kimg,
             "against": against,
-            "weights_sha256": sha256,
+            "weights_sha256": reader.weights_sha256(self.generator.state_dict()),
         }
         return True
 

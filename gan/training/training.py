@@ -35,7 +35,7 @@ class End:
 
     Attributes:
         trainer: at its last step.
-        enough: it ended before its time, since the KID improved no more.
+        enough: it ended before its time, since nothing improved any more.
         collapsed_at: thousands of images after which a collapse began that lasted to the end, or None.
     """
 
@@ -162,15 +162,15 @@ class Training:
             verdict = reporter.report(trainer, row, grid, grid and self._validates(trainer))
         verdict = self.processes.first(verdict)
         if grid:
-            self._keep(trainer, generator=trainer.validated(verdict.kid_x1000, self._against))
+            self._keep(trainer, generator=trainer.validated(verdict.measured, self._against))
         if verdict.complaint and self.course.on_collapse != "warn":
             raise CollapsedError(verdict.complaint)
         if verdict.complaint:
             log.warning("%s", verdict.complaint)
         patience, best = self.course.patience_kimg, trainer.best
-        if best is None or not patience or verdict.kid_x1000 is None or trainer.kimg - best["kimg"] < patience:
+        if best is None or not patience or verdict.measured is None or trainer.kimg - best["kimg"] < patience:
             return False
-        log.info("KID has not improved since %.1f kimg: enough", best["kimg"])
+        log.info("nothing has improved since %.1f kimg: enough", best["kimg"])
         return True
 
     @property

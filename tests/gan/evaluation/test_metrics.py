@@ -10,10 +10,10 @@ from torch import Tensor
 
 from gan.evaluation import metrics
 from gan.evaluation.metrics import (
-    density_coverage,
     ideal_coverage,
     kid,
     kid_interval,
+    manifold,
     mean_ms_ssim,
     ms_ssim,
     nearest,
@@ -83,11 +83,11 @@ def test_mean_kid_of_few_images_is_the_true_distance_of_their_sources() -> None:
 
 def test_blocks_do_not_change_the_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = normal(23, 4, 1), normal(40, 4, 2)
-    whole = kid(real, fake), kid_interval(real, fake, 50), density_coverage(real, fake), nearest(fake, real)
+    whole = kid(real, fake), kid_interval(real, fake, 50), manifold(real, fake), nearest(fake, real)
     monkeypatch.setattr(metrics, "BLOCK", 7)
     assert kid(real, fake) == pytest.approx(whole[0], rel=1e-12)
     assert kid_interval(real, fake, 50) == pytest.approx(whole[1], rel=1e-12)
-    assert density_coverage(real, fake) == whole[2]
+    assert manifold(real, fake) == whole[2]
     assert all(map(torch.equal, nearest(fake, real), whole[3]))
 
 
@@ -128,31 +128,33 @@ def test_features_that_cannot_be_compared_are_refused(shapes: tuple[tuple[int, .
         kid(torch.zeros(shapes[0]), torch.zeros(shapes[1]))
 
 
-def test_density_and_coverage_of_a_set_against_itself_are_1() -> None:
+def test_precision_density_and_coverage_of_a_set_against_itself_are_1() -> None:
     x = normal(50, 6, 1)
-    assert density_coverage(x, x) == (1.0, 1.0)
+    assert manifold(x, x) == (1.0, 1.0, 1.0)
 
 
-def test_density_and_coverage_of_images_of_the_same_source_are_near_1() -> None:
-    density, coverage = density_coverage(normal(300, 4, 1), normal(300, 4, 2))
+def test_precision_density_and_coverage_of_images_of_the_same_source_are_near_1() -> None:
+    precision, density, coverage = manifold(normal(300, 4, 1), normal(300, 4, 2))
     assert density == pytest.approx(1, abs=0.1)
+    assert precision > 0.9
     assert coverage == pytest.approx(1 - 1 / 2**5, abs=0.03)  # of as many fakes as reals, for many of both
 
 
-def test_density_and_coverage_of_fakes_far_away_are_0() -> None:
-    assert density_coverage(normal(50, 4, 1), normal(70, 4, 2) + 100) == (0.0, 0.0)
+def test_precision_density_and_coverage_of_fakes_far_away_are_0() -> None:
+    assert manifold(normal(50, 4, 1), normal(70, 4, 2) + 100) == (0.0, 0.0, 0.0)
 
 
 def test_one_image_again_and_again_has_density_but_no_coverage() -> None:
     real = normal(100, 4, 1)
-    density, coverage = density_coverage(real, real.mean(0).expand(100, -1))
+    precision, density, coverage = manifold(real, real.mean(0).expand(100, -1))
+    assert precision == 1
     assert density > 1
     assert coverage < 0.5
 
 
 def test_density_needs_more_images_than_neighbours() -> None:
     with pytest.raises(ValueError, match="more than 5 real images"):
-        density_coverage(normal(5, 4, 1), normal(5, 4, 2))
+        manifold(normal(5, 4, 1), normal(5, 4, 2))
 
 
 def test_nearest_of_a_copy_is_the_original_at_distance_0() -> None:
@@ -250,7 +252,7 @@ def test_spectrum_of_an_even_plate_is_finite() -> None:
 def test_ideal_coverage_is_what_images_of_one_source_reach_on_average() -> None:
     generator = torch.Generator().manual_seed(1)
     covered = [
-        density_coverage(torch.randn(30, 3, generator=generator), torch.randn(20, 3, generator=generator))[1]
+        manifold(torch.randn(30, 3, generator=generator), torch.randn(20, 3, generator=generator)).coverage
         for _ in range(300)
     ]
     assert sum(covered) / 300 == pytest.approx(ideal_coverage(30, 20), abs=0.01)

@@ -26,7 +26,7 @@ from gan.training.run import plan, train
 from gan.training.stats import KID, read_stats
 from gan.training.trainer import Trainer
 from gan.training.training import MAX_RESTARTS
-from gan.training.validation import Validation
+from gan.training.validation import Measured, Validation
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, fails_in_one_line, write_photos
 from tests.gan.conftest import same, tiny
@@ -45,8 +45,9 @@ class Scripted(Validation):
         self.values: Iterator[float] = iter(values)
         self.against = against
 
-    def kid_x1000(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> float:
-        return next(self.values)
+    def measure(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> Measured:
+        value = next(self.values)
+        return Measured(value, value)
 
 
 def state(folder: Path, step: int) -> dict[str, Any]:

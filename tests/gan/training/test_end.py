@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,11 +14,12 @@ import torch
 from PIL import Image
 
 from gan.config import Course
+from gan.networks.dcgan import DCGAN
 from gan.photos.read import ImageSet
-from gan.training.collapse import CollapseWatch
+from gan.training.collapse import ALIKE, CollapseWatch
 from gan.training.run import train
 from gan.training.trainer import Trainer
-from gan.training.validation import Validation
+from gan.training.validation import Measured, Validation
 from models.errors import CommandError, ExitCode
 from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line
 from tests.gan.conftest import tiny
@@ -31,11 +33,20 @@ def logged(out: Path) -> list[str]:
     return [line.split(" ", 2)[2] for line in (out / "log.txt").read_text().splitlines()]
 
 
+@pytest.fixture(autouse=True)
+def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The faults of every generator in this file's tests; those of generators as small as these would be chance."""
+    found: list[str] = []
+    monkeypatch.setattr("gan.training.figures.faults", lambda images, photos: found)
+    monkeypatch.setattr("gan.training.figures.ALIKE", 0)
+    return found
+
+
 @pytest.mark.parametrize(
     ("validation", "words"),
     [
         (None, "the generator of the last step, 9"),
-        (Scripted(5, 3, 4), "the best by KID on the held-out photos: 3.0 × 10⁻³, of step 6 of 9"),
+        (Scripted(5, 3, 4), "the best on the held-out photos: KID 3.0 × 10⁻³, of step 6 of 9"),
     ],
     ids=["last", "best"],
 )
@@ -68,6 +79,35 @@ def test_a_generator_that_has_collapsed_is_not_called_ready(
     if not ready:
         assert last.startswith("WARNING ")
         assert f"training had collapsed after {begin:.1f} kimg" in last
+
+
+def test_a_generator_whose_images_have_faults_is_not_called_ready(
+    plates: ImageSet, tmp_path: Path, found: list[str]
+) -> None:
+    found.append("places: lines stand on a grid (rows, 8 px)")
+    train(plates, tmp_path, tiny(epochs=1))
+    last = logged(tmp_path)[-1]
+    assert last.startswith("WARNING ")
+    assert "a detector would learn its faults: places: lines stand on a grid (rows, 8 px); look at" in last
+
+
+def test_a_generator_of_one_picture_is_not_called_ready(
+    plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan.training.figures.ALIKE", ALIKE)
+    monkeypatch.setattr(DCGAN, "forward", lambda self, z: 0 * self.main(z[:, :, None, None]))
+    train(plates, tmp_path, tiny(epochs=1))
+    assert "variety: all images look alike (0.00 of the photos')" in logged(tmp_path)[-1]
+
+
+def test_the_figures_lie_beside_the_generator_that_was_kept(plates: ImageSet, tmp_path: Path, found: list[str]) -> None:
+    found.append("grain")
+    train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(3, 5))
+    options = json.loads((tmp_path / "training_options.json").read_text())
+    assert (options["step"], options["kid_x1000"]) == (3, 3)
+    figures = options["figures"]
+    assert (figures["images"], figures["photos"], figures["faults"]) == (500, len(plates.images), ["grain"])
+    assert {"grids", "echoes", "common_grain"} <= figures["places"].keys() == figures["places_real"].keys()
 
 
 def test_a_collapse_that_lasts_is_told_from_one_that_passed() -> None:
@@ -169,10 +209,10 @@ def test_the_bar_moves_while_the_kid_is_measured(
     plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(Scripted):
-        def kid_x1000(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> float:
+        def measure(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> Measured:
             for _ in range(3):
                 on_images(16)
-            return super().kid_x1000(generator)
+            return super().measure(generator)
 
     shown: list[str] = []
     monkeypatch.setattr("models.progress.Progress.say", lambda self, what: shown.append(what))

@@ -58,25 +58,37 @@ def made_by(network: DCGAN, first: int, count: int = 40) -> Tensor:
 
 def test_the_same_weights_are_measured_alike_every_time() -> None:
     held_out = Validation(made_by(generator(), 0), Seen(), 3)
-    assert held_out.kid_x1000(generator(seed=1)) == held_out.kid_x1000(generator(seed=1))
+    assert held_out.measure(generator(seed=1)) == held_out.measure(generator(seed=1))
 
 
 def test_a_generator_of_the_very_photos_is_nearer_than_another() -> None:
     held_out = Validation(made_by(generator(), 0), Seen(), 3)
-    assert held_out.kid_x1000(generator()) < held_out.kid_x1000(generator(seed=1))
+    near, far = held_out.measure(generator()), held_out.measure(generator(seed=1))
+    assert near.kid_x1000 < far.kid_x1000
+    assert near.score < far.score
 
 
 def test_it_is_the_kid_of_the_photos_and_of_images_in_eval_mode_times_1000() -> None:
     network, photos = Seen(), made_by(generator(), 0)
-    found = Validation(photos, network, 1).kid_x1000(generator(seed=1))
+    found = Validation(photos, network, 1).measure(generator(seed=1))
     fakes = made_by(generator(seed=1), FIRST_LATENT, 70)
-    assert found == pytest.approx(1000 * kid(network(photos), network(fakes)))
+    assert found.kid_x1000 == pytest.approx(1000 * kid(network(photos), network(fakes)))
+
+
+def test_what_the_kid_hardly_sees_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = Validation(made_by(generator(), 0), Seen(), 1)
+    images = made_by(generator(), 300, 70)
+    monkeypatch.setattr(validation, "made", lambda *arguments: images)
+    plain = held_out.measure(generator())
+    images[:, :, :, 8] = 255  # a line at one place of all images
+    lined = held_out.measure(generator())
+    assert lined.score - lined.kid_x1000 > plain.score - plain.kid_x1000 + 20
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_measured_is_what_would_be_written_to_disk(channels: int) -> None:
     network = Seen()
-    Validation(made_by(generator(channels), 0), network, 1).kid_x1000(generator(channels))
+    Validation(made_by(generator(channels), 0), network, 1).measure(generator(channels))
     fakes = torch.cat(network.shown[1:])
     assert (fakes.dtype, fakes.shape) == (torch.uint8, (70, channels, 32, 32))
     assert torch.equal(fakes, made_by(generator(channels), FIRST_LATENT, 70))
@@ -86,14 +98,14 @@ def test_photos_are_looked_at_once_however_often_is_measured() -> None:
     network, photos = Seen(), made_by(generator(), 0)
     held_out = Validation(photos, network, 3)
     for _ in range(3):
-        held_out.kid_x1000(generator())
+        held_out.measure(generator())
     assert [torch.equal(images, photos) for images in network.shown] == [True, False, False, False]
 
 
 def test_measuring_changes_nothing_in_the_generator() -> None:
     network = generator()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    Validation(made_by(generator(), 0), Seen(), 3).kid_x1000(network)
+    Validation(made_by(generator(), 0), Seen(), 3).measure(network)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(module.training for module in network.modules())
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -101,7 +113,7 @@ def test_measuring_changes_nothing_in_the_generator() -> None:
 
 def test_measuring_tells_how_far_it_is() -> None:
     looked_at: list[int] = []
-    Validation(made_by(generator(), 0), Seen(), 3).kid_x1000(generator(), looked_at.append)
+    Validation(made_by(generator(), 0), Seen(), 3).measure(generator(), looked_at.append)
     assert len(looked_at) > 1
     assert sum(looked_at) == 70
 
@@ -109,7 +121,7 @@ def test_measuring_tells_how_far_it_is() -> None:
 def test_measuring_draws_no_random_numbers() -> None:
     network, photos = generator(), made_by(generator(), 0)
     before = torch.get_rng_state()
-    Validation(photos, Seen(), 3).kid_x1000(network)
+    Validation(photos, Seen(), 3).measure(network)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -1,0 +1,57 @@
+"""What a trained generator's images are like: measured once, kept beside its weights and in every file made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan.evaluation.places import faults, places
+from gan.networks.generator import Generator
+from gan.networks.pixels import to_float, to_pixels
+from gan.training.collapse import ALIKE, diversity
+from gan.training.monitor import sample
+from models.picks import spread
+
+LOOKED_AT = 500
+FIRST_LATENT = 1 << 21
+"""Far from the latents of the sample grids, of validation, and from those that a small dataset begins with."""
+_BATCH = 50
+
+
+def figures(generator: Generator, photos: Tensor, seed: int) -> dict[str, Any]:
+    """Measure a generator beside the photos that it was trained on, as JSON takes it.
+
+    Args:
+        generator: in eval mode.
+        photos: uint8 `[N, C, S, S]`.
+        seed: of the latents.
+
+    Returns:
+        `images` and `photos`: how many of each; `diversity`, as a share of the photos'; `places` and `places_real`, see
+        `gan.evaluation.places.Places`; and `faults`, in words, for which no detector should be trained with the images.
+    """
+    images = made(generator, seed, FIRST_LATENT, LOOKED_AT)
+    some = photos[spread(len(photos), LOOKED_AT)].cpu()
+    mine, theirs = places(images), places(some)
+    varied = diversity(to_float(images)) / max(diversity(to_float(some)), 1e-6)
+    found = [f"variety: all images look alike ({varied:.2f} of the photos')"] if varied < ALIKE else []
+    return {
+        "images": len(images),
+        "photos": len(some),
+        "diversity": round(varied, 4),
+        "places": dataclasses.asdict(mine),
+        "places_real": dataclasses.asdict(theirs),
+        "faults": found + faults(mine, theirs),
+    }
+
+
+def made(generator: Generator, seed: int, first: int, count: int) -> Tensor:
+    """Images of consecutive latents: uint8 `[count, C, S, S]` on the CPU."""
+    batches = [
+        to_pixels(sample(generator, generator.inputs_at(seed, start, min(start + _BATCH, first + count))))
+        for start in range(first, first + count, _BATCH)
+    ]
+    return torch.cat(batches).permute(0, 3, 1, 2)
