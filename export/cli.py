@@ -205,6 +205,8 @@ def _export(export: Callable[..., ParityReport], model: Path, out: Path | None, 
         click.echo(error.report.table(), err=True)
         raise
     click.echo(report.table(), err=True)
+    if faults := training.get("figures", {}).get("faults"):
+        log.warning("a detector would learn the faults of its images, and gan-batch refuses it: %s", "; ".join(faults))
     return out
 
 

@@ -56,6 +56,16 @@ def as_page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         ) from None
 
 
+def _images(info: GeneratorInfo) -> str:
+    """What its images are like, in words."""
+    if info.faults is None:
+        return "not measured"
+    figures = info.training["figures"]
+    kid = f"KID × 1000 {info.training['kid_x1000']:.1f}, " if "kid_x1000" in info.training else ""
+    measured = f"{kid}diversity {figures['diversity']:g} of the photos', {figures['images']} looked at"
+    return f"{measured}; {'faults: ' + '; '.join(info.faults) if info.faults else 'no faults found'}"
+
+
 def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
     colour = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
     data, options = info.training.get("data", {}), info.training.get("options", {})
@@ -71,6 +81,7 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         ("made with", ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))),
         ("trained on", f"{data['images']} images, sha256 {data['sha256'][:_MANY]}…" if data else "not known"),
         ("trained for", f"{info.training['kimg']:g} kimg, {info.training['step']:,} steps" if data else ""),
+        ("images", _images(info)),
         ("options", ", ".join(f"{name} {value}" for name, value in options.items())),
         (
             "golden images",

@@ -95,8 +95,8 @@ _QUALITY_GATE = (
         "--quality-gate",
         type=click.Choice(["fail", "warn", "off"]),
         default="fail",
-        help="End with exit code 76 where images are beyond the limits below (fail), only say so (warn), or do not "
-        "look (off).",
+        help="End with exit code 76 where the model's own figures tell of faults, or images are beyond the limits "
+        "below (fail), only say so (warn), or do not look (off).",
     ),
     _option(
         "--min-contrast",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.checks.prometheus import recorded
-from jobs.checks.quality import Gate
+from jobs.checks.quality import Gate, refuse_generator
 from jobs.dataset.formats import FORMATS, PNG, Format, format_of
 from jobs.dataset.layout import LAYOUT
 from jobs.dataset.naming import DATE, TIME, dated, siblings
@@ -89,7 +89,7 @@ def run_batch(
             else the name of the model's file, which a model that is trained again keeps.
         on_disk: how the images lie there; what is not said is as the run in `out` has it.
         work: how they are made; by default on the CPU or GPU of this machine, with all its cores.
-        gate: limits of the quality gate.
+        gate: limits of the quality gate; its mode says, too, what becomes of a model with faults.
         publishing: what others see of a complete run; by default nothing but itself.
 
     Raises:
@@ -100,7 +100,7 @@ def run_batch(
     """
     if (count is None) == (append is None) or any(number is not None and number < 1 for number in (count, append)):
         raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}")
-    on_disk, work, publishing = on_disk or OnDisk(), work or Work(), publishing or Publishing()
+    on_disk, work, gate, publishing = on_disk or OnDisk(), work or Work(), gate or Gate(), publishing or Publishing()
     if part and (append or publishing.latest or publishing.keep):
         raise ValueError("append, latest and keep are of the whole run, and have no meaning for a part")
     if part and any(field in str(out) for field in (DATE, TIME)):
@@ -134,6 +134,7 @@ def run_batch(
             with work.open(order, most, check) as pool:
                 facts = pool.ready()
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
+                refuse_generator(gate, facts.faults)
                 _take(store, part)
                 mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout)
                 line = line or (state.line if state else None) or model.name
@@ -145,7 +146,7 @@ def run_batch(
                     made = make(run, remaining, pool, work.batch(facts.provider), deadline)
             form = form_of(store, on_disk.manifest)
             if part is None:
-                complete(run, remaining, form, gate or Gate(), publishing, out, names)
+                complete(run, remaining, form, gate, publishing, out, names)
             result = RunResult(out, own.seed, remaining.share, made.images, made.seconds, facts.provider, name_of(form))
             record(result)
             return result

@@ -57,7 +57,7 @@ class GeneratorInfo:
         channels, height, width: sizes of an image.
         weights_sha256: of the trained weights, whatever file they come in.
         assumed: what the images depend on and the weights do not show: `gan.networks.generator.Generator.unseen`.
-        training: options, data summary and length of the training; empty where unknown.
+        training: options, data summary and length of the training, and figures of the images; empty where unknown.
         versions: of the packages that made the file.
         parity: what was compared with PyTorch in float64, tolerances, largest differences: `export.ParityReport`.
         golden: see `Golden`.
@@ -78,6 +78,13 @@ class GeneratorInfo:
     parity: dict[str, Any]
     golden: dict[str, Any]
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def faults(self) -> tuple[str, ...] | None:
+        """Why no detector should be trained with its images, as `gan-train` found; None where it was not asked."""
+        figures = self.training.get("figures")
+        found = figures.get("faults") if isinstance(figures, dict) else None
+        return tuple(map(str, found)) if isinstance(found, list) else None
 
     @property
     def z_dim(self) -> int:

@@ -13,7 +13,7 @@ SCORES = ("D(x)", "D(G(z)) before", "D(G(z)) after")
 KID = "KID x 1000"
 SCORE = "score"
 COLUMNS = ("step", "kimg", *LOSSES, *SCORES)
-"""Of every row of `stats.jsonl`; those with a sample grid have `diversity` too, and with held-out photos KID and score."""
+"""Of every row; those with a sample grid have `diversity` too, and where photos are held out KID and score."""
 
 
 class StatsWriter:

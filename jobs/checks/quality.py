@@ -18,6 +18,8 @@ from jobs.dataset.manifest import Row
 from jobs.dataset.measure import table
 from jobs.dataset.sheet import read_images
 from jobs.stores.store import Store
+from models.errors import CommandError, ExitCode
+from models.log import log
 from models.picks import spread
 
 SAMPLE = 512
@@ -110,6 +112,29 @@ def judge(
     pictures = map(_descriptor, read_images(store, format, names.values()))
     findings.append(_near_duplicates(dict(zip(names, pictures, strict=True)), gate))
     return findings
+
+
+def refuse_generator(gate: Gate, faults: Sequence[str] | None) -> None:
+    """Refuse a generator by what its file says of it, before anything is made.
+
+    Args:
+        gate: its mode alone counts.
+        faults: of the generator; None where the file does not say.
+
+    Raises:
+        CommandError: 76 it has faults, and the mode is `fail`.
+    """
+    if gate.mode == "off" or (faults is not None and not faults):
+        return
+    if faults is None:
+        log.warning("the model's file does not say what its images are like: look at them, or ask gan-eval quality")
+        return
+    message = f"quality gate: a detector would learn the model's faults: {'; '.join(faults)}"
+    if gate.mode == "fail":
+        raise CommandError(
+            ExitCode.CHECK_FAILED, f"{message}; nothing is made: `quality_gate=warn` makes images all the same"
+        )
+    log.warning("%s", message)
 
 
 def report(gate: Gate, findings: Sequence[Finding]) -> bytes:

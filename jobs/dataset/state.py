@@ -37,6 +37,7 @@ class SessionFacts:
         reason: why it is this one, for people.
         onnxruntime: its version.
         image_bytes: of a PNG file, the mean over the images that the model file holds of itself.
+        faults: of the generator, see `models.info.GeneratorInfo.faults`.
     """
 
     model_sha256: str
@@ -48,6 +49,7 @@ class SessionFacts:
     reason: str = field(compare=False)
     onnxruntime: str
     image_bytes: int
+    faults: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

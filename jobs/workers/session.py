@@ -116,6 +116,7 @@ class GeneratorSession:
             reason=self.reason,
             onnxruntime=onnxruntime.__version__,
             image_bytes=sum(sizes) // len(sizes),
+            faults=info.faults,
         )
 
     def _run(self, outputs: list[str], inputs: Inputs) -> list[NDArray[Any]]:

@@ -5,6 +5,7 @@ Their golden images are their own, so every one of them is what its file says: o
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ SIZE, Z_DIM, GOLDEN_SEED = 32, 6, 77
 
 
 def write_model(
-    path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0
-) -> Path:
+    path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0,
+    faults: list[str] | None = None,
+) -> Path:  # fmt: skip
     """Write a generator: images = tanh(pattern · offset + z · weights · gain).
 
     Args:
@@ -29,7 +31,9 @@ def write_model(
         offset: how much of it all images share.
         broken_above: images whose first latent value is larger are not finite.
         seed: of the weights.
+        faults: what `gan-train` found in the images; None: nobody asked.
     """
+    training = {} if faults is None else {"figures": {"faults": faults}}
     random = np.random.RandomState(seed)
     constants = {
         "weights": random.standard_normal((Z_DIM, SIZE * SIZE)) * gain / np.sqrt(Z_DIM),
@@ -71,7 +75,7 @@ def write_model(
         tensors,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, _info(model).to_metadata())
+    helper.set_model_props(model, dataclasses.replace(_info(model), training=training).to_metadata())
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
     return path

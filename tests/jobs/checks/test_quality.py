@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=MISFITS)
 def misfit(request: pytest.FixtureRequest, folder: Path) -> Misfit:
     options, kinds = MISFITS[request.param]
-    model = write_model(folder / f"{request.param}.onnx", **options)
+    model = write_model(folder / f"{request.param}.onnx", faults=[], **options)
     out = folder / request.param
     return Misfit(model, out, kinds, run_in_process(*command(model, out)))
 
@@ -414,3 +414,33 @@ def test_one_image_repeated_again_and_again_is_found_beyond_the_capacity(
     assert most <= 4000
     assert finding.too_many
     assert finding.count / finding.of == pytest.approx(share, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def of_a_grid(folder: Path) -> Path:
+    return write_model(folder / "grid.onnx", faults=["places: lines stand on a grid (rows, 8 px)"])
+
+
+def test_a_model_with_faults_makes_nothing(of_a_grid: Path, tmp_path: Path) -> None:
+    result = run_in_process(*command(of_a_grid, tmp_path / "run"))
+    fails_in_one_line(result, 76, "lines stand on a grid (rows, 8 px)", "nothing is made", "--quality-gate warn")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("mode", ["warn", "off"])
+def test_a_model_with_faults_makes_images_where_the_gate_does_not_fail(
+    mode: str, of_a_grid: Path, tmp_path: Path
+) -> None:
+    result = run_in_process(*command(of_a_grid, tmp_path / "run", "--quality-gate", mode))
+    succeeds(result)
+    assert ("lines stand on a grid" in result.stderr) == (mode == "warn")
+
+
+@pytest.mark.parametrize(("faults", "warned"), [([], False), (None, True)], ids=["none found", "not measured"])
+def test_a_model_that_does_not_say_what_its_images_are_like_is_warned_of(
+    faults: list[str] | None, warned: bool, folder: Path, tmp_path: Path
+) -> None:
+    model = write_model(folder / f"{warned}.onnx", faults=faults)
+    result = run_in_process(*command(model, tmp_path / "run"))
+    succeeds(result)
+    assert ("does not say what its images are like" in result.stderr) == warned
