@@ -52,6 +52,7 @@ def cli() -> None:
     help="Network that compares: efficientnet-lite2, efficientnet-lite0, inception, or your own TorchScript or .pt2 "
     "file. Such a file is a program that is run: use only files you trust.",
 )
+@click.option("--second-features", help="Another such network to ask as well: each has its own eyes.")
 @click.option("--channels", type=click.Choice(["1", "3"]), help="1 gray, 3 colour.  [default: as the fakes]")
 @click.option(
     "--image-size",

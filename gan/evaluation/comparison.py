@@ -54,6 +54,23 @@ class Sets:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What one network sees; see `Quality`, whose own fields of these names are of the first network."""
+
+    features: str
+    kid_x1000: float
+    kid_x1000_interval: tuple[float, float]
+    kid_x1000_floor: float
+    kid_x1000_floor_interval: tuple[float, float]
+    precision: float
+    precision_floor: float
+    density: float
+    density_floor: float
+    coverage: float
+    coverage_floor: float
+
+
+@dataclass(frozen=True)
 class Quality:
     """What `gan.evaluate` measured. "Floor": what real photos score, where the fakes could be no better.
 
@@ -65,6 +82,7 @@ class Quality:
         kid_x1000, kid_x1000_interval: KID × 1000 of the fakes, and its 95 % bootstrap interval.
         precision, density, coverage: of the fakes among the real photos; `coverage_ideal` is what as many fakes of the
             very distribution of the real photos would reach on average.
+        second: what another network says, where one was asked.
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
         spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
@@ -99,6 +117,7 @@ class Quality:
     coverage: float
     coverage_floor: float
     coverage_ideal: float
+    second: Judgement | None
     ms_ssim: float
     ms_ssim_real: float
     ms_ssim_scales: int
@@ -116,7 +135,9 @@ class Quality:
     notes: tuple[str, ...]
 
 
-def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) -> tuple[Quality, list[Pair]]:
+def compare(
+    sets: Sets, sources: Sources, network: FeatureNetwork, seed: int, second: FeatureNetwork | None = None
+) -> tuple[Quality, list[Pair]]:
     """All the numbers, and the fakes that lie nearest to training images.
 
     Args:
@@ -124,6 +145,7 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
         sources: where they came from.
         network: in whose eyes.
         seed: of what is drawn at random.
+        second: another network to ask for the numbers of a `Judgement`.
 
     Raises:
         ValueError: images of different shapes, or too few.
@@ -138,7 +160,6 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
     else:
         floor_of, copies = "two random halves of the real photos", None
         one, other = _halves(real, seed)
-    among, among_floor = manifold(real.features, fake.features), manifold(one.features, other.features)
     real_curve, fake_curve = spectrum(real.images), spectrum(fake.images)
     quality = Quality(
         sources.real,
@@ -151,20 +172,11 @@ def compare(sets: Sets, sources: Sources, network: FeatureNetwork, seed: int) ->
         image_size=real.images.shape[2],
         fit=sources.fit,
         fit_reason=sources.fit_reason,
-        features=network.name,
         seed=seed,
         floor_of=floor_of,
-        kid_x1000=1000 * kid(real.features, fake.features),
-        kid_x1000_interval=_kid_interval(real, fake, seed),
-        kid_x1000_floor=1000 * kid(one.features, other.features),
-        kid_x1000_floor_interval=_kid_interval(one, other, seed),
-        precision=among.precision,
-        precision_floor=among_floor.precision,
-        density=among.density,
-        density_floor=among_floor.density,
-        coverage=among.coverage,
-        coverage_floor=among_floor.coverage,
+        **vars(_judgement(network.name, real.features, fake.features, one.features, other.features, seed)),
         coverage_ideal=ideal_coverage(len(real.images), len(fake.images)),
+        second=None if second is None else _second(sets, second, seed),
         ms_ssim=mean_ms_ssim(fake.images, seed=seed),
         ms_ssim_real=mean_ms_ssim(real.images, seed=seed),
         ms_ssim_scales=ssim_scales(real.images.shape[2]),
@@ -214,6 +226,35 @@ def _halves(seen: _Seen, seed: int) -> tuple[_Seen, _Seen]:
     return _Seen(seen.images[one], seen.features[one]), _Seen(seen.images[other], seen.features[other])
 
 
-def _kid_interval(real: _Seen, fake: _Seen, seed: int) -> tuple[float, float]:
-    low, high = kid_interval(real.features, fake.features, seed=seed)
-    return 1000 * low, 1000 * high
+def _judgement(name: str, real: Tensor, fake: Tensor, one: Tensor, other: Tensor, seed: int) -> Judgement:
+    """Of features `[N, D]`; `one` and `other` are of real photos, and give the floors."""
+
+    def interval(first: Tensor, second: Tensor) -> tuple[float, float]:
+        low, high = kid_interval(first, second, seed=seed)
+        return 1000 * low, 1000 * high
+
+    among, floor = manifold(real, fake), manifold(one, other)
+    return Judgement(
+        name,
+        kid_x1000=1000 * kid(real, fake),
+        kid_x1000_interval=interval(real, fake),
+        kid_x1000_floor=1000 * kid(one, other),
+        kid_x1000_floor_interval=interval(one, other),
+        precision=among.precision,
+        precision_floor=floor.precision,
+        density=among.density,
+        density_floor=floor.density,
+        coverage=among.coverage,
+        coverage_floor=floor.coverage,
+    )
+
+
+def _second(sets: Sets, network: FeatureNetwork, seed: int) -> Judgement:
+    given = [images.images for images in (sets.real, sets.fake, sets.train) if images is not None]
+    with Progress(f"features of {network.name}", sum(map(len, given)), "images") as progress:
+        real, fake, *train = (network(images, progress.update) for images in given)
+    if train:
+        one, other = real, train[0]
+    else:
+        one, other = (half.features for half in _halves(_Seen(sets.real.images, real), seed))
+    return _judgement(network.name, real, fake, one, other, seed)

@@ -21,7 +21,7 @@ MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""
 
 
-def refuse_teacher(name: str) -> None:
+def refuse_teacher(name: str | None) -> None:
     """Refuse to judge with the network that feature matching trains with.
 
     Raises:

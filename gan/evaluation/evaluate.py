@@ -34,6 +34,7 @@ def evaluate(
     count: int = defaults.COUNT,
     seed: int = 0,
     features: str = defaults.FEATURES,
+    second_features: str | None = None,
     channels: int | None = None,
     image_size: int | None = None,
     fit: str | None = None,
@@ -56,6 +57,7 @@ def evaluate(
         count: how many fakes, at most; 10 to 20,000.
         seed: of the latents, and of everything that is drawn at random; 0 to 2⁶³ - 1.
         features: see `gan.evaluation.features.load_features`.
+        second_features: another such network to ask, since each has its own eyes; None: none.
         channels: 1 or 3; None: those of the fakes.
         image_size: all images are brought to it, 32 to 1024; None: that of the generator, or 128.
         fit: how a photo becomes a square, one of `gan.photos.fit.FITS`; None: as when the generator was trained, or
@@ -78,11 +80,13 @@ def evaluate(
     generator = _generator(fake, channels, image_size, device)
     maker = _maker(fake, generator, model)
     if maker is not None and maker.taught:
-        defaults.refuse_teacher(features)
+        for name in (features, second_features):
+            defaults.refuse_teacher(name)
     sources = _sources(real, fake, train, fit, maker)
     if out is not None:
         write_probe(out)
     network = load_features(features, device)
+    second = None if second_features is None else load_features(second_features, device)
     if generator is None:
         fakes, notes = read_made(fake, count, channels, image_size, sources.fit)
     else:
@@ -96,7 +100,7 @@ def evaluate(
     photos = load(real, scales=trained.scales if trained else None)
     sets, of_photos = _sets(real, photos, fakes, trained)
     notes = sources.notes + notes + of_photos
-    quality, pairs = compare(sets, dataclasses.replace(sources, notes=notes), network, seed)
+    quality, pairs = compare(sets, dataclasses.replace(sources, notes=notes), network, seed, second)
     if out is not None:
         write_report(out / REPORT, quality, sets, pairs)
     return quality

@@ -66,6 +66,22 @@ def rows(quality: Quality) -> list[ReportRow]:
             "difference in grain and detail: 3 dB is twice or half the power",
         ),
     ]
+    if quality.second is not None:
+        second = quality.second
+        result += [
+            ReportRow(
+                "KID, second",
+                kid(second.kid_x1000, second.kid_x1000_interval),
+                kid(second.kid_x1000_floor, second.kid_x1000_floor_interval),
+                f"KID × 1000 in the eyes of {second.features}",
+            ),
+            ReportRow(
+                "precision, coverage",
+                f"{second.precision:.2f}, {second.coverage:.2f}",
+                f"{second.precision_floor:.2f}, {second.coverage_floor:.2f}",
+                f"both in the eyes of {second.features}",
+            ),
+        ]
     result += _rows_of_lines(quality.lines)
     result += _rows_of_places(quality.places, quality.places_real)
     copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying

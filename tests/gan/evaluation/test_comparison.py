@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
-from gan.evaluation.comparison import Quality
+from gan.evaluation.comparison import Quality, Sets, Sources, compare
 from gan.evaluation.copying import Pair
+from gan.evaluation.features import FeatureNetwork
+from gan.evaluation.summary import table
 from gan.photos.read import ImageSet
-from tests.gan.evaluation.conftest import compared, of, plates
+from tests.gan.evaluation.conftest import SMALL, compared, of, plates
 
 
 def test_fresh_photos_score_about_as_the_floor_and_are_no_copies(fresh: tuple[Quality, list[Pair]]) -> None:
@@ -59,3 +64,17 @@ def test_images_of_different_shapes_are_refused() -> None:
     small = of(torch.zeros(20, 1, 32, 32, dtype=torch.uint8))
     with pytest.raises(ValueError, match="different shapes"):
         compared(small)
+
+
+@pytest.mark.parametrize("train", [None, plates(60, 2)], ids=["halves", "training photos"])
+def test_a_second_network_gives_what_it_would_as_the_first(train: ImageSet | None) -> None:
+    sets, sources = Sets(plates(60, 1), plates(40, 3), train), Sources("real", "fake", "train" if train else None)
+    coarse = FeatureNetwork("coarse", lambda images: adaptive_avg_pool2d(images[:, :1], 4).flatten(1))
+    both, _ = compare(sets, sources, SMALL, 0, coarse)
+    alone, _ = compare(sets, sources, coarse, 0)
+    assert both.second is not None
+    assert dataclasses.asdict(both.second).items() <= dataclasses.asdict(alone).items()
+    assert both.features == "small"
+    assert both.kid_x1000 != both.second.kid_x1000
+    assert "in the eyes of coarse" in table(both)
+    assert alone.second is None
