@@ -20,6 +20,8 @@ MIRRORS = {
 """The ways to show a training image, as the dimensions that are flipped: a mirrored copy is a copy."""
 PIXEL_SIDE = 32
 """Images are compared pixel by pixel at this size, at which grain no longer counts."""
+WAYS = 3
+"""In which copies are looked for: each has a third of the chance of a false alarm."""
 RIVAL = 3
 """A copy that was shifted is told by how much nearer one training image is than the third nearest."""
 SHOWN_PAIRS = 16
@@ -129,7 +131,7 @@ def judge_copying(fake: Tensor, held_out: Tensor) -> Copying:
     lie systematically nearer to the training images than photos the training never saw were copied from them.
     Percentiles are the next lower held-out distance. Of n held-out photos the nearest is a guess at a percentile:
     a share s of fresh photos lies below it with probability (1 - s)ⁿ, so the limits, 10 % and 3 %, are raised where n
-    is so small that chance would pass them once in 1000 and once in 20 times.
+    is so small that chance would pass them, in any of three ways, once in 1000 and once in 20 times.
 
     Args:
         fake: distances `[M]`.
@@ -144,7 +146,8 @@ def judge_copying(fake: Tensor, held_out: Tensor) -> Copying:
     medians = float(fake.double().quantile(0.5)), float(held_out.double().quantile(0.5))
     ratio = medians[0] / medians[1] if medians[1] else 1.0
     below_1st, below_5th = (float((fake <= limit).double().mean()) for limit in (first, fifth))
-    limits = max(0.10, 1 - 0.001 ** (1 / len(held_out))), max(0.03, 1 - 0.05 ** (1 / len(held_out)))
+    rare, seldom = (1 - (chance / WAYS) ** (1 / len(held_out)) for chance in (0.001, 0.05))
+    limits = max(0.10, rare), max(0.03, seldom)
     bad = 2 if below_1st > limits[0] else int(below_1st > limits[1] or ratio < SUSPECTED_RATIO)
     return Copying(VERDICTS[bad], ratio, below_1st, below_5th, *limits)
 
