@@ -224,7 +224,7 @@ RECIPES["shift"] = {
     "d_two_part": True,
     "bands": True,
     "band_weight": 0.6,
-    "feature_matching": 1.5,
+    "feature_matching": 3.0,
 }
 """Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images, `shift` tries a
 generator that puts its content at any place."""

@@ -31,10 +31,12 @@ FACTORS = (8, 6, 4, 2, 1)
 """Channels of the maps, in widths, from the first to that of half the image's size."""
 SHIFT_BITS = 10
 """Latents whose signs choose an offset: two, down and right, for each of 16, 8, 4, 2 and 1 pixels."""
-GRAIN_BITS = 18
-"""Latents whose signs choose a crop of the noise: 2¹⁸ crops: of 100,000 images one in three shares its crop."""
+_OFFSET_BITS = 10
+GRAIN_BITS = 2 * _OFFSET_BITS + 3
+"""Latents whose signs choose a crop of the noise: how far down and right it begins, whether it is mirrored either way,
+and whether bright is dark. There are 2²³ crops: of 100,000 images one in a hundred shares its crop with another."""
 LEAST_CONTENT = 2
-_REACH = 1 << GRAIN_BITS // 2
+_REACH = 1 << _OFFSET_BITS
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
 _GATED, _REFINED = 3, 1
@@ -129,13 +131,19 @@ class ShiftGenerator(Generator):
         return [stage for stage in self.stages if isinstance(stage, _Stage)]
 
     def _crop(self, up: Tensor) -> Tensor:
-        """The noise `[N, 1, height + 4, width + 4]` at offsets that bool `[N, GRAIN_BITS]` write in binary."""
-        half = GRAIN_BITS // 2
-        places = 1 << torch.arange(half, device=up.device)
-        top, left = ((part * places).sum(dim=1)[:, None, None] for part in (up[:, :half], up[:, half:]))
-        rows = top + torch.arange(self.height + _MARGIN, device=up.device)[None, :, None]
-        columns = left + torch.arange(self.width + _MARGIN, device=up.device)[None, None, :]
-        return F.embedding(rows * self.noise.shape[1] + columns, self.noise.reshape(-1, 1)).movedim(3, 1)
+        """The noise `[N, 1, height + 4, width + 4]` that bool `[N, GRAIN_BITS]` choose; offsets are binary."""
+        down, right, rest = up[:, :_OFFSET_BITS], up[:, _OFFSET_BITS:-3], up[:, -3:]
+        rows = self._line(down, rest[:, 0], self.height)[:, :, None]
+        columns = self._line(right, rest[:, 1], self.width)[:, None, :]
+        crop = F.embedding(rows * self.noise.shape[1] + columns, self.noise.reshape(-1, 1)).movedim(3, 1)
+        return torch.where(rest[:, 2, None, None, None], -crop, crop)
+
+    @staticmethod
+    def _line(offset: Tensor, mirrored: Tensor, side: int) -> Tensor:
+        """The rows or columns of the bank that make a crop, `[N, side + 4]`."""
+        first = (offset * (1 << torch.arange(_OFFSET_BITS, device=offset.device))).sum(dim=1, keepdim=True)
+        along = torch.arange(side + _MARGIN, device=offset.device)
+        return first + torch.where(mirrored[:, None], side + _MARGIN - 1 - along, along)
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights, and the bank of noise."""

@@ -75,8 +75,8 @@ def test_a_size_that_is_no_multiple_of_a_cell_is_refused(size: int) -> None:
 
 
 def test_a_latent_too_short_for_its_parts_is_refused() -> None:
-    with pytest.raises(ValueError, match="`z_dim` of 30 at least"):
-        ShiftGenerator(29)
+    with pytest.raises(ValueError, match="`z_dim` of 35 at least"):
+        ShiftGenerator(34)
 
 
 @pytest.mark.parametrize("axis", [2, 3])
@@ -108,12 +108,22 @@ def test_only_the_signs_of_grain_count_and_each_takes_another_crop(generator: Sh
 
 
 def test_grain_is_a_crop_of_the_bank_at_the_offset_that_the_signs_write(generator: ShiftGenerator) -> None:
-    up = torch.zeros((2, GRAIN_BITS), dtype=torch.bool)
-    up[1, [0, 2]] = True  # 5 rows
-    up[1, GRAIN_BITS // 2 + 1] = True  # 2 columns
-    first, second = generator._crop(up)[:, 0]
-    assert torch.equal(first, generator.noise[:68, :68])
-    assert torch.equal(second, generator.noise[5:73, 2:70])
+    up = torch.zeros((4, GRAIN_BITS), dtype=torch.bool)
+    up[1, [0, 2, 11]] = True  # 5 rows, 2 columns
+    up[2, [20, 11]] = True
+    up[3, [21, 22]] = True
+    plain, moved, upside_down, mirrored = generator._crop(up)[:, 0]
+    assert torch.equal(plain, generator.noise[:68, :68])
+    assert torch.equal(moved, generator.noise[5:73, 2:70])
+    assert torch.equal(upside_down, generator.noise[:68, 2:70].flip(0))
+    assert torch.equal(mirrored, -generator.noise[:68, :68].flip(1))
+
+
+def test_a_hundred_thousand_images_hardly_share_a_crop() -> None:
+    chosen = latents(100_000, seed=3)[:, -GRAIN_BITS:] > 0
+    crops = (chosen * (1 << torch.arange(GRAIN_BITS))).sum(dim=1)
+    _, count = crops.unique(return_counts=True)
+    assert int((count == 1).sum()) > 98_000
 
 
 def test_grain_is_new_in_training_and_that_of_the_latent_else(generator: ShiftGenerator) -> None:
