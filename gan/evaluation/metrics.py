@@ -206,16 +206,37 @@ def spectrum(images: Tensor) -> Tensor:
     count = torch.bincount(ring)
     curves = []
     for batch in torch.split(images, 100):
-        floats = batch.double()
-        power = torch.fft.fft2(floats - floats.mean((2, 3), keepdim=True)).abs().square().mean(1).flatten(1) / size**2
+        power = _power(batch).flatten(1)
         mean = torch.zeros(len(batch), len(count), dtype=torch.float64).index_add_(1, ring, power) / count
         curves.append(10 * (mean[:, 1 : size // 2 + 1] + _ROUNDING_NOISE).log10())
     return torch.cat(curves).mean(0)
 
 
+def spectrum_2d(images: Tensor) -> Tensor:
+    """Mean power at each frequency and direction, in dB; a generator's grid shows as dots, which no photo has.
+
+    Args:
+        images: uint8 `[N, C, S, S]`.
+
+    Returns:
+        float64 `[S, S]`, the constant in the middle.
+    """
+    power = torch.stack([_power(batch).sum(0) for batch in torch.split(images, 100)]).sum(0) / len(images)
+    centred: Tensor = torch.fft.fftshift(10 * (power + _ROUNDING_NOISE).log10())
+    return centred
+
+
 def spectrum_distance(one: Tensor, other: Tensor) -> float:
     """Root mean square difference of two curves of `spectrum`, in dB: 3 dB is twice or half the power."""
     return float((one - other).square().mean().sqrt())
+
+
+def _power(images: Tensor) -> Tensor:
+    """Power of each image at each frequency, without its mean: float64 `[N, S, S]`, the mean over channels."""
+    floats = images.double()
+    spectra = torch.fft.fft2(floats - floats.mean((2, 3), keepdim=True))
+    power: Tensor = spectra.abs().square().mean(1) / images.shape[-1] ** 2
+    return power
 
 
 def _checked(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from torchvision.utils import make_grid
 
 from gan.evaluation.comparison import Quality, Sets
 from gan.evaluation.copying import Pair
+from gan.evaluation.metrics import spectrum_2d
 from gan.evaluation.summary import copying_rule, distrust, headline, quality_json, remarks, rows
 from models.files import write_atomically
 from models.picks import spread
@@ -53,6 +54,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
         reals=_picture(_some(sets.real.images), f"{min(SHOWN_IMAGES, quality.n_real)} real photos"),
         pairs=_pairs(quality, pairs),
         spectrum=_spectrum(quality),
+        directions=_directions(sets),
         numbers=escape(quality_json(quality)),
     )
 
@@ -88,6 +90,14 @@ def _pairs(quality: Quality, pairs: list[Pair]) -> str:
         "distance of held-out photos to theirs. Judge with your own eyes: a copy shows the same marks in the same "
         f'places.</p><div class="pairs">{figures}</div>'
     )
+
+
+def _directions(sets: Sets) -> str:
+    """The spectra of photos and fakes over both frequencies, on one scale."""
+    both = torch.stack([spectrum_2d(images.images) for images in (sets.real, sets.fake)])
+    low, high = both.quantile(0.01), both.quantile(0.999)
+    shades = (255 * (both - low) / (high - low).clamp_min(1e-6)).clamp(0, 255).to(torch.uint8)
+    return _picture(shades[:, None], "power over both frequencies: photos left, fakes right", 2)
 
 
 def _spectrum(quality: Quality) -> str:
@@ -174,6 +184,9 @@ pre {{ white-space: pre-wrap; }}
 <p>Mean power in dB at each number of cycles per image, over all directions: grain and detail to the right. An
 orange line above the other is too much of them, below it too little.</p>
 {spectrum}
+<p>The same over both frequencies, photos on the left and fakes on the right, the slowest in the middle: bright dots or
+a mesh on the right alone are a grid on which the generator draws.</p>
+{directions}
 <details><summary>All numbers</summary><pre>{numbers}</pre></details>
 </body>
 </html>

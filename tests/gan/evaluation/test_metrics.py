@@ -18,6 +18,7 @@ from gan.evaluation.metrics import (
     ms_ssim,
     nearest,
     spectrum,
+    spectrum_2d,
     spectrum_distance,
     ssim_scales,
 )
@@ -257,3 +258,15 @@ def test_ideal_coverage_is_what_images_of_one_source_reach_on_average() -> None:
     ]
     assert sum(covered) / 300 == pytest.approx(ideal_coverage(30, 20), abs=0.01)
     assert ideal_coverage(10**6, 10**6) == pytest.approx(1 - 1 / 2**5, abs=1e-4)
+
+
+def test_a_grid_is_a_dot_in_the_spectrum_over_both_frequencies() -> None:
+    grain = torch.randint(100, 140, (20, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    plain = spectrum_2d(grain)
+    grain[:, :, ::8] += 40  # rows, eight cycles an image
+    lined = spectrum_2d(grain)
+    raised = lined - plain
+    assert raised[32 + 8, 32] > 20
+    assert raised[32 - 8, 32] > 20
+    assert raised[32, 32 + 8].abs() < 3
+    assert raised[32 + 4, 32].abs() < 3

@@ -72,7 +72,7 @@ def test_page_is_whole_holds_its_pictures_and_asks_for_nothing(train: ImageSet) 
     parsed = Page()
     parsed.feed(text)
     assert parsed.open == []
-    assert len(parsed.sources) == 2 + 16
+    assert len(parsed.sources) == 2 + 16 + 1
     assert all(source.startswith("data:image/png;base64,") for source in parsed.sources)
     assert "<script" not in text
     assert "http" not in text
