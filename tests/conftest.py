@@ -36,6 +36,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
+WAITING = ("test_ray.py", "test_object_runs.py", "test_crashes.py", "test_distributed.py", "test_documents.py")
+"""Files whose tests mostly wait: they begin first, so that others have the cores meanwhile."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with those that wait."""
+    items.sort(key=lambda item: WAITING.index(item.path.name) if item.path.name in WAITING else len(WAITING))
+
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 COMMANDS = {"gan-train": "gan.cli", "gan-eval": "gan.eval_cli", "gan-export": "export.cli", "gan-batch": "jobs.cli"}
