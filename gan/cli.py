@@ -153,7 +153,7 @@ class _Train(Command):
 def cli(data: Path, recipe: str, dry_run: bool, **given: Any) -> None:
     """Learn a generator from the photos in the folder DATA.
 
-    The default recipe, small-data, is for some hundred photos; the plain paper recipe, dcgan, collapses on them.
+    The default recipe, shift, is for some hundred photos; the plain paper recipe, dcgan, collapses on them.
     Every option is also read from the environment: GAN_TRAIN_BATCH_SIZE for --batch-size.
 
     gan-train status OUT says how far the run in the folder OUT is. A folder of photos of that name is ./status.

@@ -28,7 +28,7 @@ BELOW_1 = ("beta1", "beta2")
 """What the options that are numbers may be."""
 IMAGE_SIZES = (32, 64, 128, 256, 512)
 MAX_BATCH = 65_536
-DEFAULT_RECIPE = "small-data"
+DEFAULT_RECIPE = "shift"
 ON_COLLAPSE = ("warn", "stop", "restart")
 """What a run may do when it has collapsed."""
 
@@ -219,6 +219,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 RECIPES["shift"] = {
     **RECIPES["small-data"],
     "architecture": "shift",
+    "total_kimg": 36.0,
     "z_dim": 128,
     "d_width": 16,
     "d_two_part": True,
@@ -226,5 +227,5 @@ RECIPES["shift"] = {
     "band_weight": 0.6,
     "feature_matching": 3.0,
 }
-"""Named sets of options: `dcgan` is the plain paper recipe, `small-data` is for a few hundred images, `shift` tries a
-generator that puts its content at any place."""
+"""Named sets of options: `shift` and `small-data` are for a few hundred images, `dcgan` is the plain paper recipe; the
+generator of `shift` puts its content at any place, those of the others on a grid."""

@@ -39,12 +39,12 @@ def advice(found: Survey) -> list[str]:
     elif count < FEW:
         lines.append(f"{count} photos are few: expect little variety; a few hundred are better")
     elif count < MANY:
-        lines.append(f"{count} photos: the default recipe, small-data, is made for so many")
+        lines.append(f"{count} photos: the default recipe, shift, is made for so many")
     else:
         lines.append(f"{count} photos: the default recipe is the safe choice, with a larger --total-kimg")
     contrast = found.spread("contrast").median
     if contrast < LOW_CONTRAST:
-        lines.append(f"low contrast (median {contrast:.1f} of 255): --standardize, which small-data has")
+        lines.append(f"low contrast (median {contrast:.1f} of 255): --standardize, which the default recipe has")
     if (clipped := found.spread("clipped").median) > MUCH_CLIPPED:
         lines.append(f"{clipped:.0%} of a usual photo is pure black or white: what was there cannot be learned")
     if found.near_duplicates:

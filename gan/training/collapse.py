@@ -18,7 +18,7 @@ ALIKE_GRIDS = 3
 FIRST_KIMG = 10.0
 """Before this a healthy generator, too, may still give even gray."""
 REMEDY = (
-    "try `recipe=small-data`; with it, more photos, a higher `r1_gamma` or another `seed`; "
+    "try `recipe=shift`; with it, more photos, a higher `r1_gamma` or another `seed`; "
     "docs/training.md, When training collapses"
 )
 

@@ -77,7 +77,7 @@ def prepare(
     images = _load(data, config, which)
     if config.plain and len(images.names) < FEW_IMAGES:
         log.warning(
-            "the plain recipe is known to collapse on few images and there are %d: `recipe=small-data` is for few",
+            "the plain recipe is known to collapse on few images and there are %d: `recipe=shift` is for few",
             len(images.names),
         )
     _warn_of_letters(images, config)

@@ -25,9 +25,16 @@ SMALL: dict[str, Any] = {
     "g_width": 2,
     "d_width": 2,
     "batch_size": 8,
+    "feature_matching": 0.0,
     "total_kimg": 0.0,
     "epochs": 2,
 }
+
+
+@pytest.fixture(autouse=True)
+def _few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at few images of each generator that a test trains in this process."""
+    monkeypatch.setattr("gan.training.figures.LOOKED_AT", 50)
 
 
 def tiny(recipe: str = "dcgan", **changes: Any) -> TrainConfig:

@@ -16,6 +16,9 @@ from models.info import GeneratorInfo, Golden
 from models.latents import Input
 from tests.conftest import ROOT, run
 
+SCHEMA_2 = Path(__file__).with_name("data") / "schema_2.onnx"
+"""The generator that came with the package before: a DCGAN, in a file that names no inputs."""
+
 
 @pytest.fixture(scope="module")
 def info() -> GeneratorInfo:
@@ -32,11 +35,17 @@ def test_bundled_file_makes_gray_images_of_128_pixels(info: GeneratorInfo) -> No
     assert (info.channels, info.height, info.width) == (1, 128, 128)
 
 
-def test_bundled_file_is_of_an_earlier_schema_and_gives_its_golden_images(info: GeneratorInfo) -> None:
-    assert (info.schema_version, info.inputs) == (2, {"z": Input("float32", (100,))})
-    session = onnxruntime.InferenceSession(models.path(), providers=["CPUExecutionProvider"])
+@pytest.mark.parametrize(("path", "schema", "z_dim"), [(models.path(), 3, 128), (SCHEMA_2, 2, 100)])
+def test_files_of_this_and_an_earlier_schema_give_their_golden_images(path: Path, schema: int, z_dim: int) -> None:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    info = GeneratorInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+    assert (info.schema_version, info.inputs) == (schema, {"z": Input("float32", (z_dim,))})
     golden = Golden.from_dict(info.golden)
     assert golden.fault(info.inputs, lambda inputs: session.run(["images", "pixels"], inputs)) == ""
+
+
+def test_bundled_file_says_that_no_faults_were_found(info: GeneratorInfo) -> None:
+    assert info.faults == ()
 
 
 def test_bundled_file_says_how_it_was_trained(info: GeneratorInfo) -> None:

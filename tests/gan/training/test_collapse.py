@@ -70,7 +70,7 @@ def test_usual_rows_are_not_told_of() -> None:
 
 
 def test_the_sentence_names_the_remedy() -> None:
-    assert "`recipe=small-data`" in said([0.0] * 9, [1.0] * 9)[0]
+    assert "`recipe=shift`" in said([0.0] * 9, [1.0] * 9)[0]
 
 
 def test_smoothed_labels_do_not_hide_that_the_discriminator_has_won() -> None:

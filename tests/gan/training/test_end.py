@@ -106,7 +106,7 @@ def test_the_figures_lie_beside_the_generator_that_was_kept(plates: ImageSet, tm
     options = json.loads((tmp_path / "training_options.json").read_text())
     assert (options["step"], options["kid_x1000"]) == (3, 3)
     figures = options["figures"]
-    assert (figures["images"], figures["photos"], figures["faults"]) == (500, len(plates.images), ["grain"])
+    assert (figures["images"], figures["photos"], figures["faults"]) == (50, len(plates.images), ["grain"])
     assert {"grids", "echoes", "common_grain"} <= figures["places"].keys() == figures["places_real"].keys()
 
 
@@ -130,7 +130,7 @@ def test_the_log_keeps_warnings_of_before_the_run_resuming_and_the_end(
     assert gan_train(*command, "2", "--resume").returncode == 0
     said = logged(tmp_path / "out")
     assert said[0].startswith("WARNING the plain recipe is known to collapse on few images and there are 24")
-    assert "--recipe small-data is for few" in said[0]
+    assert "--recipe shift is for few" in said[0]
     assert any("INFO resuming" in line and "step 3" in line for line in said)
     assert said[-1].startswith("INFO ")
     assert "is ready" in said[-1]
