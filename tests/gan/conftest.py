@@ -21,7 +21,7 @@ from tests.conftest import run_in_process, scratch
 
 SMALL: dict[str, Any] = {
     "image_size": 32,
-    "z_dim": 8,
+    "z_dim": 40,
     "g_width": 2,
     "d_width": 2,
     "batch_size": 8,

@@ -427,7 +427,7 @@ def test_the_same_options_in_python_give_the_weights_of_the_command(
     photos: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     data = load_images(photos, 1, 128)
-    model = train(data, tmp_path, TrainConfig(epochs=20, batch_size=8, z_dim=8, g_width=2, d_width=2))
+    model = train(data, tmp_path, TrainConfig(epochs=20, batch_size=8, z_dim=40, g_width=2, d_width=2))
     assert same(reader.load(model), weights(uninterrupted))
 
 
