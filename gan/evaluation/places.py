@@ -16,7 +16,8 @@ from torchvision.transforms.functional import gaussian_blur
 PERIODS = (8, 16, 32)
 """Pixels between two places of the grids that doublings of the size leave."""
 LAGS = (8, 16, 32, 64)
-MOST_ECHO = 0.01
+MOST_ECHO, LOUD_ECHO = 0.01, 0.2
+"""Beyond the photos': what is said, and what is a fault (transposed convolutions on a grid gave 0.27)."""
 COMMONEST = 3
 CHANCE = 3.0
 """A resultant of this over √n comes about by chance once in eight thousand times: exp(-9), Rayleigh's test."""
@@ -36,8 +37,8 @@ class Places:
             period: 0 where they stand anywhere, 1 where all stand at one place of a grid (Mardia and Jupp, "Directional
             Statistics", section 2.3).
         commonest: share of the images whose strongest column, or row, is one of the three commonest.
-        echoes: `columns, 8 px` and so on to the mean autocorrelation of an image's columns, or rows, at that distance:
-            how much sharpness at one place goes with sharpness so far from it, as in pairs of scratches.
+        echoes: `columns, 8 px` and so on to the mean autocorrelation of an image's columns, or rows, at that distance,
+            less that at distances a quarter shorter and longer: how much pairs of lines prefer this very distance.
         echo_errors: the standard errors of these means.
         common_grain: energy of the mean of the images' fine structure, of each brought to energy 1; what chance makes
             of so many images is taken off, so that it may be a little below 0.
@@ -65,7 +66,7 @@ def places(images: Tensor) -> Places:
         f"{axis}, {lag} px": _echo(profiles, lag)
         for axis, profiles in sharpness.items()
         for lag in LAGS
-        if lag < profiles.shape[1]
+        if 5 * lag // 4 < profiles.shape[1]
     }
     count = len(images)
     common = float((torch.stack(grain).sum(dim=0) / count).square().mean()) - 1 / count
@@ -95,11 +96,11 @@ def loudest_echo(fakes: Places, photos: Places) -> str:
     return max(fakes.echoes, key=lambda name: fakes.echoes[name] - photos.echoes[name])
 
 
-def echoes_itself(fakes: Places, photos: Places) -> bool:
-    """Whether what is sharp in the fakes comes again at some distance, more than in the photos and not by chance."""
+def echoes_itself(fakes: Places, photos: Places, most: float = MOST_ECHO) -> bool:
+    """Whether pairs of lines in the fakes prefer a distance by more than `most` beyond the photos, and not by chance."""
     name = loudest_echo(fakes, photos)
     error = math.hypot(fakes.echo_errors[name], photos.echo_errors[name])
-    return fakes.echoes[name] - photos.echoes[name] > max(MOST_ECHO, _SURE * error)
+    return fakes.echoes[name] - photos.echoes[name] > max(most, _SURE * error)
 
 
 def shares_grain(fakes: Places, photos: Places) -> bool:
@@ -112,7 +113,7 @@ def faults(fakes: Places, photos: Places) -> list[str]:
     found = []
     if on_a_grid(fakes, photos):
         found.append(f"places: lines stand on a grid ({worst_grid(fakes, photos)})")
-    if echoes_itself(fakes, photos):
+    if echoes_itself(fakes, photos, LOUD_ECHO):
         found.append(f"pairs: lines come again at one distance ({loudest_echo(fakes, photos)})")
     if shares_grain(fakes, photos):
         found.append(f"grain: {100 * fakes.common_grain:.1f} % of it is the same in all images")
@@ -131,10 +132,12 @@ def _look(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _echo(profiles: Tensor, lag: int) -> Tensor:
-    """Autocorrelation of each of `[N, L]` at a distance, `[N]`."""
+    """How far the autocorrelation of each of `[N, L]` rises at a distance above that a quarter nearer and farther."""
     profiles = profiles - profiles.mean(dim=1, keepdim=True)
-    both = (profiles[:, lag:] * profiles[:, :-lag]).mean(dim=1)
-    return both / profiles.square().mean(dim=1).clamp_min(1e-9)
+    at, nearer, farther = (
+        (profiles[:, far:] * profiles[:, :-far]).mean(dim=1) for far in (lag, 3 * lag // 4, 5 * lag // 4)
+    )
+    return (at - (nearer + farther) / 2) / profiles.square().mean(dim=1).clamp_min(1e-9)
 
 
 def _resultant(at: Tensor, period: int) -> float:
