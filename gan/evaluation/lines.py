@@ -90,8 +90,8 @@ class LineFigures:
         shares, shares_real: of each of `KINDS`, among the images and among the photos.
         medians, medians_real: of each of `ATTRIBUTES`.
         distances: of the images' distribution from the photos': for each of `ATTRIBUTES` how far a value has to move
-            on average (Wasserstein), in standard deviations of the photos'; for `direction` the share of lines that
-            would have to turn.
+            on average (Wasserstein), in standard deviations of the photos', of one unit at least; for `direction` the
+            share of lines that would have to turn.
         distances_floor: the same between photos alone.
         missing: kinds that are rare among the images and not among the photos, in words.
     """
@@ -142,7 +142,7 @@ def _distances(lines: Lines, of: Lines) -> dict[str, float]:
     for name in ATTRIBUTES:
         mine, theirs = getattr(lines, name).double(), getattr(of, name).double()
         apart = (mine.quantile(levels) - theirs.quantile(levels)).abs().mean()
-        result[name] = float(apart / theirs.std().clamp_min(1e-6))
+        result[name] = float(apart / theirs.std().clamp_min(1.0))
     return result
 
 

@@ -82,13 +82,18 @@ def places(images: Tensor) -> Places:
 
 def worst_grid(fakes: Places, photos: Places) -> str:
     """Of `Places.grids` the one that the lines of the fakes keep to beyond what the photos and chance explain."""
-    return max(fakes.grids, key=lambda grid: fakes.grids[grid] - max(fakes.chance, photos.grids[grid]))
+    return max(fakes.grids, key=lambda grid: fakes.grids[grid] - _explained(fakes, photos, grid))
 
 
 def on_a_grid(fakes: Places, photos: Places) -> bool:
     """Whether the lines of the fakes keep to a grid more than the photos' own and chance would explain."""
     grid = worst_grid(fakes, photos)
-    return fakes.grids[grid] > max(fakes.chance, photos.grids[grid])
+    return fakes.grids[grid] > _explained(fakes, photos, grid)
+
+
+def _explained(fakes: Places, photos: Places, grid: str) -> float:
+    """The resultant that chance, or the photos' own, explains; of few photos half of what chance gives counts in."""
+    return max(fakes.chance, photos.grids[grid] + photos.chance / 2)
 
 
 def loudest_echo(fakes: Places, photos: Places) -> str:
@@ -97,7 +102,7 @@ def loudest_echo(fakes: Places, photos: Places) -> str:
 
 
 def echoes_itself(fakes: Places, photos: Places, most: float = MOST_ECHO) -> bool:
-    """Whether pairs of lines in the fakes prefer a distance by more than `most` beyond the photos, and not by chance."""
+    """Whether pairs of lines in the fakes prefer a distance by more than `most` beyond the photos, not by chance."""
     name = loudest_echo(fakes, photos)
     error = math.hypot(fakes.echo_errors[name], photos.echo_errors[name])
     return fakes.echoes[name] - photos.echoes[name] > max(most, _SURE * error)
