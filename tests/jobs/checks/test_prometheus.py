@@ -167,8 +167,9 @@ def test_file_that_cannot_be_written_is_a_warning_and_the_run_is_good(small: Pat
     (tmp_path / "gan-batch.prom").mkdir()
     result = run_in_process(*command(small, tmp_path))
     succeeds(result)
-    (warning,) = (line for line in result.stderr.splitlines() if "WARNING" in line)
-    assert "gan-batch.prom" in warning
+    of_model, of_file = (line for line in result.stderr.splitlines() if "WARNING" in line)
+    assert "does not say what its images are like" in of_model
+    assert "gan-batch.prom" in of_file
     assert (tmp_path / "run" / "manifest.csv").is_file()
     assert sorted(os.listdir(tmp_path)) == ["gan-batch.prom", "run"]
 

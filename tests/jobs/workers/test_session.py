@@ -273,6 +273,7 @@ def test_facts_are_those_of_the_file_and_the_session(
     assert found.pop("image_bytes") == pytest.approx(np.mean(made), rel=0.2)
     assert found == {
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "faults": None,
         "z_dim": z_dim,
         "width": 128,
         "height": 128,
