@@ -97,8 +97,8 @@ class Keeper:
     def best_so_far(self, trainer: Trainer, against: str) -> dict[str, Any] | None:
         """What the snapshot says of the best generator, where that is still there and can be compared with."""
         best = trainer.best
-        if best is not None and best["against"] != against:
-            log.warning("the KID so far was against other photos or in other features: the best is chosen anew")
+        if best is not None and (best["against"] != against or "score" not in best):  # earlier versions knew KID alone
+            log.warning("what was measured so far was against other photos or in other ways: the best is chosen anew")
             return None
         if best is not None and best.get("weights_sha256") != self._sha256_left():  # a kill left a later one, or a hand
             log.warning("%s is not the best by KID so far: the best is chosen anew", self.model)

@@ -149,7 +149,7 @@ class Trainer:
         """
         if measured is None or math.isnan(measured.score):
             return self.best is None
-        if self.best is not None and not measured.score < self.best.get("score", self.best["kid_x1000"]):
+        if self.best is not None and not measured.score < self.best["score"]:
             return False
         self.best = {
             "kid_x1000": measured.kid_x1000,

@@ -23,6 +23,7 @@ from gan.training import snapshots
 from gan.training.collapse import CollapseWatch
 from gan.training.folder import STATE, snapshot_path
 from gan.training.run import plan, train
+from gan.training.snapshots import save
 from gan.training.stats import KID, read_stats
 from gan.training.trainer import Trainer
 from gan.training.training import MAX_RESTARTS
@@ -94,6 +95,15 @@ def test_a_run_resumed_with_other_photos_to_measure_on_chooses_anew(
 ) -> None:
     train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(5, 3))
     train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=then, resume=True)
+    assert same(reader.load(tmp_path / "generator_model.pth"), dict(state(tmp_path, 12)["g"]))
+
+
+def test_a_best_of_an_earlier_version_which_knew_the_kid_alone_is_chosen_anew(plates: ImageSet, tmp_path: Path) -> None:
+    train(plates, tmp_path, tiny(epochs=2), course=OFTEN, validation=Scripted(5, 3))
+    content = state(tmp_path, 6)
+    del content["best"]["score"]
+    save(snapshot_path(tmp_path, 6), content)
+    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=Scripted(90, 80), resume=True)
     assert same(reader.load(tmp_path / "generator_model.pth"), dict(state(tmp_path, 12)["g"]))
 
 
