@@ -85,6 +85,7 @@ class ShiftGenerator(Generator):
         self.last = nn.Conv2d(
             widths[-1], 4 * channels, 3, padding=1, padding_mode="reflect"
         )  # four pixels of the image at each place
+        self.smooth = _filter(channels, 3, padding=1, padding_mode="reflect")
         self.grain = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
 
@@ -122,7 +123,7 @@ class ShiftGenerator(Generator):
         x = F.leaky_relu(self.first_norm(self.first(seen[:, :, None, None])), 0.2)
         for number, stage in enumerate(self._doublings()):
             x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
-        x = F.pixel_shuffle(self.last(x), 2)
+        x = self.smooth(F.pixel_shuffle(self.last(x), 2))  # else the four places of each weave a lattice of two pixels
         x = x + self.grain * grain
         x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
         return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
@@ -150,6 +151,7 @@ class ShiftGenerator(Generator):
         stages.initialise(self, random)
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
         nn.init.constant_(self.grain, _LAST_GRAIN)
+        _draw_filter(self.smooth, (1.0, 2.0, 1.0), gain=1)
         for stage in self._doublings():
             stage.initialise(random)
         self.noise.normal_(generator=random)
@@ -198,7 +200,7 @@ class _Stage(nn.Module):
         super().__init__()
         self.shifts = shifts
         self.up = nn.ConvTranspose2d(before, after, 3, 2, bias=False)
-        self.smooth = nn.Conv2d(after, after, 4, groups=after, bias=False).requires_grad_(False)
+        self.smooth = _filter(after, 4)
         self.norm = nn.BatchNorm2d(after)
         self.grain = nn.Parameter(torch.zeros(1, after, 1, 1))
         self.gate = nn.Sequential(nn.Linear(seen, 64), nn.SiLU(), nn.Linear(64, after)) if gated else None
@@ -206,11 +208,9 @@ class _Stage(nn.Module):
         self.refine_norm = nn.BatchNorm2d(after) if refined else None
 
     def initialise(self, random: torch.Generator) -> None:
-        """Draw what `stages.initialise` has drawn otherwise; the filter is [1, 3, 3, 1] in both directions."""
+        """Draw what `stages.initialise` has drawn otherwise."""
         nn.init.constant_(self.grain, _GRAIN)
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
-        with torch.no_grad():
-            self.smooth.weight.copy_(torch.outer(taps, taps).expand_as(self.smooth.weight))
+        _draw_filter(self.smooth, (1.0, 3.0, 3.0, 1.0), gain=4)  # every other row and column had been zeros
         if self.gate is not None:
             layers = (layer for layer in self.gate if isinstance(layer, nn.Linear))
             for layer, deviation in zip(layers, (0.1, 0.05), strict=True):
@@ -237,6 +237,18 @@ class _Stage(nn.Module):
         if self.refine is not None and self.refine_norm is not None:
             self.refine = fuse_conv_bn_eval(self.refine, self.refine_norm)
             self.refine_norm = nn.Identity()  # type: ignore[assignment]
+
+
+def _filter(channels: int, taps: int, **padding: Any) -> nn.Conv2d:
+    """A filter of so many taps in both directions over each channel, which is not learned."""
+    return nn.Conv2d(channels, channels, taps, groups=channels, bias=False, **padding).requires_grad_(False)
+
+
+def _draw_filter(smooth: nn.Conv2d, taps: tuple[float, ...], gain: float) -> None:
+    """Give a filter its taps in both directions; their sum becomes `gain`."""
+    line = torch.tensor(taps) / sum(taps)
+    with torch.no_grad():
+        smooth.weight.copy_(gain * torch.outer(line, line).expand_as(smooth.weight))
 
 
 def _shifted(x: Tensor, down: Tensor, right: Tensor, by: int) -> Tensor:

@@ -151,7 +151,7 @@ def test_a_state_tells_all_sizes_and_gives_the_same_images(channels: int, height
     assert torch.equal(again(z=latents(2)), made(latents(2)))
 
 
-@pytest.mark.parametrize("name", ["first.weight", "noise", "stages.2.grain", "stages.0.smooth.weight"])
+@pytest.mark.parametrize("name", ["first.weight", "noise", "stages.2.grain", "stages.0.smooth.weight", "smooth.weight"])
 def test_a_state_that_lacks_something_is_refused(generator: ShiftGenerator, name: str) -> None:
     state = generator.state_dict()
     del state[name]
