@@ -55,7 +55,13 @@ class Sets:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one network sees; see `Quality`, whose own fields of these names are of the first network."""
+    """What one network sees. "Floor": what real photos score, where the fakes could be no better.
+
+    Attributes:
+        features: the network's name.
+        kid_x1000, kid_x1000_interval: KID × 1000 of the fakes, and its 95 % bootstrap interval.
+        precision, density, coverage: of the fakes among the real photos.
+    """
 
     features: str
     kid_x1000: float
@@ -71,17 +77,15 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Quality:
-    """What `gan.evaluate` measured. "Floor": what real photos score, where the fakes could be no better.
+class Quality(Judgement):
+    """What `gan.evaluate` measured, by the first network and by none.
 
     Attributes:
         real, fake, train, fit, fit_reason, notes: see `Sources`.
         n_real, n_fake, n_train: how many of each.
-        channels, image_size, features, seed: how they were compared.
+        channels, image_size, seed: how they were compared.
         floor_of: which real photos gave the floors.
-        kid_x1000, kid_x1000_interval: KID × 1000 of the fakes, and its 95 % bootstrap interval.
-        precision, density, coverage: of the fakes among the real photos; `coverage_ideal` is what as many fakes of the
-            very distribution of the real photos would reach on average.
+        coverage_ideal: what as many fakes of the very distribution of the real photos would reach on average.
         second: what another network says, where one was asked.
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
@@ -103,19 +107,8 @@ class Quality:
     image_size: int
     fit: str
     fit_reason: str
-    features: str
     seed: int
     floor_of: str
-    kid_x1000: float
-    kid_x1000_interval: tuple[float, float]
-    kid_x1000_floor: float
-    kid_x1000_floor_interval: tuple[float, float]
-    precision: float
-    precision_floor: float
-    density: float
-    density_floor: float
-    coverage: float
-    coverage_floor: float
     coverage_ideal: float
     second: Judgement | None
     ms_ssim: float
@@ -162,9 +155,9 @@ def compare(
         one, other = _halves(real, seed)
     real_curve, fake_curve = spectrum(real.images), spectrum(fake.images)
     quality = Quality(
-        sources.real,
-        sources.fake,
-        sources.train,
+        real=sources.real,
+        fake=sources.fake,
+        train=sources.train,
         n_real=len(real.images),
         n_fake=len(fake.images),
         n_train=len(sets.train.images) if sets.train else 0,

@@ -82,18 +82,13 @@ def places(images: Tensor) -> Places:
 
 def worst_grid(fakes: Places, photos: Places) -> str:
     """Of `Places.grids` the one that the lines of the fakes keep to beyond what the photos and chance explain."""
-    return max(fakes.grids, key=lambda grid: fakes.grids[grid] - _explained(fakes, photos, grid))
+    return max(fakes.grids, key=lambda grid: fakes.grids[grid] - max(fakes.chance, photos.grids[grid]))
 
 
 def on_a_grid(fakes: Places, photos: Places) -> bool:
     """Whether the lines of the fakes keep to a grid more than the photos' own and chance would explain."""
     grid = worst_grid(fakes, photos)
-    return fakes.grids[grid] > _explained(fakes, photos, grid)
-
-
-def _explained(fakes: Places, photos: Places, grid: str) -> float:
-    """The resultant that chance, or the photos' own, explains; of few photos half of what chance gives counts in."""
-    return max(fakes.chance, photos.grids[grid] + photos.chance / 2)
+    return fakes.grids[grid] > max(fakes.chance, photos.grids[grid])
 
 
 def loudest_echo(fakes: Places, photos: Places) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
 from gan.evaluation.lines import ATTRIBUTES, DIRECTION_KINDS, LineFigures
-from gan.evaluation.places import Places, echoes_itself, faults, loudest_echo, worst_grid
+from gan.evaluation.places import LOUD_ECHO, Places, echoes_itself, faults, loudest_echo, worst_grid
 
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
@@ -183,9 +183,9 @@ def distrust(quality: Quality) -> str:
     if quality.copying_verdict in VERDICTS[1:]:
         found.append(f"copies of training images ({quality.copying_verdict})")
     found += faults(quality.places, quality.places_real)
-    if echoes_itself(quality.places, quality.places_real) and not any(fault.startswith("pairs") for fault in found):
-        echo = loudest_echo(quality.places, quality.places_real)
-        found.append(f"pairs: lines come again at one distance a little ({echo})")
+    of_both = quality.places, quality.places_real
+    if echoes_itself(*of_both) and not echoes_itself(*of_both, LOUD_ECHO):
+        found.append(f"pairs: lines come again at one distance a little ({loudest_echo(*of_both)})")
     found += [f"what is missing: {kind}" for kind in quality.lines.missing]
     if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:
         found.append("variety: the images are more alike than the photos")
