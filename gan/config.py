@@ -225,6 +225,7 @@ RECIPES["shift"] = {
     "d_two_part": True,
     "bands": True,
     "band_weight": 0.6,
+    "d_lr": 0.0004,
     "feature_matching": 3.0,
 }
 """Named sets of options: `shift` and `small-data` are for a few hundred images, `dcgan` is the plain paper recipe; the

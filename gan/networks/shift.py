@@ -4,8 +4,9 @@ Transposed convolutions on a fixed grid draw what they have learned at the place
 the size is followed by a low-pass filter, which takes away the images of the grid (Karras et al., "Alias-Free
 Generative Adversarial Networks", NeurIPS 2021, section 2), and by a crop at an offset of 0 or 1 that the sign of a
 latent chooses: offsets of 16, 8, 4, 2 and 1 pixels of the image together, so that what is drawn at one place can stand
-at each, exactly and on every runtime. Noise behind every doubling is what grain is made of (Karras et al., "A
-Style-Based Generator Architecture", CVPR 2019, section 3.2).
+at each, exactly and on every runtime. How it slants, and how far apart things stand, is the work of `bend.py`. Noise
+behind every doubling is what grain is made of (Karras et al., "A Style-Based Generator Architecture", CVPR 2019,
+section 3.2).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gan.config import TrainConfig
 from gan.networks import stages
+from gan.networks.bend import Bend
 from gan.networks.generator import Generator
 from models.latents import Input
 
@@ -39,7 +41,9 @@ LEAST_CONTENT = 2
 _REACH = 1 << _OFFSET_BITS
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
-_GATED, _REFINED = 3, 1
+_GATED, _REFINED, _BENT = 3, 1, 2
+_MIXED = 192
+"""What the latents are mixed to before the first map: else what lies and what stands would come independently."""
 _GRAIN, _LAST_GRAIN = 0.1, 0.02
 """Strengths of the noise to begin with, in the maps and in the image."""
 
@@ -76,16 +80,17 @@ class ShiftGenerator(Generator):
         self.z_dim, self.channels, self.height, self.width = z_dim, channels, height, wide
         widths = [width * factor for factor in FACTORS]
         seen = self.content + SHIFT_BITS
-        self.first = nn.ConvTranspose2d(seen, widths[0], (height // CELL + 1, wide // CELL + 1), bias=False)
+        self.mixed = nn.Linear(seen, _MIXED)
+        self.first = nn.ConvTranspose2d(_MIXED, widths[0], (height // CELL + 1, wide // CELL + 1), bias=False)
         self.first_norm = nn.BatchNorm2d(widths[0])
         self.stages = nn.ModuleList(
-            _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED)
+            _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED, number == _BENT)
             for number, (before, after) in enumerate(itertools.pairwise(widths))
         )
         self.last = nn.Conv2d(
             widths[-1], 4 * channels, 3, padding=1, padding_mode="reflect"
         )  # four pixels of the image at each place
-        self.smooth = _filter(channels, 3, padding=1, padding_mode="reflect")
+        self.smooth = _filter(channels, 5, padding=2, padding_mode="reflect")
         self.grain = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
 
@@ -120,7 +125,8 @@ class ShiftGenerator(Generator):
         up = z[:, self.content :] > 0
         if grain is None:
             grain = self._crop(up[:, SHIFT_BITS:])
-        x = F.leaky_relu(self.first_norm(self.first(seen[:, :, None, None])), 0.2)
+        mixed = F.leaky_relu(self.mixed(seen), 0.2)
+        x = F.leaky_relu(self.first_norm(self.first(mixed[:, :, None, None])), 0.2)
         for number, stage in enumerate(self._doublings()):
             x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
         x = self.smooth(F.pixel_shuffle(self.last(x), 2))  # else the four places of each weave a lattice of two pixels
@@ -150,8 +156,10 @@ class ShiftGenerator(Generator):
         """Draw the weights, and the bank of noise."""
         stages.initialise(self, random)
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
+        nn.init.kaiming_normal_(self.mixed.weight, 0.2, generator=random)
+        nn.init.zeros_(self.mixed.bias)
         nn.init.constant_(self.grain, _LAST_GRAIN)
-        _draw_filter(self.smooth, (1.0, 2.0, 1.0), gain=1)
+        _draw_filter(self.smooth, (-1.0, 4.0, 10.0, 4.0, -1.0), gain=1)
         for stage in self._doublings():
             stage.initialise(random)
         self.noise.normal_(generator=random)
@@ -183,8 +191,8 @@ class ShiftGenerator(Generator):
             ValueError: the state is not that of a shift generator.
         """
         try:
-            first, grain = state["first.weight"].shape, state["grain"].shape
-            sizes = (first[0] + GRAIN_BITS, grain[1], first[1] // FACTORS[0], *((n - 1) * CELL for n in first[2:]))
+            seen, first, grain = (state[name].shape for name in ("mixed.weight", "first.weight", "grain"))
+            sizes = (seen[1] + GRAIN_BITS, grain[1], first[1] // FACTORS[0], *((n - 1) * CELL for n in first[2:]))
             with torch.device("meta"):
                 generator = cls(*sizes)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
@@ -196,7 +204,9 @@ class ShiftGenerator(Generator):
 class _Stage(nn.Module):
     """A map of n×n to one of 2n×2n, or where it is shifted of (2n-1)×(2n-1), at one of four offsets."""
 
-    def __init__(self, before: int, after: int, seen: int, shifts: bool, gated: bool, refined: bool) -> None:
+    def __init__(
+        self, before: int, after: int, seen: int, shifts: bool, gated: bool, refined: bool, bent: bool
+    ) -> None:
         super().__init__()
         self.shifts = shifts
         self.up = nn.ConvTranspose2d(before, after, 3, 2, bias=False)
@@ -204,6 +214,7 @@ class _Stage(nn.Module):
         self.norm = nn.BatchNorm2d(after)
         self.grain = nn.Parameter(torch.zeros(1, after, 1, 1))
         self.gate = nn.Sequential(nn.Linear(seen, 64), nn.SiLU(), nn.Linear(64, after)) if gated else None
+        self.bend = Bend(seen) if bent else None
         self.refine = nn.Conv2d(after, after, 3, padding=1, padding_mode="reflect", bias=False) if refined else None
         self.refine_norm = nn.BatchNorm2d(after) if refined else None
 
@@ -216,12 +227,16 @@ class _Stage(nn.Module):
             for layer, deviation in zip(layers, (0.1, 0.05), strict=True):
                 nn.init.normal_(layer.weight, 0.0, deviation, generator=random)
                 nn.init.zeros_(layer.bias)
+        if self.bend is not None:
+            self.bend.initialise(random)
 
     def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, grain: Tensor) -> Tensor:
         # Rows at the border that too little comes to, and zeros around a map, would tell the network where it is.
         x = F.pad(self.up(x)[:, :, 1:-1, 1:-1], (2, 2, 2, 2), mode="reflect")
         x = self.norm(self.smooth(x))
-        if self.shifts:
+        if self.bend is not None:
+            x = self.bend(x, seen, down, right)
+        elif self.shifts:
             x = _shifted(x, down, right, 1)
         x = x + self.grain * grain[:, :, : x.shape[2], : x.shape[3]]
         if self.gate is not None:

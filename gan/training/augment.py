@@ -17,18 +17,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan.networks.pixels import to_float
+
 PROBABILITY = 0.75
 MAX_BRIGHTNESS = 0.2
 MAX_CONTRAST = 0.25
 MAX_TRANSLATION = 1 / 8
 
 
-def augment(images: Tensor, random: torch.Generator) -> Tensor:
+def brightness_for(images: Tensor) -> float:
+    """By how much brightness may change: the contrast of the usual photo, where that is less than `MAX_BRIGHTNESS`.
+
+    On plates that differ by a few gray levels, more would drown what makes a stain or a shadow of the generator's own.
+
+    Args:
+        images: uint8 `[N, C, H, W]`.
+    """
+    contrasts = torch.cat([to_float(part).flatten(1).std(dim=1) for part in torch.split(images, 64)])
+    return min(MAX_BRIGHTNESS, float(contrasts.median()))
+
+
+def augment(images: Tensor, random: torch.Generator, brightness: float = MAX_BRIGHTNESS) -> Tensor:
     """Random brightness, contrast and translation for each image, differentiable in `images`.
 
     Args:
         images: float `[N, C, H, W]` in [-1, 1].
         random: source of randomness on the same device.
+        brightness: the most that is added or taken away, of the same range.
 
     Returns:
         float `[N, C, H, W]`, at most ±0.7 beyond [-1, 1].
@@ -42,7 +57,7 @@ def augment(images: Tensor, random: torch.Generator) -> Tensor:
 
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     images = images + chosen() * uniform(MAX_CONTRAST) * (images - mean)
-    images = images + chosen() * uniform(MAX_BRIGHTNESS)
+    images = images + chosen() * uniform(brightness)
     return _translate(images, chosen().view(1, -1, 1), random)
 
 

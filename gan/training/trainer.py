@@ -21,7 +21,7 @@ from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
 from gan.networks.standardizer import Standardizer
 from gan.training import ema, objectives, snapshots
-from gan.training.augment import augment, flip
+from gan.training.augment import augment, brightness_for, flip
 from gan.training.distributed import averaged
 from gan.training.losses import LOSSES
 from gan.training.matching import FeatureMatching
@@ -71,6 +71,7 @@ class Trainer:
             digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
         self.images_sha256 = digest.hexdigest()
         self._standardized = Standardizer(self.images, config.bands, config.band_weight) if config.standardize else None
+        self._brightness = brightness_for(self.images) if config.augment else 0.0
         with self._autocast():
             self._matching = FeatureMatching(self.images, config.flip) if config.feature_matching else None
         self._seeds = [config.seed, restarts] if restarts else [config.seed]
@@ -265,7 +266,7 @@ class Trainer:
     def _as_seen(self, images: Tensor) -> Tensor:
         """Images as the discriminator gets them: augmented, and with instance noise (Sønderby et al. 2017)."""
         if self.config.augment:
-            images = augment(images, self.random)
+            images = augment(images, self.random, self._brightness)
         std = self.config.instance_noise * max(0.0, 1 - self.step / self.total_steps)
         if std:
             noise = torch.randn(images.shape, generator=self.random, device=self.device)

@@ -48,13 +48,12 @@ def latents(count: int, seed: int = 1) -> Tensor:
 
 
 def blind(generator: ShiftGenerator) -> ShiftGenerator:
-    """One that draws the same whatever the shift, and no grain."""
+    """One that draws the same whatever the shift, and neither bends nor has grain."""
     with torch.no_grad():
-        generator.first.weight[generator.content :] = 0
         for name, weights in generator.named_parameters():
-            if name.endswith("gate.0.weight"):
+            if name.endswith(("gate.0.weight", "mixed.weight")):
                 weights[:, generator.content :] = 0
-            if name.endswith("grain"):
+            if name.endswith(("grain", "amounts.weight")):
                 weights.zero_()
     return generator
 

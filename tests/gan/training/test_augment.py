@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.training.augment import MAX_BRIGHTNESS, MAX_CONTRAST, augment, flip
+from gan.training.augment import MAX_BRIGHTNESS, MAX_CONTRAST, augment, brightness_for, flip
 
 SIZE = 128
 
@@ -89,6 +89,18 @@ def test_no_border_comes_into_the_picture() -> None:
 def test_brightness_changes_the_mean_by_no_more_than_its_limit() -> None:
     flat = augment(torch.zeros((200, 1, SIZE, SIZE)), random()).mean(dim=(1, 2, 3))
     assert MAX_BRIGHTNESS * 0.9 < flat.abs().max() <= MAX_BRIGHTNESS
+
+
+def test_brightness_changes_by_no_more_than_was_said() -> None:
+    flat = augment(torch.zeros((200, 1, SIZE, SIZE)), random(), 0.05).mean(dim=(1, 2, 3))
+    assert 0.045 < flat.abs().max() <= 0.05
+
+
+@pytest.mark.parametrize(("deviation", "brightness"), [(5, 5 / 127.5), (60, MAX_BRIGHTNESS)])
+def test_faint_photos_change_by_their_own_contrast(deviation: float, brightness: float) -> None:
+    faint = torch.randn((9, 1, SIZE, SIZE), generator=random()) * deviation + 120
+    faint[:2] = torch.rand((2, 1, SIZE, SIZE), generator=random()) * 255  # a few others do not decide
+    assert brightness_for(faint.clamp(0, 255).to(torch.uint8)) == pytest.approx(brightness, rel=0.02)
 
 
 def test_contrast_changes_the_spread_by_no_more_than_its_limit() -> None:

@@ -1,0 +1,102 @@
+"""Maps that are bent: lines slant and spread by what latents say, and nothing else changes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan.networks.bend import Bend
+
+SIDE = 34
+SLANT, CURVE, STRETCH, DRIFT = range(4)
+
+
+def bent(maps: Tensor, amounts: dict[int, float], down: bool = False, right: bool = False) -> Tensor:
+    """Maps bent by these amounts: 0 to 3 slide rows, 4 to 7 columns."""
+    bend = Bend(1)
+    with torch.no_grad():
+        bend.amounts.weight.zero_()
+        bend.amounts.bias.zero_()
+        for number, amount in amounts.items():
+            bend.amounts.bias[number] = amount
+        of_all = torch.ones(len(maps), dtype=torch.bool)
+        return bend(maps, torch.zeros(len(maps), 1), down * of_all, right * of_all)
+
+
+def standing(*columns: int) -> Tensor:
+    """A map of zeros with vertical lines: `[1, 1, SIDE, SIDE]`."""
+    maps = torch.zeros(1, 1, SIDE, SIDE)
+    for column in columns:
+        maps[:, :, :, column - 1 : column + 2] = torch.tensor([0.5, 1.0, 0.5])
+    return maps
+
+
+def places(rows: Tensor) -> Tensor:
+    """Where each row has its weight, in cells."""
+    return (rows * torch.arange(rows.shape[1])).sum(dim=1) / rows.sum(dim=1)
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("down", [False, True])
+def test_without_amounts_the_maps_are_only_cropped(down: bool, right: bool) -> None:
+    maps = torch.randn(2, 3, 10, 14, generator=torch.Generator().manual_seed(0))
+    cropped = maps[:, :, int(down) :, int(right) :][:, :, :9, :13]
+    assert torch.equal(bent(maps, {}, down, right), cropped)
+
+
+def test_a_slant_makes_a_standing_line_a_straight_slanted_one() -> None:
+    at = places(bent(standing(16), {SLANT: 0.1})[0, 0])
+    steps = at.diff()
+    assert float(at[0] - at[-1]) == pytest.approx(0.2 * math.tanh(0.1 / 0.2) * (SIDE - 1), abs=0.15)
+    assert torch.allclose(steps, steps.mean().expand_as(steps), atol=0.06)  # straight: no stairs
+
+
+def test_the_other_half_of_the_amounts_slides_columns() -> None:
+    lying = bent(standing(16).transpose(2, 3), {4 + SLANT: 0.1})[0, 0].T
+    assert torch.allclose(places(lying), places(bent(standing(16), {SLANT: 0.1})[0, 0]), atol=0.2)
+
+
+def test_a_curve_bows_a_line() -> None:
+    at = places(bent(standing(16), {CURVE: 0.1})[0, 0])
+    middle = at[len(at) // 2]
+    assert float(middle - at[0]) == pytest.approx(float(middle - at[-1]), abs=0.3)
+    assert abs(float(middle - at[0])) > 1
+
+
+def test_a_stretch_changes_how_far_apart_lines_stand() -> None:
+    def apart(amounts: dict[int, float]) -> float:
+        row = bent(standing(8, 24), amounts)[0, 0, 10:11]
+        left, right = places(row[:, :16]), places(row[:, 16:])
+        return float(right - left) + 16
+
+    assert apart({}) == pytest.approx(16)
+    assert apart({STRETCH: 0.1}) == pytest.approx(16 / (1 + 0.2 * math.tanh(0.1 / 0.2)), abs=0.2)
+
+
+def test_a_drift_moves_the_middle_and_leaves_the_border() -> None:
+    middle = places(bent(standing(16), {DRIFT: 0.15})[0, 0])
+    border = places(bent(standing(1), {DRIFT: 0.15})[0, 0][:, :6])
+    assert float(middle.mean() - 16) > 1.5
+    assert abs(float(border.mean()) - 1) < 0.7
+
+
+def test_a_plain_map_stays_plain_to_its_border() -> None:
+    plain = torch.full((1, 2, SIDE, 20), 0.7)
+    made = bent(plain, {SLANT: 0.15, CURVE: -0.1, STRETCH: 0.15, 4 + SLANT: -0.1, 4 + DRIFT: 0.1})
+    assert torch.allclose(made, torch.full_like(made, 0.7), atol=1e-5)
+
+
+def test_latents_choose_and_never_too_much() -> None:
+    bend = Bend(20)
+    bend.initialise(torch.Generator().manual_seed(0))
+    latents = torch.randn(200, 20, generator=torch.Generator().manual_seed(1))
+    off = torch.zeros(200, dtype=torch.bool)
+    with torch.no_grad():
+        at = torch.stack([places(made[0]) for made in bend(standing(16).expand(200, -1, -1, -1), latents, off, off)])
+        wild = bend(standing(16), 1e6 * latents[:1], off[:1], off[:1])
+    tangents = (at[:, 0] - at[:, -1]) / (SIDE - 1)
+    assert 0.02 < float(tangents.std()) < 0.04
+    assert bool(wild.isfinite().all())
