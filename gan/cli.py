@@ -37,8 +37,8 @@ def _value(name: str, kind: Any, text: str) -> Callable[[F], F]:
     shown = [(recipe, _shown(getattr(TrainConfig.of(recipe), _named(name)))) for recipe in RECIPES]
     usual = dict(shown)[DEFAULT_RECIPE]
     others = [f"{value} with --recipe {recipe}" for recipe, value in shown if value != usual]
-    default = ", ".join([usual, *others]) if usual or others else ""
-    return click.option(name, type=kind, default=None, help=f"{text}  [default: {default}]" if default else text)
+    default = ", ".join([usual, *others])
+    return click.option(name, type=kind, default=None, help=f"{text}  [default: {default}]")
 
 
 def _named(option: str) -> str:
@@ -47,7 +47,7 @@ def _named(option: str) -> str:
 
 def _shown(value: object) -> str:
     if value is None:
-        return ""
+        return "that of --lr"  # --d-lr alone has no number of its own
     return (
         ("on" if value else "off")
         if isinstance(value, bool)
