@@ -104,8 +104,13 @@ class _Train(Command):
     help="File to leave for Prometheus (node-exporter's textfile collector) when the run ends; its name ends in .prom.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the options and the time it would take; write nothing.")
-@_value("--image-size", int, "Side of the images in pixels: 32, 64, 128, 256 or 512.")
-@_value("--fit", click.Choice(CHOICES["fit"]), "How a photo becomes a square: docs/photos.md shows it.")
+@_value(
+    "--image-size",
+    str,
+    "Side of the images in pixels, or width x height, such as 320x128: multiples of 32 up to 1024 with --recipe shift; "
+    "squares of 32, 64, 128, 256 or 512 with the others.",
+)
+@_value("--fit", click.Choice(CHOICES["fit"]), "How a photo gets the shape of the images: docs/photos.md shows it.")
 @_value("--channels", int, "1 makes gray images, 3 makes colour.")
 @_value("--z-dim", int, "How many random numbers an image is made from.")
 @_value("--g-width", int, "Size of the generator: the channels of its last hidden stage.")

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from gan import sizes
 from gan.photos.fit import FITS
 
 CHOICES = {
@@ -27,6 +28,7 @@ AT_MOST_1 = ("lr_decay", "label_smoothing")
 BELOW_1 = ("beta1", "beta2")
 """What the options that are numbers may be."""
 IMAGE_SIZES = (32, 64, 128, 256, 512)
+"""Sides of the squares that networks make which double their maps from 4×4 on; others have any of `sizes.SIDES`."""
 MAX_BATCH = 65_536
 DEFAULT_RECIPE = "shift"
 ON_COLLAPSE = ("warn", "stop", "restart")
@@ -43,9 +45,9 @@ class TrainConfig:
     """
 
     architecture: str = "dcgan"  # of the generator, a name in `gan.networks.architectures`
-    image_size: int = 128  # side in pixels, a power of two from 32 to 512
+    image_size: int | str = 128  # in pixels: the side of a square, or width and height, such as "320x128"
     channels: int = 1  # of the images: 1 gray, 3 colour
-    fit: str = "crop"  # how a photo that is not square becomes one
+    fit: str = "crop"  # how a photo of another shape gets that of the images
     z_dim: int = 100
     g_width: int = 32  # channels of the generator's last hidden stage
     d_width: int = 32  # channels of the discriminator's first stage
@@ -87,8 +89,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raise `ValueError` for values and combinations that cannot be meant."""
         _check_values(self)
-        if self.image_size not in IMAGE_SIZES:
-            raise ValueError(f"`image_size` is {self.image_size}, not one of {', '.join(map(str, IMAGE_SIZES))}")
+        # A square by its side however it was told, so that the options of equal runs are equal.
+        object.__setattr__(self, "image_size", _image_size(self))
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` is {self.channels}, not 1 (gray) or 3 (colour)")
         if not 2 <= self.batch_size <= MAX_BATCH:
@@ -108,6 +110,11 @@ class TrainConfig:
             )
         if self.label_smoothing and self.loss != "bce":
             raise ValueError("`label_smoothing` belongs to the bce loss: add `loss=bce`")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the images in pixels."""
+        return sizes.sides(self.image_size)
 
     @property
     def uses_ema(self) -> bool:
@@ -177,6 +184,31 @@ class Course:
     def __post_init__(self) -> None:
         """Raise `ValueError` for values that cannot be meant."""
         _check_values(self)
+
+
+def _image_size(config: TrainConfig) -> int | str:
+    """The size of the images as `sizes.told` tells it.
+
+    Raises:
+        ValueError: one that the networks cannot have.
+    """
+    size = config.image_size
+    try:
+        width, height = sizes.sides(size)
+    except ValueError:
+        width, height = 0, 0
+    if config.architecture == "dcgan" or not config.d_two_part:
+        if width != height or width not in IMAGE_SIZES:
+            squares = ", ".join(map(str, IMAGE_SIZES))
+            raise ValueError(
+                f"`image_size` is {size}, not one of {squares}: others need the two networks of `recipe=shift`"
+            )
+    elif width not in sizes.SIDES or height not in sizes.SIDES:
+        raise ValueError(
+            f"`image_size` is {size}: give 32, 64, 128 or another multiple of {sizes.SIDES.step} up to "
+            f"{sizes.SIDES[-1]}, or width x height of such, as 320x128"
+        )
+    return sizes.told(width, height)
 
 
 def _check_values(options: TrainConfig | Course) -> None:

@@ -56,14 +56,14 @@ def cli() -> None:
 @click.option("--channels", type=click.Choice(["1", "3"]), help="1 gray, 3 colour.  [default: as the fakes]")
 @click.option(
     "--image-size",
-    type=click.IntRange(*defaults.IMAGE_SIZES),
-    help="Side in pixels at which images are compared.  "
+    help="Side in pixels at which images are compared, or width x height, such as 320x128; each "
+    f"{defaults.IMAGE_SIZES[0]} to {defaults.IMAGE_SIZES[1]}.  "
     f"[default: that of the generator, or {defaults.IMAGE_SIZE} for folders]",
 )
 @click.option(
     "--fit",
     type=click.Choice(CHOICES["fit"]),
-    help="How a photo becomes a square.  "
+    help="How a photo gets the shape of the images.  "
     f"[default: as when the generator was trained, or {defaults.FIT} if that is not known]",
 )
 @click.option("--skip-bad-files", is_flag=True, help="Compare without the photos that cannot be used.")

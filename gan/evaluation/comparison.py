@@ -22,6 +22,7 @@ from gan.evaluation.metrics import (
 )
 from gan.evaluation.places import Places, places
 from gan.photos.read import ImageSet
+from gan.sizes import told
 from models.progress import Progress
 
 
@@ -31,7 +32,7 @@ class Sources:
 
     Attributes:
         real, fake, train: the folders or files; `train` is None where copies are not looked for.
-        fit: how photos became squares, one of `gan.photos.fit.FITS`.
+        fit: how photos got the shape of the images, one of `gan.photos.fit.FITS`.
         fit_reason: why it is this one.
         notes: what the reader of the numbers should know.
     """
@@ -83,13 +84,13 @@ class Quality(Judgement):
     Attributes:
         real, fake, train, fit, fit_reason, notes: see `Sources`.
         n_real, n_fake, n_train: how many of each.
-        channels, image_size, seed: how they were compared.
+        channels, image_size, seed: how they were compared; the size as `gan.sizes.told` tells it.
         floor_of: which real photos gave the floors.
         coverage_ideal: what as many fakes of the very distribution of the real photos would reach on average.
         second: what another network says, where one was asked.
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
-        spectrum_distance_db: between the two curves in dB, which hold 1 to image_size // 2 cycles per image.
+        spectrum_distance_db: between the two curves in dB, see `gan.evaluation.metrics.spectrum`.
         lines: what the lines are like.
         places, places_real: where lines stand and what grain is shared, of the fakes and of the real photos.
         copying, pixel_copying, shifted_copying: by features, by pixels, and by pixels wherever they lie, see
@@ -104,7 +105,7 @@ class Quality(Judgement):
     n_fake: int
     n_train: int
     channels: int
-    image_size: int
+    image_size: int | str
     fit: str
     fit_reason: str
     seed: int
@@ -162,7 +163,7 @@ def compare(
         n_fake=len(fake.images),
         n_train=len(sets.train.images) if sets.train else 0,
         channels=real.images.shape[1],
-        image_size=real.images.shape[2],
+        image_size=told(real.images.shape[3], real.images.shape[2]),
         fit=sources.fit,
         fit_reason=sources.fit_reason,
         seed=seed,
@@ -172,7 +173,7 @@ def compare(
         second=None if second is None else _second(sets, second, seed),
         ms_ssim=mean_ms_ssim(fake.images, seed=seed),
         ms_ssim_real=mean_ms_ssim(real.images, seed=seed),
-        ms_ssim_scales=ssim_scales(real.images.shape[2]),
+        ms_ssim_scales=ssim_scales(min(real.images.shape[2:])),
         spectrum_distance_db=spectrum_distance(real_curve, fake_curve),
         spectrum_floor_db=spectrum_distance(spectrum(one.images), spectrum(other.images)),
         spectrum_real_db=tuple(real_curve.tolist()),
@@ -191,7 +192,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Seen:
-    """Images uint8 `[N, C, S, S]` and their features `[N, D]`."""
+    """Images uint8 `[N, C, H, W]` and their features `[N, D]`."""
 
     images: Tensor
     features: Tensor

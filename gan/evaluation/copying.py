@@ -19,7 +19,7 @@ MIRRORS = {
 }
 """The ways to show a training image, as the dimensions that are flipped: a mirrored copy is a copy."""
 PIXEL_SIDE = 32
-"""Images are compared pixel by pixel at this size, at which grain no longer counts."""
+"""Images of any shape are compared pixel by pixel as squares of this side, at which grain no longer counts."""
 WAYS = 3
 """In which copies are looked for: each has a third of the chance of a false alarm."""
 RIVAL = 3
@@ -58,7 +58,7 @@ class Pair:
     """A fake and the training image nearest to it.
 
     Attributes:
-        fake, train: uint8 `[C, S, S]`, the training image in the orientation in which it is nearest.
+        fake, train: uint8 `[C, H, W]`, the training image in the orientation in which it is nearest.
         fake_name, train_name: which they are.
         mirror: the orientation, a key of `MIRRORS`.
         distance: over the median distance of held-out photos to their nearest training image.
@@ -99,7 +99,7 @@ class Copies:
 
 
 def in_every_orientation(images: Tensor) -> list[Tensor]:
-    """Images `[N, C, S, S]` in each of `MIRRORS`."""
+    """Images `[N, C, H, W]` in each of `MIRRORS`."""
     return [images.flip(dims) for dims in MIRRORS.values()]
 
 

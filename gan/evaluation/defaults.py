@@ -13,9 +13,9 @@ MATCHED = "efficientnet-lite0"
 COUNT, COUNTS = 1000, (10, 20_000)
 """How many fakes are looked at, and between which numbers that is."""
 IMAGE_SIZE, IMAGE_SIZES = 128, (32, 1024)
-"""Side in pixels at which folders of images are compared, and between which numbers it is."""
+"""Pixels of the side of the square at which folders of images are compared, and between which numbers a side is."""
 FIT = "crop"
-"""How a photo becomes a square where nothing tells how the generator's did."""
+"""How a photo gets the shape of the images where nothing tells how the generator's did."""
 OUT = Path("evaluation/quality")
 MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""

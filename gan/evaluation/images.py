@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from gan import sizes
 from gan.evaluation.defaults import IMAGE_SIZE
 from gan.evaluation.runs import image_names, is_run, photos_of
 from gan.photos.decode import scales_of, shape_of
@@ -20,7 +21,7 @@ from models.picks import spread
 def read_photos(
     folder: Path,
     channels: int,
-    size: int,
+    size: int | str,
     skip_bad_files: bool,
     fit: str,
     only: Sequence[str] = (),
@@ -34,7 +35,7 @@ def read_photos(
 
 
 def read_made(
-    folder: Path, count: int, channels: int | None, image_size: int | None, fit: str
+    folder: Path, count: int, channels: int | None, image_size: int | str | None, fit: str
 ) -> tuple[ImageSet, tuple[str, ...]]:
     """`count` images of a folder, evenly spaced in their order, so that every part of the folder is looked at.
 
@@ -43,7 +44,7 @@ def read_made(
         count: how many, at most.
         channels: 1 or 3; None: as the files.
         image_size: all are brought to it; None: 128.
-        fit: how one that is not square becomes a square.
+        fit: how one of another shape gets this one.
 
     Returns:
         The images, all of one shape, and notes for the reader of the report.
@@ -58,20 +59,21 @@ def read_made(
     photos = photos_of(folder, names)
     shapes = {_shape(folder, photo) for photo in photos}
     sides = sorted({shape[1:] for shape in shapes}, key=lambda side: (min(side), side))
-    size, channels = image_size or IMAGE_SIZE, channels or max(shape[0] for shape in shapes)
-    smallest = min(sides[0])
+    size, channels = sizes.sides(image_size or IMAGE_SIZE), channels or max(shape[0] for shape in shapes)
     told = f"{_by(sides[0])}" if len(sides) == 1 else f"of {len(sides)} sizes, {_by(sides[0])} to {_by(sides[-1])}"
-    if smallest < size:
+    if any(has < needed for side in sides for has, needed in zip(side, size, strict=True)):
+        fitting = f"`image_size={min(sides[0])}`"
+        if len(sides) == 1 and sides[0][0] != sides[0][1]:
+            fitting += f" or `image_size={sizes.told(*sides[0])}`"
         raise CommandError(
             ExitCode.BAD_DATA,
-            f"the images in {folder} are {told}: add `image_size={smallest}` "
-            "(enlarged ones would look blurred beside the photos)",
+            f"the images in {folder} are {told}: add {fitting} (enlarged ones would look blurred beside the photos)",
         )
-    images = _read(folder, photos, channels, size, fit)
-    return images, () if sides == [(size, size)] else (f"the fakes are {told} and were brought to {size}×{size}",)
+    images = _read(folder, photos, channels, sizes.told(*size), fit)
+    return images, () if sides == [size] else (f"the fakes are {told} and were brought to {_by(size)}",)
 
 
-def _read(folder: Path, photos: Sequence[Photo], channels: int, size: int, fit: str) -> ImageSet:
+def _read(folder: Path, photos: Sequence[Photo], channels: int, size: int | str, fit: str) -> ImageSet:
     images = []
     scales = scales_of(photos)
     for photo in photos:

@@ -128,9 +128,9 @@ def nearest(x: Tensor, to: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ssim_scales(size: int) -> int:
-    """Scales of MS-SSIM that images of `size` pixels have room for: the smallest must hold the 11 pixels' window.
+    """Scales of MS-SSIM that images have room for, `size` being the shorter side: the smallest must hold the window.
 
-    Wang et al. used five, which take 176 pixels; 128 have room for four. 0: not even for one.
+    It has 11 pixels. Wang et al. used five scales, which take 176; 128 have room for four. 0: not even for one.
     """
     return sum(size // 2**scale >= _SSIM_KERNEL for scale in range(len(_SSIM_WEIGHTS)))
 
@@ -142,7 +142,7 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     of 11 pixels, negative terms taken as 0, and the weights of the scales that fit (`ssim_scales`) brought to sum 1.
 
     Args:
-        x: uint8 `[P, C, S, S]`.
+        x: uint8 `[P, C, H, W]`.
         y: of the same shape.
 
     Returns:
@@ -154,7 +154,7 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     scales = ssim_scales(min(x.shape[-2:])) if x.ndim == 4 else 0
     if x.dtype != torch.uint8 or y.dtype != torch.uint8 or x.shape != y.shape or not scales:
         raise ValueError(
-            f"need uint8 [P, C, S, S] twice, S at least {_SSIM_KERNEL}, got {list(x.shape)} and {list(y.shape)}"
+            f"need uint8 [P, C, H, W] twice, sides of {_SSIM_KERNEL} at least, got {list(x.shape)} and {list(y.shape)}"
         )
     pairs, channels = x.shape[:2]
     weights = torch.tensor(_SSIM_WEIGHTS[:scales], dtype=torch.float64)
@@ -176,7 +176,7 @@ def mean_ms_ssim(images: Tensor, pairs: int = 500, seed: int = 0) -> float:
     little without that of real images beside it.
 
     Args:
-        images: uint8 `[N, C, S, S]`, N ≥ 2.
+        images: uint8 `[N, C, H, W]`, N ≥ 2.
         pairs: how many are drawn.
         seed: of the draws: the same seed and N give the same pairs.
     """
@@ -195,14 +195,14 @@ def spectrum(images: Tensor) -> Tensor:
     frequencies. White noise of variance v is flat at 10·log10(v + 1/12).
 
     Args:
-        images: uint8 `[N, C, S, S]`.
+        images: uint8 `[N, C, H, W]`.
 
     Returns:
-        float64 `[S // 2]`: 1 to S // 2 cycles.
+        float64 `[S // 2]`: 1 to S // 2 cycles along S, the longer side.
     """
-    size = images.shape[-1]
-    frequency = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
-    ring = torch.hypot(frequency[:, None], frequency[None]).round().long().flatten()
+    size = max(images.shape[2:])
+    down, right = (torch.fft.fftfreq(side, 1 / size, dtype=torch.float64) for side in images.shape[2:])
+    ring = torch.hypot(down[:, None], right[None]).round().long().flatten()
     count = torch.bincount(ring)
     curves = []
     for batch in torch.split(images, 100):
@@ -216,10 +216,10 @@ def spectrum_2d(images: Tensor) -> Tensor:
     """Mean power at each frequency and direction, in dB; a generator's grid shows as dots, which no photo has.
 
     Args:
-        images: uint8 `[N, C, S, S]`.
+        images: uint8 `[N, C, H, W]`.
 
     Returns:
-        float64 `[S, S]`, the constant in the middle.
+        float64 `[H, W]`, the constant in the middle.
     """
     power = torch.stack([_power(batch).sum(0) for batch in torch.split(images, 100)]).sum(0) / len(images)
     centred: Tensor = torch.fft.fftshift(10 * (power + _ROUNDING_NOISE).log10())
@@ -232,10 +232,10 @@ def spectrum_distance(one: Tensor, other: Tensor) -> float:
 
 
 def _power(images: Tensor) -> Tensor:
-    """Power of each image at each frequency, without its mean: float64 `[N, S, S]`, the mean over channels."""
+    """Power of each image at each frequency, without its mean: float64 `[N, H, W]`, the mean over channels."""
     floats = images.double()
     spectra = torch.fft.fft2(floats - floats.mean((2, 3), keepdim=True))
-    power: Tensor = spectra.abs().square().mean(1) / images.shape[-1] ** 2
+    power: Tensor = spectra.abs().square().mean(1) / images[0, 0].numel()
     return power
 
 

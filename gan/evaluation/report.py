@@ -65,7 +65,7 @@ def _some(images: Tensor) -> Tensor:
 
 
 def _picture(images: Tensor, text: str, columns: int = COLUMNS) -> str:
-    """A grid of images uint8 `[N, C, S, S]`, pixels as they are, as an HTML image that holds its PNG."""
+    """A grid of images uint8 `[N, C, H, W]`, pixels as they are, as an HTML image that holds its PNG."""
     grid = make_grid(images, nrow=columns, padding=2, pad_value=255)
     pixels = grid.permute(1, 2, 0).numpy() if images.shape[1] == 3 else grid[0].numpy()
     file = io.BytesIO()

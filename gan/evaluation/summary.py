@@ -221,7 +221,7 @@ def headline(quality: Quality) -> str:
 def remarks(quality: Quality) -> list[str]:
     """How the numbers were made, as far as it bears on reading them."""
     return [
-        f"Photos were made square with --fit {quality.fit}: {quality.fit_reason}.",
+        f"Photos were brought to this shape with --fit {quality.fit}: {quality.fit_reason}.",
         f"Beside the fakes stands what real photos score: {quality.floor_of}; of MS-SSIM, the real ones alone.",
         "KID is over all pairs, unbiased; in brackets its 95 % interval for other images of the same sources: a "
         "bootstrap over images, in which no image is compared with itself.",

@@ -39,7 +39,7 @@ def new_discriminator(config: TrainConfig) -> AnyDiscriminator:
         return TwoPartDiscriminator(channels, config.d_width, config.image_size, config.channels * config.bands)
     return Discriminator(
         channels, config.d_width, config.d_batch_norm,
-        config.minibatch_stddev, config.image_size, config.d_spectral_norm, config.d_patches, config.d_decoder,
+        config.minibatch_stddev, config.size[0], config.d_spectral_norm, config.d_patches, config.d_decoder,
     )  # fmt: skip
 
 

@@ -181,7 +181,7 @@ class ShiftGenerator(Generator):
     @classmethod
     def of(cls, config: TrainConfig) -> Self:
         """A new one of the sizes in `config`."""
-        return cls(config.z_dim, config.channels, config.g_width, config.image_size, config.image_size)
+        return cls(config.z_dim, config.channels, config.g_width, *reversed(config.size))
 
     @classmethod
     def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:

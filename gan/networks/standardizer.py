@@ -23,7 +23,7 @@ class Standardizer:
     """Learns means and deviations of the training images; then makes images like them of mean 0 and deviation 1.
 
     Args:
-        images: uint8 `[N, C, S, S]`: the training images, on the device to work on.
+        images: uint8 `[N, C, H, W]`: the training images, on the device to work on.
         bands: give each band by itself, three times the channels, from fine to coarse.
         weight: of each finer band, times that of the next coarser one.
     """
@@ -46,7 +46,7 @@ class Standardizer:
         self._deviation = deviation.float().to(images.device).clamp_min(_LEAST_DEVIATION) / weights
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Float `[N, C, S, S]` in [-1, 1] to `[N, C, S, S]` or, with bands, `[N, 3C, S, S]`; differentiable."""
+        """Float `[N, C, H, W]` in [-1, 1] to `[N, C, H, W]` or, with bands, `[N, 3C, H, W]`; differentiable."""
         parts: list[Tensor] = []
         with torch.autocast(images.device.type, enabled=False):  # grain is a small difference of large numbers
             for kernel in self._kernels:

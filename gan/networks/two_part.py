@@ -10,15 +10,19 @@ for, that a scratch goes on and where one may lie, shows at a quarter of the pix
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.networks.discriminator import MinibatchStddev
+from gan.sizes import proportioned, sides
 
 WHOLE_SIDE = 64
-"""Pixels, at most, of the side that the whole image is seen with."""
+"""Pixels of the side that the whole image is seen with, where it is a square; of others there are about as many."""
+_STEP = 16
+"""Both sides of it are multiples, as they are halved up to four times."""
 _GAIN = 0.7
 """Of the weights to begin with, times those that keep the variance."""
 
@@ -29,22 +33,25 @@ class TwoPartDiscriminator(nn.Module):
     Args:
         channels: of what it sees, image channels times bands.
         width: channels of the first stage of either part.
-        image_size: side of the images in pixels, one of `gan.config.IMAGE_SIZES`.
+        image_size: of the images in pixels, as `gan.config.TrainConfig` has it; sides are multiples of 32.
         fine: how many channels, the first ones, the part that sees the whole does not get.
     """
 
-    def __init__(self, channels: int = 3, width: int = 16, image_size: int = 128, fine: int = 1) -> None:
+    def __init__(self, channels: int = 3, width: int = 16, image_size: int | str = 128, fine: int = 1) -> None:
         super().__init__()
         self.channels, self.width, self.image_size, self.fine = channels, width, image_size, fine
-        self.side = min(WHOLE_SIDE, image_size)
+        wide, height = sides(image_size)
+        self.seen = proportioned(height, wide, min(WHOLE_SIDE, math.sqrt(height * wide)), _STEP)
+        halvings = math.prod(self.seen).bit_length() // 2 - 2  # a square ends as 4×4
         self.patches = nn.Sequential(
             *_halvings([channels, width, 2 * width, 4 * width]),
             nn.Conv2d(4 * width, 4 * width, 3, padding=1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(4 * width, 1, 1),
         )
-        widths = [channels - fine, *(width << stage for stage in range(self.side.bit_length() - 3))]
-        self.whole = nn.Sequential(*_halvings(widths), MinibatchStddev(), nn.Conv2d(widths[-1] + 1, 1, 4))
+        widths = [channels - fine, *(width << stage for stage in range(halvings))]
+        left = self.seen[0] >> halvings, self.seen[1] >> halvings
+        self.whole = nn.Sequential(*_halvings(widths), MinibatchStddev(), nn.Conv2d(widths[-1] + 1, 1, left))
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights to begin training with (He et al., ICCV 2015, equation 15)."""
@@ -56,8 +63,8 @@ class TwoPartDiscriminator(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of whole images: float `[N, channels, image_size, image_size]` to `[N]`."""
-        whole: Tensor = self.whole(F.adaptive_avg_pool2d(images[:, self.fine :], self.side))
+        """Logits of whole images: float `[N, channels, height, width]` to `[N]`."""
+        whole: Tensor = self.whole(F.adaptive_avg_pool2d(images[:, self.fine :], self.seen))
         return whole.flatten()
 
     def look(self, images: Tensor) -> tuple[list[Tensor], None]:

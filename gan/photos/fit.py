@@ -1,4 +1,4 @@
-"""A photo of any shape becomes a square."""
+"""A photo of any shape gets that of the images to train on."""
 
 from __future__ import annotations
 
@@ -10,64 +10,70 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FITS = ("crop", "pad", "stretch", "tile")
-"""How an oblong or large photo becomes a square; `fit_image` says what each does."""
+"""How a photo of another shape or size becomes an image; `fit_image` says what each does."""
 
 
-def fit_image(image: Image.Image, size: int, fit: str) -> Image.Image:
-    """A photo as a square of `size` pixels.
+def fit_image(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+    """A photo as an image of that width and height.
 
-    - `crop`: the shorter side is resized to `size`, the centre kept.
-    - `pad`: the longer side is resized to `size`, and the rest filled with the photo's own reflection. Repeated edge
+    - `crop`: resized until it covers the image, the centre kept.
+    - `pad`: resized until it lies in the image, and the rest filled with the photo's own reflection. Repeated edge
       pixels would be stripes without grain, which no surface has and a discriminator finds, or a generator learns, at
       once; a reflection has the grain, the brightness and the contrast of the surface. Its price: what touches the
       border is seen twice, and letters are seen mirrored.
-    - `stretch`: resized to `size` × `size`, whatever its shape.
-    - `tile`: the centre at its own resolution; a photo whose shorter side is under `size` is enlarged first.
+    - `stretch`: resized to that width and height, whatever its shape.
+    - `tile`: the centre at its own resolution; a photo that does not cover the image is enlarged first.
     """
     from PIL import Image, ImageOps
 
     if fit == "stretch":
-        return image.resize((size, size), Image.Resampling.LANCZOS)
+        return image.resize(size, Image.Resampling.LANCZOS)
     if fit == "pad":
         return _padded(image, size)
     if fit == "tile":
         image = at_least(image, size)
-        left, top = (image.width - size) // 2, (image.height - size) // 2
-        return image.crop((left, top, left + size, top + size))
-    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
+        return image.crop((left, top, left + size[0], top + size[1]))
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
-def at_least(image: Image.Image, size: int) -> Image.Image:
-    """`image` itself where its shorter side has `size` pixels, else enlarged until it has."""
+def at_least(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """`image` itself where it has that width and height, else enlarged until it has."""
     from PIL import Image
 
-    shorter = min(image.size)
-    if shorter >= size:
+    needed, has = max(zip(size, image.size, strict=True), key=lambda of: of[0] / of[1])
+    if has >= needed:
         return image
-    width, height = (max(size, round(side * size / shorter)) for side in image.size)
+    width, height = (max(least, round(side * needed / has)) for least, side in zip(size, image.size, strict=True))
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def invented(width: int, height: int) -> float:
-    """The share of a padded square that is the photo's reflection and not the photo, 0 to 1."""
-    return 1 - min(width, height) / max(width, height)
+def invented(photo: tuple[int, int], size: tuple[int, int]) -> float:
+    """The share of a padded image that is the photo's reflection and not the photo, 0 to 1; of widths and heights."""
+    less, more = _across(photo, size)
+    return 1 - less / more
 
 
-def invents_much(width: int, height: int) -> bool:
-    """Whether more than a third of a padded square is not the photo; exact."""
-    shorter, longer = sorted((width, height))
-    return 3 * (longer - shorter) > longer
+def invents_much(photo: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether more than a third of a padded image is not the photo; exact."""
+    less, more = _across(photo, size)
+    return 3 * (more - less) > more
 
 
-def _padded(image: Image.Image, size: int) -> Image.Image:
+def _across(photo: tuple[int, int], size: tuple[int, int]) -> list[int]:
+    """Each one's width times the other's height, the smaller first: equal where the shapes are."""
+    return sorted((photo[0] * size[1], photo[1] * size[0]))
+
+
+def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     import numpy as np
     from PIL import Image
 
-    scale = size / max(image.size)
+    scale = min(size[0] / image.width, size[1] / image.height)
     width, height = (max(1, round(side * scale)) for side in image.size)
     inner = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
-    left, top = (size - width) // 2, (size - height) // 2
-    borders = [(top, size - height - top), (left, size - width - left), (0, 0)]
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    borders = [(top, size[1] - height - top), (left, size[0] - width - left), (0, 0)]
     return Image.fromarray(np.pad(inner, borders[: inner.ndim], mode="reflect"))
 
 

@@ -1,4 +1,4 @@
-"""A folder or zip of photos to one tensor: check every one, fit it to a square, load all as uint8."""
+"""A folder or zip of photos to one tensor: check every one, fit it to one shape, load all as uint8."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gan.photos.find import Photo, photos_in, place_of, printable
 from gan.photos.fit import FITS, at_least, fit_image, invented, invents_much
 from gan.photos.mixture import mask_like, mixtures
 from gan.photos.scale import Scale
+from gan.sizes import sides
 from models.errors import CommandError, ExitCode
 from models.log import log
 
@@ -30,9 +31,9 @@ class ImageSet:
     """The training images.
 
     Attributes:
-        images: uint8 `[N, C, S, S]`; of `tile` the centre of each photo.
+        images: uint8 `[N, C, H, W]`; of `tile` the centre of each photo.
         names: N paths relative to the folder or inside the zip, sorted, `/`-separated.
-        photos: only of `tile`: the N photos to crop from, uint8 `[C, H, W]` with H, W ≥ S, each of its own size.
+        photos: only of `tile`: the N photos to crop from, each of its own size, which is that of the images at least.
         scales: how the folder's deep gray became 8 bits: give it to `load_images` for photos to be compared with these.
     """
 
@@ -46,7 +47,7 @@ class ImageSet:
 class _Loading:
     """What has been read so far."""
 
-    squares: list[Tensor] = field(default_factory=list)
+    images: list[Tensor] = field(default_factory=list)
     whole: list[Tensor] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
@@ -54,17 +55,17 @@ class _Loading:
     oblong: dict[str, float] = field(default_factory=dict)
     tile_bytes: int = 0
 
-    def add(self, photo: Photo, image: Image.Image, size: int, fit: str) -> None:
+    def add(self, photo: Photo, image: Image.Image, size: tuple[int, int], fit: str) -> None:
         if fit == "tile":
             image = at_least(image, size)
             self.whole.append(_to_tensor(image).contiguous())
             self.tile_bytes += self.whole[-1].numel()
-        self.squares.append(_to_tensor(fit_image(image, size, fit)))
+        self.images.append(_to_tensor(fit_image(image, size, fit)))
         self.names.append(photo.name)
         if mask_like(image):
             self.masks.append(photo.name)
-        if fit == "pad" and invents_much(*image.size):
-            self.oblong[photo.name] = invented(*image.size)
+        if fit == "pad" and invents_much(image.size, size):
+            self.oblong[photo.name] = invented(image.size, size)
 
 
 def find_images(data: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> list[Path]:
@@ -82,7 +83,7 @@ def find_images(data: Path, only: Sequence[str] = (), without: Sequence[str] = (
 def load_images(
     folder: Path,
     channels: int,
-    size: int,
+    size: int | str,
     skip_bad_files: bool = False,
     on_file: Callable[[], None] = lambda: None,
     fit: str = "crop",
@@ -98,7 +99,7 @@ def load_images(
     Args:
         folder: searched recursively, or a `.zip`.
         channels: 1 for gray, 3 for colour; other modes are converted.
-        size: side in pixels.
+        size: in pixels: the side of a square, or width and height, such as `320x128`.
         skip_bad_files: go on without unusable files instead of stopping.
         on_file: called after each file.
         fit: one of `FITS`.
@@ -109,16 +110,17 @@ def load_images(
     Raises:
         CommandError: 66 no such folder or no images; 65 unusable files, fewer than 10 good ones, or with `tile` more
             pixels than `MAX_TILE_BYTES`.
-        ValueError: `fit` is none of `FITS`.
+        ValueError: `fit` is none of `FITS`, or `size` is no size.
     """
     if fit not in FITS:
         raise ValueError(f"fit is one of {', '.join(FITS)}, not {fit!r}")
+    shape = sides(size)
     loading = _Loading()
     with photos_in(folder, only, without) as photos:
         scales = {**scales_of(photos), **(scales or {})}
         for photo in photos:
             try:
-                loading.add(photo, read_plain(photo, channels, scales), size, fit)
+                loading.add(photo, read_plain(photo, channels, scales), shape, fit)
             except ValueError as error:
                 loading.bad.append(f"{printable(photo.name)}: {error}")
             if loading.tile_bytes > MAX_TILE_BYTES:
@@ -134,26 +136,26 @@ def load_images(
             f"{len(loading.names)} usable images in {place_of(folder)}, at least {MIN_IMAGES} are needed "
             "(a few hundred for good results)",
         )
-    return ImageSet(torch.stack(loading.squares), loading.names, tuple(loading.whole), scales)
+    return ImageSet(torch.stack(loading.images), loading.names, tuple(loading.whole), scales)
 
 
 def read_image(
-    photo: Photo | Path, channels: int, size: int, fit: str = "crop", scales: Mapping[str, Scale] | None = None
+    photo: Photo | Path, channels: int, size: int | str, fit: str = "crop", scales: Mapping[str, Scale] | None = None
 ) -> NDArray[np.uint8]:
-    """One photo, turned upright, as uint8 `[size, size, channels]`; of several pages or frames the first.
+    """One photo, turned upright, as uint8 `[height, width, channels]`; of several pages or frames the first.
 
     Args:
         photo: of a folder or zip, or a file.
         channels: 1 for gray, 3 for colour.
-        size: side in pixels.
+        size: as of `load_images`.
         fit: one of `FITS`.
         scales: of deep gray, from `gan.photos.decode.scales_of`; by default by the photo's own largest sample.
 
     Raises:
         ValueError: what is wrong with the file, in a few words.
     """
-    fitted = fit_image(read_plain(photo, channels, scales), size, fit)
-    return np.array(fitted, dtype=np.uint8).reshape(size, size, channels)
+    fitted = fit_image(read_plain(photo, channels, scales), sides(size), fit)
+    return np.array(fitted, dtype=np.uint8).reshape(fitted.height, fitted.width, channels)
 
 
 def _report_bad(folder: Path, bad: list[str], good: int, skip_bad_files: bool) -> None:

@@ -11,6 +11,7 @@ from gan.photos.lettering import LETTERED_SHARE
 from gan.photos.read import MIN_IMAGES
 from gan.photos.split import Leaks, Parted
 from gan.photos.survey import Survey
+from gan.sizes import SIDES, proportioned, told
 
 LISTED = 10
 """Rows of a list on the page; `--json` has them all."""
@@ -20,6 +21,8 @@ MANY = 1000
 LOW_CONTRAST = 15.0
 """Standard deviation of gray: the median of NEU's scratched steel is 20, that of X-SDD's faint defects 8."""
 MUCH_CLIPPED = 0.05
+MUCH_WIDER = 1.25
+"""Width over height, of one photo and another: under that their shapes are nearly one."""
 
 
 def advice(found: Survey) -> list[str]:
@@ -119,7 +122,7 @@ def to_json(found: Survey, parted: Parted | None = None) -> str:
 
 
 def _size_and_fit(found: Survey) -> str:
-    """The largest power of two from 32 to 256 that the usual photo has, and how to make squares of them."""
+    """The largest power of two from 32 to 256 that the usual photo has, and how the photos get a shape."""
     shorter = sorted(min(photo.width, photo.height) for photo in found.photos)[len(found.photos) // 2]
     size = next(size for size in (256, 128, 64, 32) if size <= shorter)
     lost = sorted(1 - min(p.width, p.height) / max(p.width, p.height) for p in found.photos)[len(found.photos) // 2]
@@ -129,11 +132,21 @@ def _size_and_fit(found: Survey) -> str:
     if 3 * lost > 1:
         return (
             f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo, but pad invents as much by "
-            "reflection, and letters there stand mirrored: look at samples/reals.png"
+            f"reflection, and letters there stand mirrored: look at samples/reals.png{_own_shape(found, size)}"
         )
     if lost > 0.2:
-        return f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo"
+        return f"{start} --fit pad: --fit crop would cut {lost:.0%} off a usual photo{_own_shape(found, size)}"
     return f"{start} --fit crop: the usual photo has a shorter side of {shorter} pixels and is nearly square"
+
+
+def _own_shape(found: Survey, size: int) -> str:
+    """The size of images in the shape of the photos, of as many pixels as that square, where they nearly share one."""
+    shapes = sorted(photo.width / photo.height for photo in found.photos)
+    low, usual, high = (shapes[int(share * len(shapes))] for share in (0.1, 0.5, 0.9))
+    height, width = proportioned(1, usual, size, SIDES.step)
+    if height == width or high > MUCH_WIDER * low:
+        return ""
+    return f"; --image-size {told(width, height)} has the shape of most photos"
 
 
 def _spread(found: Survey, name: str, form: str) -> str:

@@ -63,13 +63,12 @@ def augment(images: Tensor, random: torch.Generator, brightness: float = MAX_BRI
 
 def _translate(images: Tensor, chosen: Tensor, random: torch.Generator) -> Tensor:
     n, channels, height, width = images.shape
-    max_shift = int(max(height, width) * MAX_TRANSLATION)
-    shift = (
-        torch.randint(-max_shift, max_shift + 1, (2, n, 1), generator=random, device=images.device) * chosen + max_shift
-    )
-    rows = shift[0] + torch.arange(height, device=images.device)
-    columns = shift[1] + torch.arange(width, device=images.device)
-    padded = F.pad(images, (max_shift, max_shift, max_shift, max_shift), mode="reflect")  # no dark frame to learn
+    down, right = int(height * MAX_TRANSLATION), int(width * MAX_TRANSLATION)
+    most = max(down, right)
+    shift = torch.randint(-most, most + 1, (2, n, 1), generator=random, device=images.device) * chosen
+    rows = (shift[0] * (down / most)).round().long() + down + torch.arange(height, device=images.device)
+    columns = (shift[1] * (right / most)).round().long() + right + torch.arange(width, device=images.device)
+    padded = F.pad(images, (right, right, down, down), mode="reflect")  # no dark frame to learn
     wide = padded.shape[3]
     padded = padded.gather(2, rows[:, None, :, None].expand(n, channels, height, wide))
     return padded.gather(3, columns[:, None, None, :].expand(n, channels, height, width))

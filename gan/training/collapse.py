@@ -29,7 +29,7 @@ def diversity(images: Tensor) -> float:
     Noise that differs from image to image averages out in a cell; where the marks are does not.
 
     Args:
-        images: float `[N, C, S, S]`, N ≥ 2.
+        images: float `[N, C, H, W]`, N ≥ 2.
     """
     return float(adaptive_avg_pool2d(images.float(), 8).std(dim=0).mean())
 
@@ -38,7 +38,7 @@ class CollapseWatch:
     """Looks at every row of statistics; says in one sentence what has happened, once.
 
     Args:
-        photos: float `[N, C, S, S]`, some of the training images: the diversity to be reached.
+        photos: float `[N, C, H, W]`, some of the training images: the diversity to be reached.
         label_smoothing: how far from 1 the discriminator's target for photos is.
         rows: those of the run that is resumed; what they showed counts, and is said again.
         bounded: whether the discriminator's loss pushes no further than a margin: then 0 is as won as certainty.
@@ -60,7 +60,7 @@ class CollapseWatch:
             self._count(row)
 
     def share(self, samples: Tensor) -> float:
-        """The diversity of generated images, float `[N, C, S, S]`, as a share of the photos'."""
+        """The diversity of generated images, float `[N, C, H, W]`, as a share of the photos'."""
         return diversity(samples) / self._photos
 
     def look(self, row: Mapping[str, float]) -> str:

@@ -26,7 +26,7 @@ def figures(generator: Generator, photos: Tensor, seed: int) -> dict[str, Any]:
 
     Args:
         generator: in eval mode.
-        photos: uint8 `[N, C, S, S]`.
+        photos: uint8 `[N, C, H, W]`.
         seed: of the latents.
 
     Returns:
@@ -49,7 +49,7 @@ def figures(generator: Generator, photos: Tensor, seed: int) -> dict[str, Any]:
 
 
 def made(generator: Generator, seed: int, first: int, count: int) -> Tensor:
-    """Images of consecutive latents: uint8 `[count, C, S, S]` on the CPU."""
+    """Images of consecutive latents: uint8 `[count, C, H, W]` on the CPU."""
     batches = [
         to_pixels(sample(generator, generator.inputs_at(seed, start, min(start + _BATCH, first + count))))
         for start in range(first, first + count, _BATCH)

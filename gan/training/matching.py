@@ -20,11 +20,14 @@ from torch.nn.functional import adaptive_avg_pool2d
 from gan.evaluation.defaults import MATCHED
 from gan.evaluation.features import lite_network
 from gan.networks.pixels import to_float
+from gan.sizes import proportioned
 from gan.training.augment import orientations
 from models.picks import spread
 
 SIDE = 128
-"""Pixels at most of the side at which the network sees images."""
+"""Pixels at most of the side at which the network sees squares; of other images it sees about as many pixels."""
+_LEAST_SIDE = 32
+"""Of what it halves five times."""
 LOOKED_AT = 1024
 """Photos at most, those that are mirrored with them."""
 _DEPTHS = (2, 4, 10, 15)
@@ -38,7 +41,7 @@ class FeatureMatching:
     """The photos' statistics, and how far generated images are from them.
 
     Args:
-        images: uint8 `[N, C, S, S]`: the training images, on the device to work on.
+        images: uint8 `[N, C, H, W]`: the training images, on the device to work on.
         flip: how they are mirrored while training.
     """
 
@@ -58,7 +61,7 @@ class FeatureMatching:
         """Half the energy distance to the photos, without what depends on these alone; summed over the depths.
 
         Args:
-            images: float `[N, C, S, S]` in [-1, 1], N ≥ 2.
+            images: float `[N, C, H, W]` in [-1, 1], N ≥ 2.
 
         Returns:
             A scalar whose gradient is unbiased: no image is compared with itself.
@@ -78,10 +81,12 @@ class FeatureMatching:
         return gradient
 
     def _statistics(self, images: Tensor) -> Iterator[Tensor]:
-        """Means and deviations of the maps at each depth, `[N, 2C]`, of images `[N, C, S, S]` in [-1, 1]."""
+        """Means and deviations of the maps at each depth, `[N, 2C]`, of images `[N, C, H, W]` in [-1, 1]."""
         network = self._network
-        side = min(SIDE, *images.shape[2:])
-        x = (adaptive_avg_pool2d(images, side) * 127.5 + 0.5) / 128  # 0 to 255 as it was trained: (p - 127) / 128
+        height, width = images.shape[2:]
+        seen = proportioned(height, width, min(SIDE, math.sqrt(height * width)))
+        seen = max(_LEAST_SIDE, seen[0]), max(_LEAST_SIDE, seen[1])
+        x = (adaptive_avg_pool2d(images, seen) * 127.5 + 0.5) / 128  # 0 to 255 as it was trained: (p - 127) / 128
         x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         x = network._swish(network._bn0(network._conv_stem(x)))
         for number, block in enumerate(network._blocks):

@@ -49,7 +49,8 @@ def step_bytes(g: Generator, d: AnyDiscriminator, config: TrainConfig, batch: in
     """
     device = next(d.parameters()).device
     inputs = {name: torch.zeros((2, *needed.shape), device=device) for name, needed in g.inputs.items()}
-    seen = torch.zeros((2, d.channels, config.image_size, config.image_size), device=device)
+    width, height = config.size
+    seen = torch.zeros((2, d.channels, height, width), device=device)
     numbers = (_numbers_given(g, **inputs) + 2 * _numbers_given(d, seen)) / 2
     return int(numbers * batch * (2 if config.precision == "bfloat16" else 4))
 

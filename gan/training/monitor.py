@@ -22,7 +22,7 @@ GAP = 16
 
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:
-    """Float `[N, C, S, S]` in [-1, 1] as one picture, float `[3, H, W]` in [0, 1], all images on one scale."""
+    """Float `[N, C, H, W]` in [-1, 1] as one picture, float `[3, H, W]` in [0, 1], all images on one scale."""
     picture: Tensor = make_grid(images.float(), nrow=columns, normalize=True, value_range=(-1, 1))
     return picture
 

@@ -27,7 +27,7 @@ class DiscriminatorLoss(nn.Module):
         """The loss and what is watched.
 
         Args:
-            real: photos as the discriminator sees them, float `[N, C, S, S]`.
+            real: photos as the discriminator sees them, float `[N, C, H, W]`.
             fake: generated images likewise, without gradient.
             penalise: add the gradient penalties, `penalty_interval` times their weight.
 

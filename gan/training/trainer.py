@@ -37,7 +37,7 @@ class Trainer:
     """Networks, optimisers and counters of one run, and the step that moves them.
 
     Args:
-        images: uint8 `[N, C, S, S]`; moved to `device` whole.
+        images: uint8 `[N, C, H, W]`; moved to `device` whole.
         config: the options; those in effect, with a precision that is chosen, are `Trainer.config`.
         device: where to train.
         photos: uint8 `[C, H, W]` each, to crop the images from anew every time they are shown; none: `images` it is.
@@ -295,11 +295,14 @@ class Trainer:
         return flip(to_float(batch), self.config.flip, self.random)
 
     def _crops(self, chosen: list[int], random: np.random.Generator) -> Tensor:
-        size = self.config.image_size
+        width, height = self.config.size
         crops: list[Tensor] = []
         for photo in (self.photos[index] for index in chosen):
-            top, left = (int(random.integers(0, side - size + 1)) for side in photo.shape[1:])
-            crops.append(photo[:, top : top + size, left : left + size])
+            top, left = (
+                int(random.integers(0, has - needed + 1))
+                for has, needed in zip(photo.shape[1:], (height, width), strict=True)
+            )
+            crops.append(photo[:, top : top + height, left : left + width])
         return torch.stack(crops)
 
 

@@ -42,7 +42,7 @@ class Validation:
     The latents are the same every time, so that only the weights make a difference.
 
     Args:
-        photos: uint8 `[N, C, S, S]`, N ≥ 10, never trained on.
+        photos: uint8 `[N, C, H, W]`, N ≥ 10, never trained on.
         network: the features to compare in.
         seed: of the latents.
     """

@@ -52,7 +52,7 @@ def options(out: Path) -> dict[str, Any]:
         (["--epochs", "3", "--total-kimg", "5"], ["--epochs", "--total-kimg"]),
         (["--resume", "--overwrite"], ["--resume", "--overwrite"]),
         (["--image-size", "100"], ["--image-size", "64, 128"]),
-        (["--image-size", "1024"], ["--image-size", "512"]),
+        (["--recipe", "dcgan", "--image-size", "1024"], ["--image-size", "512"]),
         (["--fit", "squeeze"], ["--fit", "tile"]),
         (["--loss", "wgan"], ["--loss", "hinge"]),
         (["--recipe", "dcgan", "--bands"], ["--standardize"]),

@@ -77,6 +77,16 @@ def test_oblong_images_become_squares_as_photos_do(tmp_path: Path) -> None:
     assert rows["crop"][0] > 60 > rows["stretch"][0]
 
 
+def test_rectangles_are_read_as_they_are(tmp_path: Path) -> None:
+    write_plates(tmp_path, 12, (96, 64))
+    found, notes = read_made(tmp_path, 20, None, "96x64", "crop")
+    assert (found.images.shape, notes) == ((12, 1, 64, 96), ())
+    _, notes = read_made(tmp_path, 20, None, "64x32", "crop")
+    assert notes == ("the fakes are 96×64 and were brought to 64×32",)
+    with pytest.raises(CommandError, match="add `image_size=64` or `image_size=96x64`"):
+        read_made(tmp_path, 20, None, "64x96", "crop")
+
+
 def test_sixteen_bit_images_are_gray_of_one_scale(tmp_path: Path) -> None:
     for number in range(12):
         Image.fromarray(np.full((32, 32), 257 * 20 * number, np.uint16)).save(tmp_path / f"{number:02d}.png")

@@ -240,6 +240,19 @@ def test_spectrum_of_a_sinusoid_has_its_peak_at_its_frequency(cycles: int) -> No
     assert curve.max() - curve.sort().values[-2] > 20
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_spectrum_of_a_rectangle_counts_cycles_along_its_longer_side(axis: int) -> None:
+    wave = 128 + 100 * torch.sin(2 * torch.pi * 12 * torch.arange(96) / 96)  # 8 cycles along the shorter side
+    rows, columns = (wave[:64, None], wave[None])
+    image = (rows if axis == 0 else columns).expand(64, 96).round().to(torch.uint8)
+    curve = spectrum(image[None, None])
+    assert curve.shape == (48,)
+    assert curve.argmax() + 1 == 12
+    assert spectrum(noise(40, 96)[:, :, :64])[4:].tolist() == pytest.approx(
+        [10 * math.log10((256**2 - 1) / 12)] * 44, abs=0.5
+    )
+
+
 def test_twice_the_amplitude_is_6_db() -> None:
     quiet = noise(20) // 4
     assert spectrum_distance(spectrum(quiet), spectrum(quiet * 2)) == pytest.approx(20 * math.log10(2), abs=0.01)

@@ -8,6 +8,7 @@ import torch
 from gan.config import IMAGE_SIZES, TrainConfig
 from gan.networks.architectures import new_discriminator
 from gan.networks.two_part import TwoPartDiscriminator
+from gan.sizes import sides
 
 
 def drawn(channels: int = 3, image_size: int = 128, fine: int = 1) -> TwoPartDiscriminator:
@@ -31,6 +32,30 @@ def test_every_size_and_kind_of_images_is_scored(size: int, bands: bool, channel
     assert whole.shape == made(seen).shape == (2,)
     assert patches.shape == (2, (size // 8) ** 2)
     assert redrawn is None
+
+
+@pytest.mark.parametrize(
+    ("size", "seen", "left"),
+    [
+        ("96", (64, 64), (4, 4)),
+        ("1024", (64, 64), (4, 4)),
+        ("64x32", (32, 64), (2, 4)),
+        ("96x64", (48, 80), (3, 5)),
+        ("320x128", (48, 96), (3, 6)),
+        ("32x1024", (368, 16), (23, 1)),
+    ],
+)
+def test_the_whole_of_a_rectangle_is_seen_in_its_proportions_and_scored_once(
+    size: str, seen: tuple[int, int], left: tuple[int, int]
+) -> None:
+    width, height = sides(size)
+    made = TwoPartDiscriminator(3, 2, size)
+    made.initialise(torch.Generator().manual_seed(0))
+    last = made.whole[-1]
+    assert isinstance(last, torch.nn.Conv2d)
+    assert (made.seen, last.kernel_size) == (seen, left)
+    (whole, patches), _ = made.look(images(2, 3, height, width))
+    assert (whole.shape, patches.shape) == ((2,), (2, height // 8 * (width // 8)))
 
 
 def test_the_whole_is_judged_without_the_finest_band_and_coarsely() -> None:

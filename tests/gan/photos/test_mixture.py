@@ -156,3 +156,13 @@ def test_padding_that_invents_more_than_a_third_is_told(
         load_images(tmp_path, 1, 64, fit="pad")
         load_images(tmp_path, 1, 64, fit="crop")
     assert caplog.text.count("`fit=pad` invents more than a third of 1 of 12 photos") == told
+
+
+def test_padding_to_the_photos_own_shape_invents_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in write_photos(tmp_path, 10).iterdir():
+        Image.open(path).crop((0, 0, 128, 64)).save(path)
+    with caplog.at_level(logging.WARNING, "gan"):
+        load_images(tmp_path, 1, "128x64", fit="pad")
+        assert caplog.text == ""
+        load_images(tmp_path, 1, "64x128", fit="pad")
+    assert "10 of 10 photos by reflection (75 % of" in caplog.text

@@ -1,4 +1,4 @@
-"""One photo as it is read: every kind of file, every way to a square."""
+"""One photo as it is read: every kind of file, every way to a shape."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from gan.photos.fit import FITS
 from gan.photos.read import read_image
+from gan.sizes import sides
 
 SIZE = 64
 
@@ -211,7 +212,7 @@ def test_of_an_animated_webp_the_first_frame_is_taken(tmp_path: Path) -> None:
     assert value(tmp_path / "a.webp") == [10]
 
 
-# Ways to a square
+# Ways to a shape
 
 
 def oblong(width: int, height: int) -> NDArray[np.uint8]:
@@ -240,6 +241,31 @@ def test_every_size_is_made(tmp_path: Path, fit: str, size: int) -> None:
 def test_a_square_of_the_right_size_is_left_alone_by_every_fit(tmp_path: Path, fit: str) -> None:
     Image.fromarray(noise()).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", 1, SIZE, fit)[..., 0], noise())
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", ["96x64", "64x96", "320x32"])
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (200, 100), (33, 500), (500, 33), (96, 64)])
+def test_every_fit_makes_a_rectangle_of_every_shape(
+    tmp_path: Path, fit: str, size: str, width: int, height: int
+) -> None:
+    Image.fromarray(oblong(width, height)).save(tmp_path / "a.png")
+    wide, high = sides(size)
+    assert read_image(tmp_path / "a.png", 1, size, fit).shape == (high, wide, 1)
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_a_photo_of_the_very_shape_is_left_alone_by_every_fit(tmp_path: Path, fit: str) -> None:
+    Image.fromarray(noise()[:32]).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 1, "64x32", fit)[..., 0], noise()[:32])
+
+
+def test_a_rectangle_keeps_what_a_square_would_cut_or_squeeze(tmp_path: Path) -> None:
+    Image.fromarray(oblong(200, 100)).save(tmp_path / "a.png")
+    crop, pad, stretch = (read_image(tmp_path / "a.png", 1, "128x64", fit)[..., 0] for fit in FITS[:3])
+    assert (crop[:, 0].max() <= 4, crop[:, -1].min() >= 251) == (True, True)
+    np.testing.assert_array_equal(crop, pad)
+    np.testing.assert_array_equal(crop, stretch)
 
 
 def test_pad_keeps_the_whole_photo_in_the_middle(tmp_path: Path) -> None:

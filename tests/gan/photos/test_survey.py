@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
@@ -217,6 +218,8 @@ def test_the_page_has_whole_lines_and_the_lists_are_cut(tmp_path: Path) -> None:
         (imagined(width=64, height=64), "--image-size 64 --fit crop"),
         (imagined(width=256, height=300), "--image-size 256 --fit crop"),
         (imagined(width=200, height=600), "--image-size 128 --fit pad"),
+        (imagined(width=200, height=600), "--image-size 64x224 has the shape of most photos"),
+        (imagined(width=500, height=350), "--image-size 320x224 has the shape of most photos"),
         (imagined(width=4000, height=3000), "--image-size 256 --fit tile"),
         (imagined(width=32, height=40), "--image-size 32"),
         (imagined(9), "9 photos are too few"),
@@ -230,6 +233,14 @@ def test_the_page_has_whole_lines_and_the_lists_are_cut(tmp_path: Path) -> None:
 )
 def test_advice_follows_from_what_was_found(found: Survey, said: str) -> None:
     assert [line for line in advice(found) if line.startswith(said) or said in line], advice(found)
+
+
+def test_photos_of_many_shapes_have_none_of_their_own() -> None:
+    found = imagined(width=600, height=200)
+    upright = imagined(100, width=200, height=600).photos
+    assert any("has the shape" in line for line in advice(found))
+    both = dataclasses.replace(found, photos=found.photos + upright)
+    assert not any("has the shape" in line for line in advice(both))
 
 
 def test_what_is_well_is_not_spoken_of() -> None:
