@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import console
+from models import console, files
 from models.log import log
 
 pytest_plugins = ["tests.last_words", "tests.pools"]
@@ -150,6 +150,21 @@ def fails_in_one_line(result: subprocess.CompletedProcess[str], code: int, *word
     assert "Traceback" not in result.stderr
     for word in words:
         assert word in errors[0]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_flushed() -> Iterator[None]:
+    """Nobody cuts the power: what this process writes is not flushed to disk, for which tests would wait.
+
+    A wrong descriptor is an error as ever, and commands in processes of their own flush.
+    """
+
+    def flush(fd: int) -> int:
+        os.fstat(fd)
+        return 0
+
+    with mock.patch("os.fsync", flush), mock.patch.object(files._libc, "syncfs", flush):
+        yield
 
 
 @pytest.fixture(scope="session")
