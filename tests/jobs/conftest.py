@@ -104,7 +104,7 @@ def without_cuda(model: Path) -> None:
     except Exception:
         return
     if session.get_providers()[0] == "CUDAExecutionProvider":
-        pytest.skip("this machine has a GPU")
+        pytest.skip("this machine has a GPU that ONNX Runtime can use")
 
 
 def batch(model: Path, out: Path, count: int, *options: str) -> list[str]:
