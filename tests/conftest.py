@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import signal
@@ -184,7 +185,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(trained: Path) -> Path:
+def operators_are_read_once() -> Iterator[None]:
+    """At every export torch.onnx parses the source of 500 operators again, which takes as long as all else in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        with contextlib.suppress(ImportError, AttributeError):  # where PyTorch has it elsewhere, it takes its time
+            from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+            read_once = functools.cache(ONNXRegistry.from_torchlib)
+            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(read_once))
+        yield
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, operators_are_read_once: None) -> Path:
     """The ONNX file of the tiny network; tests must not change it."""
     result = run_in_process("gan-export", "onnx", trained / "generator_model.pth")
     assert result.returncode == 0, result.stderr

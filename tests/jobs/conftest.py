@@ -33,13 +33,13 @@ VOLATILE = ("log.jsonl", "stats.json")
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_once: None) -> Path:
     """The ONNX file of a small gray generator; tests must not change it."""
     return _export(tmp_path_factory.mktemp("model") / "generator.onnx", channels=1, seed=0)
 
 
 @pytest.fixture(scope="session")
-def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def colour_model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_once: None) -> Path:
     """The ONNX file of a small colour generator; tests must not change it."""
     return _export(tmp_path_factory.mktemp("colour") / "generator.onnx", channels=3, seed=1)
 
