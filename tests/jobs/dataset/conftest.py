@@ -12,7 +12,7 @@ import pytest
 from jobs.dataset import layout, manifest
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError
-from tests.conftest import run, run_in_process
+from tests.conftest import run_in_process
 from tests.jobs.conftest import batch, succeeds
 from tests.jobs.small_models import write_model
 
@@ -38,7 +38,7 @@ def parted(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All parts of it, not finished; tests must not change it."""
     out = tmp_path_factory.mktemp("parted") / "run"
     for number in range(1, OF + 1):
-        succeeds(run(*part(small, out, number)))
+        succeeds(run_in_process(*part(small, out, number)))
     return out
 
 

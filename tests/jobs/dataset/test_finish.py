@@ -11,7 +11,7 @@ import pytest
 
 from jobs import finish
 from models.errors import ExitCode
-from tests.conftest import fails_in_one_line, run, run_in_process
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, batch, differing, stamps, succeeds
 from tests.jobs.dataset.conftest import COUNT, of_parts, part, refused, state
 from tests.jobs.small_models import write_model
@@ -42,7 +42,7 @@ def test_what_finish_says_of_a_run_without_parts_helps(small: Path, whole: Path,
     result = run_in_process("gan-batch", "finish", out)
     fails_in_one_line(result, 66, "1 of 10 shards")
     (what_to_do,) = re.findall("`(.+?)`", result.stderr)
-    succeeds(run(*what_to_do.split(), "--model", small))
+    succeeds(run_in_process(*what_to_do.split(), "--model", small))
     assert differing(out, whole) == []
 
 
@@ -50,13 +50,13 @@ def test_lost_shard_of_a_run_that_has_ended_is_made_by_the_whole_run(small: Path
     succeeds(run_in_process("gan-batch", "finish", copied))
     (copied / "_manifests" / "00004.csv").unlink()
     before = stamps(copied)
-    fails_in_one_line(run(*part(small, copied, 2)), 76, "part 2/3", "without --part")
+    fails_in_one_line(run_in_process(*part(small, copied, 2)), 76, "part 2/3", "without --part")
     result = run_in_process("gan-batch", "finish", copied)
     fails_in_one_line(result, 66, "1 of 10 shards")
     (copied / ".lock-2-of-3").unlink()
     assert stamps(copied) == before
     (what_to_do,) = re.findall("`(.+?)`", result.stderr)
-    succeeds(run(*what_to_do.split(), "--model", small))
+    succeeds(run_in_process(*what_to_do.split(), "--model", small))
     assert differing(copied, whole, without=["log.jsonl", "stats.json", *of_parts(copied)]) == []
 
 
@@ -102,11 +102,11 @@ def test_gate_judges_at_the_end_and_warn_accepts_it_then(tmp_path: Path) -> None
         succeeds(run_in_process(*batch(gray, out, 30, "--shard-size", "10", "--part", f"{number}/2")))
     metrics = tmp_path / "finish.prom"
     finishing = ["gan-batch", "finish", out, "--latest", tmp_path / "latest", "--metrics-file", metrics]
-    fails_in_one_line(run(*finishing), 76, "constant")
+    fails_in_one_line(run_in_process(*finishing), 76, "constant")
     assert state(out) == "rejected by the quality gate"
     assert "gan_batch_last_exit_code 76.0" in metrics.read_text()
     assert not (tmp_path / "latest").exists()
-    succeeds(run(*finishing, GAN_BATCH_QUALITY_GATE="warn"))
+    succeeds(run_in_process(*finishing, GAN_BATCH_QUALITY_GATE="warn"))
     assert os.readlink(tmp_path / "latest") == "run"
     assert "gan_batch_last_exit_code 0.0" in metrics.read_text()
 

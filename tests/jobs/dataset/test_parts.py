@@ -71,7 +71,7 @@ def test_folder_of_parts_has_no_date_in_its_name(out: list[str], small: Path, tm
 
 def test_part_makes_its_shards_and_nothing_else(small: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*part(small, out, 2)))
+    succeeds(run_in_process(*part(small, out, 2)))
     names = {path.name for path in out.iterdir()}
     own = {"log-2-of-3.jsonl", "stats-2-of-3.json", ".lock-2-of-3"}
     assert names == {"images", "_manifests", "_quality", "run.json", ".lock", *own}
@@ -88,7 +88,7 @@ def test_part_tidies_nothing(small: Path, copied: Path) -> None:
     (copied / "images" / "00099").mkdir()
     for name in ("images/00099/00000990.png", ".manifest.csv.tmp"):
         (copied / name).write_bytes(b"of a process that was killed")
-    succeeds(run(*part(small, copied, 2)))
+    succeeds(run_in_process(*part(small, copied, 2)))
     assert (copied / "images/00099/00000990.png").exists()
     assert (copied / ".manifest.csv.tmp").exists()
 
@@ -109,10 +109,10 @@ def test_part_without_a_shard_has_nothing_to_do(small: Path, tmp_path: Path) -> 
 
 def test_part_stops_in_time_and_goes_on(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    fails_in_one_line(run(*part(small, out, 2, "--max-seconds", "0")), 3, "10 of 30 images")
+    fails_in_one_line(run_in_process(*part(small, out, 2, "--max-seconds", "0")), 3, "10 of 30 images")
     assert shards_of(out) == {1}
     assert run(*part(small, out, 2, "--max-seconds", "0")).returncode == 3
-    succeeds(run(*part(small, out, 2)))
+    succeeds(run_in_process(*part(small, out, 2)))
     assert shards_of(out) == {1, 4, 7}
 
 
@@ -156,7 +156,7 @@ def test_part_that_was_killed_frees_its_lock_and_is_made_again(small: Path, whol
     process.send_signal(signal.SIGKILL)
     process.communicate()
     for number in (3, 2, 1):
-        succeeds(run(*part(small, out, number)))
+        succeeds(run_in_process(*part(small, out, number)))
     succeeds(run_in_process("gan-batch", "finish", out))
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
 
@@ -173,7 +173,7 @@ def test_part_killed_at_any_step_is_made_again(
     options = f"{COUNT}, seed={SEED}, part=Part(1, 3), on_disk=OnDisk({SHARD}), work=Work('cpu', workers=1)"
     call = f"run_batch(Path({str(small)!r}), Path({str(out)!r}), {options})"
     kill_at(operation, calls, "from jobs import OnDisk, Part, Work, run_batch", call)
-    succeeds(run(*part(small, out, 1)))
+    succeeds(run_in_process(*part(small, out, 1)))
     succeeds(run_in_process(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
     assert temporaries(out) == []
     assert differing(out, whole, without=["log.jsonl", "stats.json", *of_parts(out)]) == []
@@ -190,7 +190,7 @@ def test_finish_killed_at_any_step_is_done_again(calls: int, copied: Path, whole
 
 def test_whole_run_makes_what_parts_left_out(small: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*part(small, out, 2)))
+    succeeds(run_in_process(*part(small, out, 2)))
     made = stamps(out / "images" / "00001")
     succeeds(run_in_process(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
     assert stamps(out / "images" / "00001") == made
@@ -212,13 +212,13 @@ def test_whole_run_makes_what_parts_left_out(small: Path, whole: Path, tmp_path:
 )
 def test_part_of_another_run_is_refused(options: list[str], words: list[str], small: Path, copied: Path) -> None:
     before = stamps(copied)
-    fails_in_one_line(run(*part(small, copied, 1, *options)), 78, str(copied), *words)
+    fails_in_one_line(run_in_process(*part(small, copied, 1, *options)), 78, str(copied), *words)
     assert stamps(copied) == before
 
 
 def test_part_by_another_model_is_refused(copied: Path, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other.onnx", seed=1)
-    fails_in_one_line(run(*part(other, copied, 1)), 78, "model_sha256")
+    fails_in_one_line(run_in_process(*part(other, copied, 1)), 78, "model_sha256")
 
 
 def test_part_after_midnight_has_the_seed_of_those_before(
@@ -232,7 +232,7 @@ def test_part_after_midnight_has_the_seed_of_those_before(
 
 def test_run_that_is_being_removed_takes_no_part(small: Path, copied: Path) -> None:
     (copied / "run.json").write_text((copied / "run.json").read_text().replace('"running"', '"being removed"'))
-    fails_in_one_line(run(*part(small, copied, 1)), 78, "being removed")
+    fails_in_one_line(run_in_process(*part(small, copied, 1)), 78, "being removed")
 
 
 @pytest.mark.parametrize(("held", "number", "code"), [("2-of-3", 2, 75), ("1-of-3", 2, 0), ("1-of-8", 2, 75)])
@@ -250,7 +250,7 @@ def test_part_is_refused_while_the_whole_is_held(small: Path, copied: Path) -> N
     holder = LocalStore(copied)
     holder.lock()
     try:
-        fails_in_one_line(run(*part(small, copied, 1)), 75, str(copied))
+        fails_in_one_line(run_in_process(*part(small, copied, 1)), 75, str(copied))
     finally:
         holder.close()
 
