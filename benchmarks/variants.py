@@ -145,7 +145,7 @@ def stand_in() -> DCGAN:
 
 def main() -> None:
     """Measure in turns, so that a busy machine slows all alike, and print the medians' ratios."""
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # torch.onnx warns its own developers
     logging.disable(logging.WARNING)
     generator = load_generator(Path(sys.argv[1])) if len(sys.argv) > 1 else stand_in()
     z = latents(7, 0, BATCH_SIZE, generator.z_dim)

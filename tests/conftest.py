@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -19,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import console
+from models import console, files
 from models.log import log
 
 pytest_plugins = ["tests.last_words", "tests.pools"]
@@ -152,6 +153,21 @@ def fails_in_one_line(result: subprocess.CompletedProcess[str], code: int, *word
         assert word in errors[0]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_flushed() -> Iterator[None]:
+    """Nobody cuts the power: what this process writes is not flushed to disk, for which tests would wait.
+
+    A wrong descriptor is an error as ever, and commands in processes of their own flush.
+    """
+
+    def flush(fd: int) -> int:
+        os.fstat(fd)
+        return 0
+
+    with mock.patch("os.fsync", flush), mock.patch.object(files._libc, "syncfs", flush):
+        yield
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 24 photos; tests must not change it."""
@@ -169,7 +185,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(trained: Path) -> Path:
+def operators_are_read_once() -> Iterator[None]:
+    """At every export torch.onnx parses the source of 500 operators again, which takes as long as all else in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        with contextlib.suppress(ImportError, AttributeError):  # where PyTorch has it elsewhere, it takes its time
+            from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+            read_once = functools.cache(ONNXRegistry.from_torchlib)
+            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(read_once))
+        yield
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, operators_are_read_once: None) -> Path:
     """The ONNX file of the tiny network; tests must not change it."""
     result = run_in_process("gan-export", "onnx", trained / "generator_model.pth")
     assert result.returncode == 0, result.stderr

@@ -33,6 +33,7 @@ def _listen(self: subprocess.Popen[Any], *arguments: Any, **options: Any) -> tup
 
 
 # Here and not in helpers of ours: a test that starts something in its own way, or calls code that does, is heard too.
+# To a type checker a method is for good.
 subprocess.Popen.__init__, subprocess.Popen.communicate = _init, _listen  # type: ignore[assignment,method-assign]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
@@ -186,9 +186,8 @@ def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
                 return program.module()
             if "constants.pkl" in names:
                 # PyTorch gives torch.jit no types.
-                module = torch.jit.load(content, map_location=device)  # type: ignore[no-untyped-call]
-                module.eval()
-                return module  # type: ignore[no-any-return]
+                module: nn.Module = torch.jit.load(content, map_location=device)  # type: ignore[no-untyped-call]
+                return module.eval()
     except Exception as error:  # both raise many kinds on damaged files
         raise CommandError(ExitCode.BAD_DATA, f"`features={path}` cannot be loaded: {first_line(error)}") from None
     raise CommandError(

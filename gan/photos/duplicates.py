@@ -17,6 +17,9 @@ _ROWS = 512
 def near_copies(held_out: ImageSet, trained: ImageSet) -> str:
     """How many held-out photos show what a training photo shows, as it is or mirrored, and one such pair; or nothing.
 
+    Shifted copies are not looked for: `models.groups.overlapping` does, at a cost that a split may have, and not every
+    training.
+
     Args:
         held_out: images of any size.
         trained: images of any size.

@@ -27,6 +27,7 @@ from jobs.workers.piece import make_images
 from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
 from models.log import log
+from models.progress import Progress
 from models.providers import BY_DEVICE
 
 
@@ -88,14 +89,19 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         plan = Plan.of(state.fingerprint)
         own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout)
         state.refuse_other(store, own)
-        shards = plan.all(state.count) if state.state == COMPLETE else committed_shards(store, state, check)
+        complete = state.state == COMPLETE
+        shards = list(plan.all(state.count)) if complete else committed_shards(store, state, check)
         if state.state == COMPLETE:
             remaining = Remaining(plan, manifest.committed(store, plan.shard_size, check=check), state.count)
             store.check_room(remaining.missing, remaining.shards, session.facts.image_bytes)
         remove_temporaries(store, plan.format)
         for folder in (plan.format.root, layout.MANIFESTS, layout.MEASURES):
             store.make_folder(folder)
-        again = sum(_repair_shard(store, plan, session, shard, check) for shard in shards)
+        again = 0
+        with Progress("repairing", sum(shard.images for shard in shards), "images") as progress:
+            for shard in shards:
+                again += _repair_shard(store, plan, session, shard, check)
+                progress.update(shard.images)
         if state.state == COMPLETE:
             count = plan.shards(state.count)
             if not table.is_right(store, count):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +57,8 @@ run_in_process = functools.partial(in_process, "gan-export")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _operators_are_read_once() -> Iterator[None]:
-    """At every export torch.onnx parses the source of 500 operators again, which takes as long as all else in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        with contextlib.suppress(ImportError, AttributeError):  # where PyTorch has it elsewhere, it takes its time
-            from torch.onnx._internal.exporter._registration import ONNXRegistry
-
-            read_once = functools.cache(ONNXRegistry.from_torchlib)
-            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(read_once))
-        yield
+def _quick_exports(operators_are_read_once: None) -> None:
+    """For every test here."""
 
 
 @pytest.fixture(scope="session")

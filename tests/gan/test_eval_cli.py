@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import ONE_THREAD, fails_in_one_line, run, run_in_process, write_photos
+from tests.conftest import fails_in_one_line, run_in_process, write_photos
 
 
 @pytest.fixture(scope="module")
@@ -132,15 +132,3 @@ def test_gpu_that_is_not_there_is_told_with_69(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     fails_in_one_line(quality(folders / "real", folders / "fake", "--device", "cuda"), 69, "--device")
-
-
-def test_installed_command_compares_with_the_network_that_comes_along(folders: Path, tmp_path: Path) -> None:
-    out = tmp_path / "report"
-    result = run(
-        "gan-eval", "quality", folders / "real", folders / "fake", "--count", "10", "--out", out, "--json", **ONE_THREAD
-    )
-    assert result.returncode == 0, result.stderr
-    values = json.loads(result.stdout)
-    assert (values["features"], values["image_size"], values["fit"]) == ("efficientnet-lite2", 128, "crop")
-    assert (out / "report.html").is_file()
-    assert [line for line in result.stderr.splitlines() if " INFO " not in line] == []  # no library's warnings

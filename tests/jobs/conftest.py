@@ -33,13 +33,13 @@ VOLATILE = ("log.jsonl", "stats.json")
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_once: None) -> Path:
     """The ONNX file of a small gray generator; tests must not change it."""
     return _export(tmp_path_factory.mktemp("model") / "generator.onnx", channels=1, seed=0)
 
 
 @pytest.fixture(scope="session")
-def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def colour_model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_once: None) -> Path:
     """The ONNX file of a small colour generator; tests must not change it."""
     return _export(tmp_path_factory.mktemp("colour") / "generator.onnx", channels=3, seed=1)
 
@@ -104,7 +104,7 @@ def without_cuda(model: Path) -> None:
     except Exception:
         return
     if session.get_providers()[0] == "CUDAExecutionProvider":
-        pytest.skip("this machine has a GPU")
+        pytest.skip("this machine has a GPU that ONNX Runtime can use")
 
 
 def batch(model: Path, out: Path, count: int, *options: str) -> list[str]:

@@ -33,26 +33,26 @@ def quick(model: Path, tmp_path: Path) -> list[str]:
 
 def test_seed_is_todays_date(quick: list[str], tmp_path: Path) -> None:
     before = time.strftime("%Y%m%d")
-    succeeds(run(*quick))
+    succeeds(run_in_process(*quick))
     assert str(fingerprint(tmp_path / "run")["seed"]) in {before, time.strftime("%Y%m%d")}
 
 
 def test_seed_is_that_of_the_run_in_the_folder(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick, "--seed", "5"))
+    succeeds(run_in_process(*quick, "--seed", "5"))
     result = run(*quick, "--count", "4")
     succeeds(result)
     assert [row.seed for row in rows_of(tmp_path / "run")] == [5] * 4
 
 
 def test_largest_seed_is_kept_exactly(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick, "--seed", str(2**64 - 1)))
-    succeeds(run(*quick, "--count", "3"))
+    succeeds(run_in_process(*quick, "--seed", str(2**64 - 1)))
+    succeeds(run_in_process(*quick, "--count", "3"))
     assert {row.seed for row in rows_of(tmp_path / "run")} == {2**64 - 1}
 
 
 def test_date_in_out_becomes_todays_date(quick: list[str], tmp_path: Path) -> None:
     before = time.strftime("%Y-%m-%d")
-    succeeds(run(*quick, "--out", str(tmp_path / "night-{date}" / "of-{date}")))
+    succeeds(run_in_process(*quick, "--out", str(tmp_path / "night-{date}" / "of-{date}")))
     (run_json,) = tmp_path.glob("night-*/of-*/run.json")
     assert run_json.relative_to(tmp_path).as_posix() in {
         f"night-{date}/of-{date}/run.json" for date in (before, time.strftime("%Y-%m-%d"))
@@ -61,7 +61,7 @@ def test_date_in_out_becomes_todays_date(quick: list[str], tmp_path: Path) -> No
 
 def test_time_in_out_becomes_the_time_of_the_start_and_the_seed(quick: list[str], tmp_path: Path) -> None:
     before = time.strftime("%Y%m%d%H%M%S")
-    succeeds(run(*quick, "--out", str(tmp_path / "{date}" / "at-{time}")))
+    succeeds(run_in_process(*quick, "--out", str(tmp_path / "{date}" / "at-{time}")))
     after = time.strftime("%Y%m%d%H%M%S")
     (run_json,) = tmp_path.glob("*/at-*/run.json")
     day, moment = run_json.parts[-3], run_json.parts[-2].removeprefix("at-")
@@ -70,19 +70,19 @@ def test_time_in_out_becomes_the_time_of_the_start_and_the_seed(quick: list[str]
 
 
 def test_seed_that_is_named_wins_over_the_time(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick, "--out", str(tmp_path / "at-{time}"), "--seed", "5"))
+    succeeds(run_in_process(*quick, "--out", str(tmp_path / "at-{time}"), "--seed", "5"))
     (run_json,) = tmp_path.glob("at-*/run.json")
     assert fingerprint(run_json.parent)["seed"] == 5
 
 
 def test_shard_size_is_that_of_the_run_in_the_folder(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick, "--shard-size", "2"))
-    succeeds(run(*quick, "--count", "5"))
+    succeeds(run_in_process(*quick, "--shard-size", "2"))
+    succeeds(run_in_process(*quick, "--count", "5"))
     assert [row.file_name[7:12] for row in rows_of(tmp_path / "run")] == ["00000"] * 2 + ["00001"] * 2 + ["00002"]
 
 
 def test_out_is_a_folder_of_today_under_synthetic(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick[:5], cwd=tmp_path))
+    succeeds(run_in_process(*quick[:5], cwd=tmp_path))
     (run_json,) = tmp_path.glob("synthetic/*/run.json")
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", run_json.parent.name)
 
@@ -115,7 +115,7 @@ def test_run_of_the_bundled_model_is_repaired_and_made_again_with_it_and_no_othe
     image.unlink()
     succeeds(run_in_process("gan-batch", "verify", "bundled", "--repair", cwd=tmp_path))
     assert image.read_bytes() == content
-    succeeds(run(*quick))
+    succeeds(run_in_process(*quick))
     fails_in_one_line(
         run_in_process("gan-batch", "regen", "run", "--index", "0", cwd=tmp_path), 78, "name it with --model"
     )
@@ -140,7 +140,7 @@ def test_options_are_read_from_the_environment(model: Path, tmp_path: Path) -> N
 
 
 def test_option_on_the_command_line_wins_over_the_environment(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick, GAN_BATCH_COUNT="7"))
+    succeeds(run_in_process(*quick, GAN_BATCH_COUNT="7"))
     assert len(rows_of(tmp_path / "run")) == 2
 
 
@@ -200,7 +200,7 @@ def test_option_of_a_run_has_no_meaning_before_another_command(command: str, tmp
 
 
 def test_option_of_a_run_in_the_environment_does_not_disturb_another_command(quick: list[str], tmp_path: Path) -> None:
-    succeeds(run(*quick))
+    succeeds(run_in_process(*quick))
     result = run_in_process("gan-batch", "status", tmp_path / "run", GAN_BATCH_BATCH_SIZE="5", GAN_BATCH_COUNT="9")
     assert (result.returncode, result.stderr) == (0, "")
     assert "count: 2\n" in result.stdout
@@ -215,19 +215,19 @@ def test_bad_value_in_the_environment_is_a_usage_error(quick: list[str]) -> None
 
 
 def test_missing_model_is_named(quick: list[str], tmp_path: Path) -> None:
-    fails_in_one_line(run(*quick, "--model", str(tmp_path / "none.onnx")), 66, str(tmp_path / "none.onnx"))
+    fails_in_one_line(run_in_process(*quick, "--model", str(tmp_path / "none.onnx")), 66, str(tmp_path / "none.onnx"))
     assert not (tmp_path / "run").exists()
 
 
 def test_file_that_is_no_model_is_named(quick: list[str], tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no model")
-    fails_in_one_line(run(*quick, "--model", str(tmp_path / "no.onnx")), 65, "no.onnx")
+    fails_in_one_line(run_in_process(*quick, "--model", str(tmp_path / "no.onnx")), 65, "no.onnx")
 
 
 @pytest.mark.parametrize("below", ["", "run", "a/b"])
 def test_out_at_or_below_a_file_cannot_be_written(below: str, quick: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    fails_in_one_line(run(*quick, "--out", str(tmp_path / "file" / below)), 73, str(tmp_path / "file"))
+    fails_in_one_line(run_in_process(*quick, "--out", str(tmp_path / "file" / below)), 73, str(tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "mine"
 
 

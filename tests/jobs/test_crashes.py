@@ -18,7 +18,7 @@ from jobs.dataset import manifest
 from jobs.dataset.layout import MANIFESTS
 from jobs.stores.local_store import LocalStore
 from models.files import lock_folder
-from tests.conftest import clean_environment, fails_in_one_line, run
+from tests.conftest import clean_environment, fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import (
     LONG_COUNT,
     LONG_RUN,
@@ -82,7 +82,7 @@ def kill_and_finish(command: list[str], out: Path, share: float, delay: float, w
     before = committed_stamps(out) if out.exists() else {}
     committed = len(manifest.committed(LocalStore(out), LONG_SHARD))
     assert_whole_shards(out)
-    succeeds(run(*command))
+    succeeds(run_in_process(*command))
     after = stamps(out)
     assert {name: after[name] for name in before} == before, "a committed shard was touched"
     assert temporaries(out) == []
@@ -133,7 +133,7 @@ def test_run_killed_again_and_again_is_finished_at_last(command: list[str], undi
         wait_for(out / MANIFESTS / f"{shard:05d}.csv", process)
         process.kill()
         process.communicate()
-    succeeds(run(*command))
+    succeeds(run_in_process(*command))
     assert differing(out, undisturbed) == []
 
 
@@ -141,13 +141,13 @@ def test_extension_killed_midway_keeps_the_images_of_the_partial_shard(
     model: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     out = tmp_path / "run"
-    succeeds(run(*batch(model, out, 30, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, 30, *LONG_RUN)))
     before = {name: stamp for name, stamp in stamps(out).items() if name.endswith(".png") and "/" in name}
     process = start(batch(model, out, LONG_COUNT, *LONG_RUN))
     wait_for(out / "images" / "00001" / "00000045.png", process)
     process.kill()
     process.communicate()
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert {name: stamps(out)[name] for name in before} == before
     assert differing(out, undisturbed) == []
 
@@ -208,7 +208,7 @@ def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
     assert_whole_shards(out)
     assert temporaries(out) == []
     before = committed_stamps(out)
-    succeeds(run(*command))
+    succeeds(run_in_process(*command))
     after = stamps(out)
     assert {name: after[name] for name in before} == before
     assert differing(out, undisturbed) == []
@@ -270,18 +270,18 @@ def test_next_start_gets_the_lock_of_a_killed_run_at_once(command: list[str], tm
     first.kill()
     first.wait()
     os.close(lock_folder(out, "this test"))  # raises where anybody has it, its workers included
-    succeeds(run(*command))
+    succeeds(run_in_process(*command))
     first.communicate()
 
 
 def test_link_in_the_place_of_a_temporary_file_is_not_followed(model: Path, finished: Path, tmp_path: Path) -> None:
     out, command = tmp_path / "run", batch(model, tmp_path / "run", 130, "--shard-size", "100")
-    succeeds(run(*batch(model, out, 100, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, out, 100, "--shard-size", "100")))
     precious = tmp_path / "precious"
     precious.write_text("keep me")
     for name in (f"{MANIFESTS}/.00001.csv.tmp", ".manifest.csv.tmp"):
         (out / name).symlink_to(precious)
-    fails_in_one_line(run(*command), 73, "00001.csv")
-    succeeds(run(*command))
+    fails_in_one_line(run_in_process(*command), 73, "00001.csv")
+    succeeds(run_in_process(*command))
     assert precious.read_text() == "keep me"
     assert differing(out, finished) == []

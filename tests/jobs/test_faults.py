@@ -22,7 +22,7 @@ import pytest
 from jobs.dataset import manifest
 from jobs.dataset.layout import MANIFESTS, STATE
 from jobs.stores.local_store import LocalStore
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import assert_whole_shards, batch, differing, stamps, succeeds, temporaries
 from tests.jobs.faults import Disturbance, Operation, disturbed
 
@@ -70,7 +70,7 @@ class Scene:
 def begun(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run of `PART` images."""
     out = tmp_path_factory.mktemp("begun") / "run"
-    succeeds(run(*batch(model, out, PART, *OPTIONS)))
+    succeeds(run_in_process(*batch(model, out, PART, *OPTIONS)))
     return out
 
 
@@ -119,37 +119,39 @@ def owned(out: Path) -> dict[str, tuple[int, int]]:
     return {name: found[name] for name in names}
 
 
-def attempt(scene: Scene, disturbance: Disturbance) -> Attempt:
-    """Run with one fault, then without; says what went wrong rather than raising it, so that one does not hide more."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        if scene.begin:
-            shutil.copytree(scene.begin, out)
-        command = scene.command(out)
-        result, trace = disturbed(command, out, disturbance)
-        counted = disturbance.counted.split()
-        hit = next(
-            (
-                operation
-                for operation in trace
-                if operation.number == disturbance.at and (not counted or operation.name in counted)
-            ),
-            None,
-        )
-        complaint = ""
-        try:
-            ends_as_it_should(result, disturbance, hit, out)
-            assert_whole_shards(out)
-            before = owned(out)
-            succeeds(run(*command))
-            after = stamps(out)
-            assert {name: after.get(name) for name in before} == before, "something committed was touched"
-            assert temporaries(out) == [], "temporary files stay"
-            assert differing(out, scene.end) == [], "it differs from an undisturbed run"
-        except AssertionError as error:
-            complaint = f"{error}"
-        where = f"{hit.process}: {hit.name} {hit.path}" if hit else "not reached"
-        return Attempt(disturbance, hit is not None, where, result.returncode, complaint)
+def attempt(
+    scene: Scene,
+    disturbance: Disturbance,
+    out: Path,
+    result: subprocess.CompletedProcess[str],
+    trace: list[Operation],
+) -> Attempt:
+    """Look at what a run with a fault left, then run without; says what went wrong rather than raising it, so that one
+    does not hide more.
+    """
+    counted = disturbance.counted.split()
+    hit = next(
+        (
+            operation
+            for operation in trace
+            if operation.number == disturbance.at and (not counted or operation.name in counted)
+        ),
+        None,
+    )
+    complaint = ""
+    try:
+        ends_as_it_should(result, disturbance, hit, out)
+        assert_whole_shards(out)
+        before = owned(out)
+        succeeds(run_in_process(*scene.command(out)))
+        after = stamps(out)
+        assert {name: after.get(name) for name in before} == before, "something committed was touched"
+        assert temporaries(out) == [], "temporary files stay"
+        assert differing(out, scene.end) == [], "it differs from an undisturbed run"
+    except AssertionError as error:
+        complaint = f"{error}"
+    where = f"{hit.process}: {hit.name} {hit.path}" if hit else "not reached"
+    return Attempt(disturbance, hit is not None, where, result.returncode, complaint)
 
 
 def is_harmless(operation: Operation) -> bool:
@@ -171,9 +173,19 @@ def ends_as_it_should(
         fails_in_one_line(result, CODES[disturbance.error], str(out))
 
 
-def attempt_all(scene: Scene, disturbances: Iterable[Disturbance]) -> list[Attempt]:
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda disturbance: attempt(scene, disturbance), disturbances))
+def attempt_all(scene: Scene, disturbances: list[Disturbance]) -> list[Attempt]:
+    """First the runs with a fault, two at a time; then those without, here, which spares what a new process takes."""
+
+    def disturb(out: Path, disturbance: Disturbance) -> tuple[subprocess.CompletedProcess[str], list[Operation]]:
+        if scene.begin:
+            shutil.copytree(scene.begin, out)
+        return disturbed(scene.command(out), out, disturbance)
+
+    with tempfile.TemporaryDirectory() as folder:
+        outs = [Path(folder) / str(number) for number in range(len(disturbances))]
+        with ThreadPoolExecutor(2) as pool:
+            ended = list(pool.map(disturb, outs, disturbances))
+        return [attempt(scene, *each, *end) for *each, end in zip(disturbances, outs, ended, strict=True)]
 
 
 def disturbances(mode: str, numbers: Iterable[int]) -> list[Disturbance]:

@@ -47,15 +47,15 @@ def state(out: Path) -> tuple[str, int]:
 
 
 def test_append_begins_a_run_where_there_is_none(small: Path, forty: Path, tmp_path: Path) -> None:
-    succeeds(run(*append(small, tmp_path / "run", 40)))
+    succeeds(run_in_process(*append(small, tmp_path / "run", 40)))
     assert differing(tmp_path / "run", forty) == []
 
 
 def test_append_adds_to_a_complete_run_and_touches_none_of_its_images(small: Path, forty: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    succeeds(run(*append(small, out, 15)))
+    succeeds(run_in_process(*append(small, out, 15)))
     before = {name: stamp for name, stamp in stamps(out).items() if name[0] == "0"}
-    succeeds(run(*append(small, out, 25)))
+    succeeds(run_in_process(*append(small, out, 25)))
     assert {name: stamps(out)[name] for name in before} == before
     assert differing(out, forty) == []
 
@@ -64,11 +64,11 @@ def test_append_finishes_a_run_that_was_cut_off_and_adds_nothing_to_it(
     small: Path, forty: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    succeeds(run(*append(small, out, 10)))
+    succeeds(run_in_process(*append(small, out, 10)))
     cut_off = run(*append(small, out, 30, "--max-seconds", "0"))
     fails_in_one_line(cut_off, 3, str(out))
     assert state(out) == ("running", 40)
-    succeeds(run(*append(small, out, 30)))
+    succeeds(run_in_process(*append(small, out, 30)))
     assert state(out) == ("complete", 40)
     assert differing(out, forty) == []
 
@@ -84,7 +84,7 @@ def test_append_with_another_model_is_refused(forty: Path, tmp_path: Path) -> No
     out = shutil.copytree(forty, tmp_path / "run")
     other = write_model(tmp_path / "other.onnx", seed=1)
     before = stamps(out)
-    fails_in_one_line(run(*append(other, out, 5)), 78, "model_sha256")
+    fails_in_one_line(run_in_process(*append(other, out, 5)), 78, "model_sha256")
     assert stamps(out) == before
 
 

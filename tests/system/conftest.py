@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from export.parity import one_thread
-from tests.export.conftest import _operators_are_read_once as _operators_are_read_once
+from tests.export.conftest import _quick_exports as _quick_exports
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import getpass
+import json
 import os
 import shlex
 import shutil
@@ -36,7 +37,7 @@ CHAIN = (
     # So few steps give images that are more alike than the gate is happy with on some machines.
     "gan-batch --count 130 --shard-size 50 --seed 9 --quality-gate warn",
     "gan-batch verify synthetic/{date}",
-    f"gan-eval quality {PHOTOS} models/generator_model.pth --count 10",
+    f"gan-eval quality {PHOTOS} models/generator_model.pth --count 10 --json",
 )
 
 
@@ -97,9 +98,12 @@ def machine(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     return Machine(folder / "venv/bin", folder / "places")
 
 
+Ran = tuple[Path, subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture(scope="module")
-def workplace(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which all commands were run with next to no path."""
+def ran(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A folder in which all commands were run with next to no path, and how the last one ended."""
     folder = tmp_path_factory.mktemp("workplace")
     write_photos(folder / PHOTOS, 24)
     for command in CHAIN:
@@ -107,7 +111,12 @@ def workplace(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Pat
         result = machine.run(command.replace("{date}", date), folder)
         assert result.returncode == 0, result.stderr
         assert (result.stdout == "") == (not command.startswith("gan-eval"))
-    return folder
+    return folder, result
+
+
+@pytest.fixture(scope="module")
+def workplace(ran: Ran) -> Path:
+    return ran[0]
 
 
 def dataset(folder: Path) -> Path:
@@ -150,6 +159,14 @@ def test_commands_without_paths_give_a_dataset_and_leave_nothing_elsewhere(workp
     left = [path for path in machine.places.rglob("*") if path.parent != machine.places]
     assert [path for path in left if path != machine.places / "TMPDIR" / f"torchinductor_{getpass.getuser()}"] == []
     assert not any(path.is_file() for path in left)  # that folder, an empty one, comes with every import of torchvision
+
+
+def test_images_are_compared_by_the_network_that_comes_along(ran: Ran) -> None:
+    folder, result = ran
+    values = json.loads(result.stdout)
+    assert (values["features"], values["image_size"], values["fit"]) == ("efficientnet-lite2", 128, "crop")
+    assert (folder / "evaluation/quality/report.html").is_file()
+    assert [line for line in result.stderr.splitlines() if " INFO " not in line] == []  # no library's warnings
 
 
 def test_every_image_on_disk_is_what_pytorch_makes_of_its_latent(workplace: Path) -> None:

@@ -105,31 +105,43 @@ def every_command() -> dict[str, dict[str, click.Option]]:
 # What runs
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    """A folder with photos where the pages say they are, and a checkout to install from."""
-    photos = write_photos(tmp_path / "path/to/photos", 48)  # a third is enough to be held out
-    write_photos(tmp_path / "path/to/held_out", 16, seed=1)
-    write_photos(tmp_path / "datasets/anomaly_detection_dataset/bad", 16, seed=2)
-    shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos where the pages say they are, and a checkout to install from; tests take `desk`."""
+    folder = tmp_path_factory.mktemp("furnished")
+    photos = write_photos(folder / "path/to/photos", 48)  # a third is enough to be held out
+    write_photos(folder / "path/to/held_out", 16, seed=1)
+    write_photos(folder / "datasets/anomaly_detection_dataset/bad", 16, seed=2)
+    shutil.make_archive(str(folder / "photos"), "zip", photos)
     left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
     for package in ("gan", "export", "jobs", "models"):
-        shutil.copytree(ROOT / package, tmp_path / "checkout" / package, ignore=left_out)
+        shutil.copytree(ROOT / package, folder / "checkout" / package, ignore=left_out)
     for name in ("setup.cfg", "pyproject.toml", "synthetic_defects.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path / "checkout")
-    return tmp_path
+        shutil.copy(ROOT / name, folder / "checkout")
+    return folder
 
 
 @pytest.fixture
-def later_desk(desk: Path, trained: Path, exported: Path) -> Path:
-    """The desk of somebody who has split the photos, and trained and exported a generator."""
-    write_photos(desk / "datasets/mine/train", 24, seed=3)
-    write_photos(desk / "datasets/mine/validation", 20, seed=4)
-    (desk / "models").mkdir()
+def desk(furnished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(furnished, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What somebody has who has split the photos, and trained and exported a generator; tests take `later_desk`."""
+    folder = tmp_path_factory.mktemp("later")
+    write_photos(folder / "datasets/mine/train", 24, seed=3)
+    write_photos(folder / "datasets/mine/validation", 20, seed=4)
+    (folder / "models").mkdir()
     for name in ("models/generator_model.pth", "their_generator.pth"):
-        shutil.copy(trained / "generator_model.pth", desk / name)
-    shutil.copy(exported, desk / "models/generator.onnx")
-    return desk
+        shutil.copy(trained / "generator_model.pth", folder / name)
+    shutil.copy(exported, folder / "models/generator.onnx")
+    return folder
+
+
+@pytest.fixture
+def later_desk(desk: Path, later: Path) -> Path:
+    return shutil.copytree(later, desk, dirs_exist_ok=True)
 
 
 def run_shell(command: str, folder: Path, environment: dict[str, str]) -> None:
@@ -180,7 +192,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
         settings |= ObjectServer().environment
     for line in lines_of(page):
         program, *arguments = shlex.split(smaller(line))
-        if program in ("gan-train", "gan-eval", "gan-export"):  # here, where PyTorch is loaded already
+        if program in COMMANDS and "ray" not in arguments:  # here, where its packages are loaded already
             result = run_in_process(program, *arguments, cwd=folder, **settings)
             assert result.returncode == 0, f"{line}\n{result.stderr}"
         else:

@@ -29,7 +29,7 @@ def call(code, program, *arguments):
         if end.code != code:
             print("UNEXPECTED", end.code, program, *arguments, flush=True)
 
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # torch.onnx warns its own developers
 os.chdir(sys.argv[1])
 odd = os.listdir()[0]
 stray = os.fsdecode(b"str\\xe9y")

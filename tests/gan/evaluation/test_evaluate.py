@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -170,17 +171,18 @@ def test_runs_are_compared_without_their_sheets(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_cannot_be_meant_are_refused_with_2(
-    folders: tuple[Path, Path], values: dict[str, int], words: str
+    folders: tuple[Path, Path], values: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(CommandError, match=words) as caught:
-        evaluate(*folders, **values)  # type: ignore[arg-type]
+        evaluate(*folders, **values)
     assert caught.value.exit_code == ExitCode.USAGE
 
 
 def test_shape_that_a_generator_does_not_make_is_refused_with_2(folders: tuple[Path, Path], trained: Path) -> None:
-    for values in ({"channels": 3}, {"image_size": 64}):
+    wrong: list[dict[str, Any]] = [{"channels": 3}, {"image_size": 64}]
+    for values in wrong:
         with pytest.raises(CommandError, match=r"makes images of (1|128)") as caught:
-            evaluate(folders[0], trained / "generator_model.pth", **values)  # type: ignore[arg-type]
+            evaluate(folders[0], trained / "generator_model.pth", **values)
         assert caught.value.exit_code == ExitCode.USAGE
 
 

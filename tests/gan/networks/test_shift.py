@@ -19,6 +19,8 @@ from gan.training.trainer import Trainer
 from tests.conftest import TINY, run_in_process
 from tests.gan.conftest import same
 
+pytestmark = pytest.mark.usefixtures("operators_are_read_once")
+
 Z = 8 + SHIFT_BITS + GRAIN_BITS
 
 

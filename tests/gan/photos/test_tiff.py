@@ -44,14 +44,14 @@ def write_tiff(
     path: Path, pieces: list[bytes], bits: int, order: str = "<", big: bool = False, **tags: int | tuple[int, ...]
 ) -> Path:
     """A TIFF of strips or tiles; `tags` are named by their numbers, `t317=2`."""
-    layout = {256: WIDTH, 257: HEIGHT, 258: bits, 259: 1, 262: 1, 277: 1, 339: 1}
-    layout |= {int(name[1:]): value for name, value in tags.items()}  # type: ignore[misc]
+    layout: dict[int, int | tuple[int, ...]] = {256: WIDTH, 257: HEIGHT, 258: bits, 259: 1, 262: 1, 277: 1, 339: 1}
+    layout |= {int(name[1:]): value for name, value in tags.items()}
     tiled = 322 in layout
     if not tiled:
         layout.setdefault(278, HEIGHT)
     head = 16 if big else 8
     places = tuple(head + sum(map(len, pieces[:number])) for number in range(len(pieces)))
-    layout |= {324 if tiled else 273: places, 325 if tiled else 279: tuple(map(len, pieces))}  # type: ignore[dict-item]
+    layout |= {324 if tiled else 273: places, 325 if tiled else 279: tuple(map(len, pieces))}
     body = b"".join(pieces)
     rows, extra = [], b""
     count_form, offset_form, size = ("Q", "Q", 8) if big else ("H", "I", 4)

@@ -1,13 +1,9 @@
-"""A training run: what it leaves, what it refuses, and how it goes on after it was stopped."""
+"""A training run: what it leaves, what it refuses, and how it diverges."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
-import shutil
-import signal
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +25,6 @@ from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from models.files import lock_folder
-from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
 from tests.gan.conftest import same, tiny
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
@@ -148,96 +143,6 @@ def test_a_damaged_later_snapshot_does_not_push_out_the_whole_ones(plates: Image
     assert snapshots.newest_snapshot(tmp_path)[1]["step"] == 6
 
 
-# Going on
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("recipe", ["dcgan", "small-data"])
-def test_a_run_in_two_parts_leaves_what_one_run_leaves(
-    plates: ImageSet, tmp_path: Path, recipe: str, precision: str
-) -> None:
-    config = tiny(recipe, precision=precision)
-    train(plates, tmp_path / "whole", config)
-    train(plates, tmp_path / "parts", config, course=Course(sample_epochs=1, keep_snapshots=2))
-    found(tmp_path / "parts")[-1].unlink()  # as if it had been cut off after the first epoch
-    train(plates, tmp_path / "parts", config, resume=True)
-    whole, parts = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("whole", "parts"))
-    assert same(parts, whole)
-    assert same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
-
-
-def test_statistics_of_a_run_cut_off_past_its_snapshot_have_no_row_twice(plates: ImageSet, tmp_path: Path) -> None:
-    config = tiny(epochs=3)
-    train(plates, tmp_path / "whole", config, course=Course(stats_every=1, sample_epochs=1))
-    train(plates, tmp_path / "cut", config, course=Course(stats_every=1, sample_epochs=1))
-    found(tmp_path / "cut")[-1].unlink()
-    train(plates, tmp_path / "cut", config, course=Course(stats_every=1, sample_epochs=1), resume=True)
-    assert read_stats(tmp_path / "cut" / "stats.jsonl") == read_stats(tmp_path / "whole" / "stats.jsonl")
-
-
-def test_resuming_passes_over_a_truncated_snapshot(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path / "whole", tiny(epochs=3))
-    train(plates, tmp_path / "cut", tiny(epochs=2), course=Course(sample_epochs=1))
-    newest = found(tmp_path / "cut")[-1]
-    newest.write_bytes(newest.read_bytes()[:5000])
-    train(plates, tmp_path / "cut", tiny(epochs=3), resume=True)
-    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
-
-
-def test_resuming_a_finished_run_leaves_its_generator_as_it_is(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path, tiny())
-    before = weights(tmp_path)
-    train(plates, tmp_path, tiny(), resume=True)
-    assert same(weights(tmp_path), before)
-
-
-@pytest.mark.parametrize("what", ["gone", "another"])
-def test_resuming_a_finished_run_writes_a_generator_again_that_is_gone(
-    plates: ImageSet, tmp_path: Path, what: str
-) -> None:
-    model = train(plates, tmp_path, tiny())
-    before, options = weights(tmp_path), (tmp_path / "training_options.json").read_bytes()
-    model.unlink()
-    if what == "another":
-        snapshots.save_weights(model, DCGAN(8, 1, 2))
-    train(plates, tmp_path, tiny(), resume=True)
-    assert same(weights(tmp_path), before)
-    assert (tmp_path / "training_options.json").read_bytes() == options
-
-
-def test_resuming_adds_to_the_log(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path, tiny(epochs=1))
-    train(plates, tmp_path, tiny(epochs=2), resume=True)
-    assert (tmp_path / "log.txt").read_text().count("24 images of 1 channels") == 2
-
-
-@pytest.mark.parametrize(("option", "value"), [("lr", 0.5), ("seed", 3), ("g_width", 4), ("precision", "bfloat16")])
-def test_resuming_with_another_option_is_78_and_names_it(
-    plates: ImageSet, tmp_path: Path, option: str, value: object
-) -> None:
-    train(plates, tmp_path, tiny(epochs=1))
-    error = refused(plates, tmp_path, tiny(epochs=2, **{option: value}), resume=True)
-    assert (error.exit_code, f"{option} was " in str(error)) == (ExitCode.OTHER_RUN, True)
-
-
-def test_resuming_with_other_images_is_78(plates: ImageSet, tmp_path: Path) -> None:
-    train(plates, tmp_path, tiny(epochs=1))
-    fewer = ImageSet(plates.images[:-1], plates.names[:-1])
-    assert refused(fewer, tmp_path, tiny(epochs=2), resume=True).exit_code is ExitCode.OTHER_RUN
-
-
-def test_a_refused_resumption_leaves_the_run_untouched(plates: ImageSet, tmp_path: Path, tree: Tree) -> None:
-    train(plates, tmp_path, tiny(epochs=1))
-    before = tree(tmp_path, ())
-    refused(plates, tmp_path, tiny(epochs=2, lr=0.5), resume=True)
-    assert tree(tmp_path, ()) == before
-
-
-def test_resuming_where_nothing_is_makes_no_folder(plates: ImageSet, tmp_path: Path) -> None:
-    assert refused(plates, tmp_path / "typo", tiny(), resume=True).exit_code is ExitCode.NO_INPUT
-    assert not (tmp_path / "typo").exists()
-
-
 # An earlier run in the same folder
 
 
@@ -341,96 +246,6 @@ def test_a_divergence_is_noticed_at_the_next_row_of_statistics(plates: ImageSet,
         train(plates, tmp_path, tiny(epochs=9), course=Course(stats_every=4))
 
 
-# Signals, to real processes
-
-LONG = ("--recipe", "dcgan", "--epochs", "20", "--stats-every", "1", "--sample-epochs", "20", "--device", "cpu", *TINY)
-"""60 steps."""
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody stopped."""
-    out = tmp_path_factory.mktemp("uninterrupted") / "models"
-    result = run_in_process("gan-train", photos, "--out", out, *LONG)
-    assert result.returncode == 0, result.stderr
-    return out
-
-
-@pytest.fixture(scope="module", params=[(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
-def stopped(
-    request: pytest.FixtureRequest, photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, int, subprocess.CompletedProcess[str]]:
-    """A run that got a signal in the midst of it: its folder, the exit code that is due, and how it ended."""
-    number, code = request.param
-    out = tmp_path_factory.mktemp("stopped") / "models"
-    command = ["gan-train", str(photos), "--out", str(out), *LONG]
-    with subprocess.Popen(
-        command, env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "step 5," in line:
-                break
-        process.send_signal(number)
-        rest, errors = process.communicate(timeout=120)
-    return out, code, subprocess.CompletedProcess(command, process.returncode, rest, errors)
-
-
-Stopped = tuple[Path, int, subprocess.CompletedProcess[str]]
-
-
-def test_a_stopped_run_ends_with_the_signals_code_and_says_how_to_go_on(stopped: Stopped) -> None:
-    fails_in_one_line(stopped[2], stopped[1], "--resume")
-
-
-def test_a_stopped_run_leaves_a_whole_snapshot_of_its_last_step(stopped: Stopped) -> None:
-    path, snapshot = snapshots.newest_snapshot(stopped[0])
-    assert str(path) in stopped[2].stderr
-    assert 5 <= snapshot["step"] == read_stats(stopped[0] / "stats.jsonl")[-1]["step"] < 60
-
-
-def test_a_stopped_run_leaves_a_generator(stopped: Stopped) -> None:
-    reader.load_generator(stopped[0] / "generator_model.pth")
-
-
-def test_a_stopped_and_resumed_run_ends_with_the_weights_of_one_that_nobody_stopped(
-    stopped: Stopped, photos: Path, uninterrupted: Path, tmp_path: Path
-) -> None:
-    out = shutil.copytree(stopped[0], tmp_path / "models")
-    result = run_in_process("gan-train", photos, "--out", out, *LONG, "--resume")
-    assert result.returncode == 0, result.stderr
-    assert same(weights(out), weights(uninterrupted))
-
-
-def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nobody_killed(
-    photos: Path, tmp_path: Path
-) -> None:
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu --image-size 32")
-    command = ["gan-train", str(photos), "--out", str(killed), *often, *TINY]
-    with subprocess.Popen(command, env=clean_environment(**ONE_THREAD), stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "step 8," in line:
-                break
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert 6 <= snapshots.newest_snapshot(killed)[1]["step"] < 18
-    data, course = load_images(photos, 1, 32), Course(stats_every=1, sample_epochs=2)
-    train(data, killed, tiny(epochs=6), course=course, resume=True)
-    train(data, whole, tiny(epochs=6), course=course)
-    assert same(weights(killed), weights(whole))
-    assert read_stats(killed / "stats.jsonl") == read_stats(whole / "stats.jsonl")
-
-
-def test_the_same_options_in_python_give_the_weights_of_the_command(
-    photos: Path, uninterrupted: Path, tmp_path: Path
-) -> None:
-    data = load_images(photos, 1, 128)
-    model = train(data, tmp_path, TrainConfig(epochs=20, batch_size=8, z_dim=40, g_width=2, d_width=2))
-    assert same(reader.load(model), weights(uninterrupted))
-
-
 # Things that go wrong around a run
 
 
@@ -447,20 +262,3 @@ def test_networks_too_large_to_make_leave_the_run_they_would_replace(plates: Ima
     error = refused(plates, tmp_path, tiny(epochs=1, g_width=30_000_000), overwrite=True)
     assert error.exit_code is ExitCode.NO_DEVICE
     assert same(weights(tmp_path), before)
-
-
-def test_a_run_is_not_resumed_on_another_kind_of_device(plates: ImageSet, tmp_path: Path) -> None:
-    path = train(plates, tmp_path, tiny(epochs=1)).with_name("network-snapshot-000003.pt")
-    state = torch.load(path, weights_only=True)
-    torch.save({**state, "device": "cuda"}, path)
-    error = refused(plates, tmp_path, tiny(epochs=2), resume=True)
-    assert error.exit_code is ExitCode.OTHER_RUN
-    assert "`device=cuda`" in str(error)
-
-
-def test_a_snapshot_with_parts_missing_is_65(plates: ImageSet, tmp_path: Path) -> None:
-    path = train(plates, tmp_path, tiny(epochs=1)).with_name("network-snapshot-000003.pt")
-    state = torch.load(path, weights_only=True)
-    del state["g_optimiser"]
-    torch.save(state, path)
-    assert refused(plates, tmp_path, tiny(epochs=2), resume=True).exit_code is ExitCode.BAD_DATA

@@ -13,6 +13,7 @@ from jobs.checks.repair import regen, repair
 from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
+from models.progress import Progress
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, differing, kill_at, rows_of, stamps, start, succeeds, temporaries, wait_for
 from tests.jobs.damage import (
@@ -117,6 +118,19 @@ def test_fine_run_is_left_alone(copy: Path, model: Path) -> None:
     before = stamps(copy)
     succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert touched(before, copy) == set()
+
+
+def test_repair_counts_the_images_of_every_shard_as_it_goes(
+    copy: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int, int]] = []
+    update = Progress.update
+    monkeypatch.setattr(
+        Progress, "update", lambda self, units: (shown.append((self.label, self.total, units)), update(self, units))
+    )
+    (copy / "images/00001/00000120.png").unlink()
+    repair(copy, model)
+    assert shown == [("repairing", 130, 100), ("repairing", 130, 30)]
 
 
 def test_files_of_the_users_stay_and_are_still_named(copy: Path, model: Path) -> None:

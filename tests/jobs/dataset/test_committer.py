@@ -25,7 +25,7 @@ from jobs.stores.local_store import LocalStore
 from jobs.workers.engine import Work
 from models.errors import CommandError, ExitCode
 from models.files import lock_folder
-from tests.conftest import clean_environment, fails_in_one_line, run
+from tests.conftest import clean_environment, fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import assert_whole_shards, batch, differing, succeeds, temporaries
 from tests.jobs.faults import Disturbance, operations, seconds_until_no_worker
 
@@ -283,7 +283,7 @@ def test_sigterm_stops_within_two_seconds_though_the_disk_is_slow(
     assert seconds_until_no_worker(process.pid) < 1
     assert_whole_shards(out)
     succeeds(run(*command))
-    succeeds(run(*batch(model, tmp_path / "other", count, "--shard-size", "20")))
+    succeeds(run_in_process(*batch(model, tmp_path / "other", count, "--shard-size", "20")))
     assert differing(out, tmp_path / "other") == []
 
 

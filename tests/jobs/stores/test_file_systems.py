@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.dataset.layout import MANIFESTS
-from tests.conftest import clean_environment, fails_in_one_line, run
+from tests.conftest import clean_environment, fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import (
     LONG_COUNT,
     LONG_RUN,
@@ -136,10 +136,12 @@ def free(folder: Path) -> None:
 def test_run_whose_images_do_not_fit_is_refused_before_the_first(mount: Mount, model: Path, undisturbed: Path) -> None:
     folder = mount("tmpfs", 3)
     out = folder / "run"
-    fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 74, str(out), "600 images", "3.1 MB free")
+    fails_in_one_line(
+        run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)), 74, str(out), "600 images", "3.1 MB free"
+    )
     assert images(out) == []
     remount(folder, "size=40m")
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
@@ -148,28 +150,28 @@ def test_run_with_more_images_than_inodes_is_refused_before_the_first(
 ) -> None:
     folder = mount("tmpfs", 40, inodes=500)
     out = folder / "run"
-    fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 74, str(out), "672 inodes")
+    fails_in_one_line(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)), 74, str(out), "672 inodes")
     assert images(out) == []
     remount(folder, "nr_inodes=5000")
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
 def test_run_whose_folders_and_tables_do_not_fit_is_refused_before_the_first(mount: Mount, model: Path) -> None:
     out = mount("tmpfs", 40, inodes=300) / "run"  # 100 images, each with a folder, a manifest and measures
-    fails_in_one_line(run(*batch(model, out, 100, "--shard-size", "1")), 74, str(out), "inodes")
+    fails_in_one_line(run_in_process(*batch(model, out, 100, "--shard-size", "1")), 74, str(out), "inodes")
     assert images(out) == []
 
 
 def test_run_that_fits_is_not_refused(mount: Mount, model: Path, undisturbed: Path) -> None:
     out = mount("tmpfs", 12, inodes=900) / "run"
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
 def test_run_that_was_cut_off_fits_where_it_fitted_before(mount: Mount, model: Path, tmp_path: Path) -> None:
     options = ("--shard-size", "600", "--batch-size", "5", "--workers", "2")
-    succeeds(run(*batch(model, tmp_path / "other", LONG_COUNT, *options)))
+    succeeds(run_in_process(*batch(model, tmp_path / "other", LONG_COUNT, *options)))
     needed = sum(-(-path.stat().st_size // 4096) * 4096 for path in images(tmp_path / "other"))
     out = mount("tmpfs", needed // (1 << 20) + 2) / "run"
     process = start(batch(model, out, LONG_COUNT, *options))
@@ -177,7 +179,7 @@ def test_run_that_was_cut_off_fits_where_it_fitted_before(mount: Mount, model: P
     process.kill()
     process.communicate()
     assert 400 < len(images(out)) < LONG_COUNT
-    succeeds(run(*batch(model, out, LONG_COUNT, *options)))  # it takes the place of what the killed one left
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *options)))  # it takes the place of what the killed one left
     assert differing(out, tmp_path / "other") == []
 
 
@@ -213,7 +215,7 @@ def test_file_system_that_fills_up_meanwhile_stops_the_run_and_the_same_command_
     fails_in_one_line(run(*command), 74, str(out))  # still full
     assert committed_stamps(out) == before
     free(folder)
-    succeeds(run(*command))
+    succeeds(run_in_process(*command))
     after = stamps(out)
     assert {name: after[name] for name in before} == before
     assert differing(out, undisturbed) == []
@@ -223,14 +225,14 @@ def test_file_system_that_fills_up_meanwhile_stops_the_run_and_the_same_command_
 def test_file_system_that_can_only_be_read_is_refused(mount: Mount, model: Path, undisturbed: Path) -> None:
     folder = mount("tmpfs", 40)
     out = folder / "run"
-    succeeds(run(*batch(model, out, 110, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, 110, *LONG_RUN)))
     before = stamps(out)
     remount(folder, "ro")
     fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 73, str(out), "Read-only")
     fails_in_one_line(run(*batch(model, folder / "new", LONG_COUNT, *LONG_RUN)), 73, str(folder / "new"), "Read-only")
     assert stamps(out) == before
     remount(folder, "rw")
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert differing(out, undisturbed) == []
 
 
@@ -239,7 +241,7 @@ def test_file_size_limit_is_an_io_error_and_the_same_command_finishes_later(
 ) -> None:
     out = tmp_path / "run"
     command = batch(model, out, LONG_COUNT, *LONG_RUN)
-    succeeds(run(*batch(model, out, 110, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, 110, *LONG_RUN)))
     before = {name: stamp for name, stamp in stamps(out).items() if name[:5].isdigit()}
     limited = subprocess.run(
         command,
@@ -250,6 +252,6 @@ def test_file_size_limit_is_an_io_error_and_the_same_command_finishes_later(
     )
     fails_in_one_line(limited, 74, str(out), "File too large", "again")
     assert_whole_shards(out)
-    succeeds(run(*command))
+    succeeds(run_in_process(*command))
     assert {name: stamps(out)[name] for name in before} == before
     assert differing(out, undisturbed) == []

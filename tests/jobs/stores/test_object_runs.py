@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from jobs.dataset import manifest
 from models.files import LOCK
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import SEED, VOLATILE, batch, start, succeeds, workers_of
 from tests.jobs.object_server import BUCKET, SECRET, ObjectServer, client, copy, cut, error, tree
 
+FEW, TWO_SHARDS = 26, ("--shard-size", "20")
 COUNT, MANY_SHARDS = 160, ("--shard-size", "10", "--batch-size", "5", "--workers", "2")
 QUICK = "from jobs.stores import lease; lease.TTL_SECONDS = 1.5; from jobs.cli import main; main()"
 """`gan-batch` whose leases are good for a tenth of the time."""
@@ -31,10 +33,18 @@ def url(server: ObjectServer, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
+def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two shards in a folder, that was left alone; tests must not change it."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    succeeds(run_in_process(*batch(model, out, FEW, *TWO_SHARDS)))
+    return out
+
+
+@pytest.fixture(scope="module")
 def stored(object_server: ObjectServer, model: Path) -> str:
     """The run of `finished` in the store; tests must not change it."""
     url = f"s3://{BUCKET}/finished"
-    succeeds(run(*command(model, url, 130, "--shard-size", "100"), **object_server.environment))
+    succeeds(made(model, url, FEW, *TWO_SHARDS, **object_server.environment))
     return url
 
 
@@ -48,7 +58,7 @@ def broken(stored: str, url: str, server: ObjectServer) -> str:
 def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of many small shards in a folder, that was left alone."""
     out = tmp_path_factory.mktemp("small") / "run"
-    succeeds(run(*batch(model, out, COUNT, *MANY_SHARDS)))
+    succeeds(run_in_process(*batch(model, out, COUNT, *MANY_SHARDS)))
     return out
 
 
@@ -61,6 +71,12 @@ def long_command(model: Path, url: str) -> list[str]:
 def command(model: Path, url: str, count: int, *options: str) -> list[str]:
     """`batch`, with short leases."""
     return [sys.executable, "-c", QUICK, *batch(model, Path("any"), count, *options, "--out", url)[1:]]
+
+
+def made(model: Path, url: str, count: int, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `command` does, in this process."""
+    with mock.patch("jobs.stores.lease.TTL_SECONDS", 1.5):
+        return run_in_process(*batch(model, Path("any"), count, *options, "--out", url), **environment)
 
 
 def like(url: str, folder: Path) -> None:
@@ -92,55 +108,55 @@ def test_run_is_that_of_a_folder_byte_for_byte(stored: str, server: ObjectServer
 
 
 def test_complete_run_is_left_alone(stored: str, server: ObjectServer, model: Path) -> None:
-    result = run(*command(model, stored, 130, "--shard-size", "100"))
+    result = made(model, stored, FEW, *TWO_SHARDS)
     succeeds(result)
-    assert "is complete: 130 images" in result.stderr
+    assert f"is complete: {FEW} images" in result.stderr
     assert {path.rpartition("/")[2] for method, path in server.asked if method == "PUT"} == {LOCK}
 
 
 def test_run_is_extended(broken: str, model: Path, tmp_path: Path) -> None:
     before = tree(broken)
-    succeeds(run(*command(model, broken, 210)))
-    succeeds(run(*batch(model, tmp_path / "run", 210, "--shard-size", "100")))
+    succeeds(made(model, broken, 42))
+    succeeds(run_in_process(*batch(model, tmp_path / "run", 42, *TWO_SHARDS)))
     like(broken, tmp_path / "run")
     after = tree(broken)
     assert all(after[name] == content for name, content in before.items() if name.startswith("images/00000/"))
 
 
 def test_run_of_other_options_is_refused(stored: str, server: ObjectServer, model: Path) -> None:
-    fails_in_one_line(run(*command(model, stored, 130, "--seed", "6")), 78, "seed was 5 and is 6")
+    fails_in_one_line(made(model, stored, FEW, "--seed", "6"), 78, "seed was 5 and is 6")
 
 
 def test_status_verify_and_regen_take_a_url(
     stored: str, server: ObjectServer, model: Path, finished: Path, tmp_path: Path
 ) -> None:
-    result = run("gan-batch", "status", f"{stored}/")
+    result = run_in_process("gan-batch", "status", f"{stored}/")
     assert result.returncode == 0, result.stderr
-    assert "state: complete\nat_work: false\ncount: 130\ncommitted: 130\n" in result.stdout
-    succeeds(run("gan-batch", "verify", stored))
-    succeeds(run("gan-batch", "regen", stored, "--index", "7", "--model", model, "--to", tmp_path / "7.png"))
+    assert f"state: complete\nat_work: false\ncount: {FEW}\ncommitted: {FEW}\n" in result.stdout
+    succeeds(run_in_process("gan-batch", "verify", stored))
+    succeeds(run_in_process("gan-batch", "regen", stored, "--index", "7", "--model", model, "--to", tmp_path / "7.png"))
     assert (tmp_path / "7.png").read_bytes() == (finished / "images/00000/00000007.png").read_bytes()
-    fails_in_one_line(run("gan-batch", "status", f"{stored}-none"), 66, f"{stored}-none")
+    fails_in_one_line(run_in_process("gan-batch", "status", f"{stored}-none"), 66, f"{stored}-none")
 
 
 def test_repair_makes_again_what_is_broken(broken: str, model: Path, finished: Path) -> None:
     prefix, store = broken.removeprefix(f"s3://{BUCKET}/"), client()
     store.put(f"{prefix}/images/00000/00000003.png", b"no image")
     store.put(f"{prefix}/images/00000/00000999.png", b"a stray")
-    store.delete([f"{prefix}/images/00001/00000120.png", f"{prefix}/_manifests/00001.csv", f"{prefix}/manifest.csv"])
-    found = run("gan-batch", "verify", broken)
+    store.delete([f"{prefix}/images/00001/00000022.png", f"{prefix}/_manifests/00001.csv", f"{prefix}/manifest.csv"])
+    found = run_in_process("gan-batch", "verify", broken)
     assert found.returncode == 76
     assert [line.split(",")[0] for line in found.stdout.splitlines()] == [
         "fault", "size", "stray", "no manifest", "bad manifest",
     ]  # fmt: skip
-    succeeds(run("gan-batch", "verify", broken, "--repair", "--model", model))
+    succeeds(run_in_process("gan-batch", "verify", broken, "--repair", "--model", model))
     like(broken, finished)
 
 
 def test_parts_and_finish_make_the_same_run(url: str, server: ObjectServer, model: Path, finished: Path) -> None:
-    parts = [start(command(model, url, 130, "--shard-size", "100", "--part", f"{n}/2")) for n in (1, 2)]
+    parts = [start(command(model, url, FEW, *TWO_SHARDS, "--part", f"{n}/2")) for n in (1, 2)]
     assert [part.wait() for part in parts] == [0, 0], [part.communicate() for part in parts]
-    succeeds(run("gan-batch", "finish", url))
+    succeeds(run_in_process("gan-batch", "finish", url))
     there = tree(url)
     assert {name for name in there if "-of-" in name} == {
         f"{x}-{n}-of-2.{y}" for n in (1, 2) for x, y in (("log", "jsonl"), ("stats", "json"))
@@ -152,7 +168,7 @@ def test_parts_and_finish_make_the_same_run(url: str, server: ObjectServer, mode
 
 def test_date_and_metrics_are_as_with_a_folder(url: str, server: ObjectServer, model: Path, tmp_path: Path) -> None:
     metrics = tmp_path / "gan.prom"
-    succeeds(run(*command(model, f"{url}/{{date}}", 3, "--metrics-file", str(metrics))))
+    succeeds(made(model, f"{url}/{{date}}", 3, "--metrics-file", str(metrics)))
     day = time.strftime("%Y-%m-%d")
     assert f"{day}/run.json" in tree(url)
     assert f'out="{url}/{day}"' in metrics.read_text()
@@ -161,12 +177,12 @@ def test_date_and_metrics_are_as_with_a_folder(url: str, server: ObjectServer, m
 
 @pytest.mark.parametrize("option", [("--latest", "latest"), ("--keep", "3")])
 def test_latest_and_keep_have_no_meaning(option: tuple[str, str], url: str, model: Path) -> None:
-    fails_in_one_line(run(*command(model, url, 3, *option)), 2, "--latest and --keep have no meaning there")
+    fails_in_one_line(made(model, url, 3, *option), 2, "--latest and --keep have no meaning there")
 
 
 def test_file_url_is_a_folder(model: Path, tmp_path: Path) -> None:
-    succeeds(run(*command(model, f"file://{tmp_path}/run", 3)))
-    succeeds(run("gan-batch", "verify", f"file://{tmp_path}/run"))
+    succeeds(made(model, f"file://{tmp_path}/run", 3))
+    succeeds(run_in_process("gan-batch", "verify", f"file://{tmp_path}/run"))
     assert (tmp_path / "run/manifest.csv").is_file()
 
 
@@ -222,15 +238,14 @@ def test_second_start_is_refused_and_does_not_disturb_the_first(
 
 def test_of_two_different_runs_at_once_one_is_made(url: str, server: ObjectServer, model: Path, finished: Path) -> None:
     both = [
-        start(batch(model, Path("any"), 130, "--out", url, "--shard-size", "100", "--seed", seed))
-        for seed in (str(SEED), "6")
+        start(batch(model, Path("any"), FEW, "--out", url, *TWO_SHARDS, "--seed", seed)) for seed in (str(SEED), "6")
     ]
     outputs = [each.communicate()[1] for each in both]
     codes = [each.returncode for each in both]
     assert sorted(codes)[0] == 0, outputs
     assert sorted(codes)[1] in (75, 78), outputs
     assert f'"seed": {(SEED, 6)[codes.index(0)]}' in tree(url)["run.json"].decode()
-    succeeds(run("gan-batch", "verify", url))
+    succeeds(run_in_process("gan-batch", "verify", url))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -279,7 +294,7 @@ def test_store_that_lets_nobody_write_is_told_of(what: str, url: str, server: Ob
         return error(start_response, "403 Forbidden", "AccessDenied") if refused else None
 
     server.fault = read_only
-    fails_in_one_line(run(*command(model, url, 30)), 73, url, "403 AccessDenied", "credentials")
+    fails_in_one_line(made(model, url, 30), 73, url, "403 AccessDenied", "credentials")
 
 
 def test_store_that_stays_down_is_told_of(url: str, server: ObjectServer, model: Path) -> None:
@@ -290,8 +305,9 @@ def test_store_that_stays_down_is_told_of(url: str, server: ObjectServer, model:
 
 
 def test_bucket_that_is_not_there_is_told_of(server: ObjectServer, model: Path) -> None:
-    for call in (command(model, "s3://no-such-bucket/run", 3), ["gan-batch", "verify", "s3://no-such-bucket/run"]):
-        fails_in_one_line(run(*call), 73, "s3://no-such-bucket/run", "no such bucket")
+    url = "s3://no-such-bucket/run"
+    for result in (made(model, url, 3), run_in_process("gan-batch", "verify", url)):
+        fails_in_one_line(result, 73, url, "no such bucket")
 
 
 def test_missing_credentials_are_told_of(

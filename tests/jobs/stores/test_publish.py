@@ -157,11 +157,11 @@ def test_broken_run_is_not_published_until_it_is_repaired(night: Path, small: Pa
     out = shutil.copytree(night, tmp_path / "run")
     (out / "images" / "00001" / "00000003.png").write_bytes(b"")
     publishing = command(small, out, "--latest", tmp_path / "latest")
-    fails_in_one_line(run(*publishing), 76, "images/00001/00000003.png", "--repair")
+    fails_in_one_line(run_in_process(*publishing), 76, "images/00001/00000003.png", "--repair")
     assert os.readlink(tmp_path / "latest") == "old"
     assert names(tmp_path) == ["latest", "old", "run"]
     succeeds(run_in_process("gan-batch", "verify", out, "--repair", "--model", small))
-    succeeds(run(*publishing))
+    succeeds(run_in_process(*publishing))
     assert os.readlink(tmp_path / "latest") == "run"
 
 
@@ -172,7 +172,7 @@ def test_run_that_breaks_before_its_end_is_not_published(night: Path, small: Pat
     assert run(*publishing, "--max-seconds", "0").returncode == 3
     image = tmp_path / "run" / "images" / "00000" / "00000001.png"
     image.write_bytes(image.read_bytes() + b"more")  # it still can be read, and is not what its row says
-    fails_in_one_line(run(*publishing), 76, "images/00000/00000001.png")
+    fails_in_one_line(run_in_process(*publishing), 76, "images/00000/00000001.png")
     assert os.readlink(tmp_path / "latest") == "old"
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] != "complete"
 
@@ -182,10 +182,10 @@ def test_rejected_run_is_not_published(night: Path, tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("old")
     gray = write_model(tmp_path / "gray.onnx", gain=0.0)
     publishing = command(gray, tmp_path / "run", "--latest", tmp_path / "latest")
-    fails_in_one_line(run(*publishing), 76, "constant")
+    fails_in_one_line(run_in_process(*publishing), 76, "constant")
     assert os.readlink(tmp_path / "latest") == "old"
     assert (tmp_path / "old").is_dir()
-    succeeds(run(*publishing, "--quality-gate", "warn"))
+    succeeds(run_in_process(*publishing, "--quality-gate", "warn"))
     assert os.readlink(tmp_path / "latest") == "run"
 
 

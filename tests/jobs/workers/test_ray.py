@@ -16,7 +16,7 @@ from jobs.dataset import manifest
 from jobs.dataset.layout import MANIFESTS
 from jobs.stores.local_store import LocalStore
 from jobs.workers.crew import TRIES
-from tests.conftest import fails_in_one_line, run
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import (
     LONG_COUNT,
     LONG_RUN,
@@ -84,7 +84,7 @@ def test_tar_files_are_the_local_ones(
     command: list[str], nodes: RayNodes, out: Path, model: Path, tmp_path: Path
 ) -> None:
     succeeds(run(*command, "--format", "tar", **nodes.environment))
-    succeeds(run(*batch(model, tmp_path / "local", LONG_COUNT, *LONG_RUN), "--format", "tar"))
+    succeeds(run_in_process(*batch(model, tmp_path / "local", LONG_COUNT, *LONG_RUN), "--format", "tar"))
     assert differing(out, tmp_path / "local") == []
 
 
@@ -94,7 +94,7 @@ def test_time_budget_then_the_local_engine_goes_on(
     result = run(*command, "--max-seconds", "0", **nodes.environment)
     fails_in_one_line(result, 3, f"{LONG_SHARD} of {LONG_COUNT} images", "again")
     before = stamps(out / "images" / "00000")
-    succeeds(run(*batch(model, out, LONG_COUNT, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
     assert stamps(out / "images" / "00000") == before
     assert differing(out, undisturbed) == []
 
@@ -116,7 +116,7 @@ def test_node_that_is_lost_in_the_middle_changes_nothing(
     nodes.add()
     assert (process.returncode, stdout) == (0, ""), stderr
     assert "a worker died at shard" in stderr
-    succeeds(run(*batch(model, tmp_path / "local", count, *LONG_RUN)))
+    succeeds(run_in_process(*batch(model, tmp_path / "local", count, *LONG_RUN)))
     assert differing(out, tmp_path / "local") == []
     assert temporaries(out) == []
 
