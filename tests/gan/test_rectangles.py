@@ -9,6 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -195,14 +196,12 @@ class _Seen(Exception):
 def shape_seen(monkeypatch: pytest.MonkeyPatch, images: torch.Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Of images: the shape in which the networks of matching and of the KID see them."""
 
-    class Network:
-        def _conv_stem(self, x: torch.Tensor) -> torch.Tensor:
-            raise _Seen(tuple(x.shape[2:]))
+    def see(x: torch.Tensor) -> None:
+        raise _Seen(tuple(x.shape[2:]))
 
-        extract_features = _conv_stem
-
-    monkeypatch.setattr("gan.training.matching.lite_network", lambda *_: Network())
-    monkeypatch.setattr(features, "lite_network", lambda *_: Network())
+    network = mock.Mock(**{"_conv_stem.side_effect": see, "extract_features.side_effect": see})
+    monkeypatch.setattr("gan.training.matching.lite_network", lambda *_: network)
+    monkeypatch.setattr(features, "lite_network", lambda *_: network)
     with pytest.raises(_Seen) as by_matching:
         FeatureMatching(images, "none")
     with pytest.raises(_Seen) as by_kid:
