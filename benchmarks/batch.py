@@ -179,7 +179,7 @@ def help_cpu_seconds() -> float:
 def main() -> None:
     """Print the best of the rounds and their ratios, then memory and start-up."""
     session = GeneratorSession(models.path(), "cpu")
-    generator = DCGAN().eval()  # of the bundled one's size
+    generator = DCGAN().eval()  # what was bundled before the shift generator, which (a) and (c) now make images with
     pixels = session.pixels(session.inputs(1, 0, 64), 64)
     textures = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     rates: dict[str, list[float]] = {"a": [], "b": [], "c": [], "d": []}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientation
 from gan.evaluation.features import FeatureNetwork
-from gan.evaluation.lines import LineFigures, compare_lines
+from gan.evaluation.line_figures import LineFigures, compare_lines
 from gan.evaluation.metrics import (
     ideal_coverage,
     kid,
@@ -21,6 +21,8 @@ from gan.evaluation.metrics import (
     ssim_scales,
 )
 from gan.evaluation.places import Places, places
+from gan.evaluation.spots import Spots, compare_spots
+from gan.photos.duplicates import same_pixels
 from gan.photos.read import ImageSet
 from gan.sizes import told
 from models.progress import Progress
@@ -91,7 +93,9 @@ class Quality(Judgement):
         ms_ssim, ms_ssim_real: likeness of random pairs of fakes, and of real photos: the higher, the more alike they
             are; `ms_ssim_scales` is how many scales fit.
         spectrum_distance_db: between the two curves in dB, see `gan.evaluation.metrics.spectrum`.
+        identical: fakes that are real photos, pixel by pixel.
         lines: what the lines are like.
+        spots: what is at the same spot of many images.
         places, places_real: where lines stand and what grain is shared, of the fakes and of the real photos.
         copying, pixel_copying, shifted_copying: by features, by pixels, and by pixels wherever they lie, see
             `gan.evaluation.copying`; None without training images.
@@ -119,7 +123,9 @@ class Quality(Judgement):
     spectrum_floor_db: float
     spectrum_real_db: tuple[float, ...]
     spectrum_fake_db: tuple[float, ...]
+    identical: int
     lines: LineFigures
+    spots: Spots
     places: Places
     places_real: Places
     copying: Copying | None
@@ -178,7 +184,9 @@ def compare(
         spectrum_floor_db=spectrum_distance(spectrum(one.images), spectrum(other.images)),
         spectrum_real_db=tuple(real_curve.tolist()),
         spectrum_fake_db=tuple(fake_curve.tolist()),
+        identical=sum(same_pixels(sets.fake, sets.real)),
         lines=compare_lines(fake.images, real.images, (one.images, other.images)),
+        spots=compare_spots(fake.images, real.images, (one.images, other.images)),
         places=places(fake.images),
         places_real=places(real.images),
         copying=copies.by_features if copies else None,

@@ -22,6 +22,8 @@ COMMONEST = 3
 CHANCE = 3.0
 """A resultant of this over √n comes about by chance once in eight thousand times: exp(-9), Rayleigh's test."""
 MOST_COMMON_GRAIN = 0.005
+MOST_SAME = 2.0
+"""Times the photos'."""
 _SURE = 3.0
 """Standard errors of a difference that is no chance."""
 _SIGMA, _KERNEL = 2.0, 13
@@ -37,6 +39,8 @@ class Places:
             period: 0 where they stand anywhere, 1 where all stand at one place of a grid (Mardia and Jupp, "Directional
             Statistics", section 2.3).
         commonest: share of the images whose strongest column, or row, is one of the three commonest.
+        same, same_errors: `columns` and `rows` to the share of pairs of images whose strongest is at the very same
+            place, which does not depend on the number of images; and its standard error.
         echoes: `columns, 8 px` and so on to the mean autocorrelation of an image's columns, or rows, at that distance,
             less that at distances a quarter shorter and longer: how much pairs of lines prefer this very distance.
         echo_errors: the standard errors of these means.
@@ -47,6 +51,8 @@ class Places:
 
     grids: dict[str, float]
     commonest: float
+    same: dict[str, float]
+    same_errors: dict[str, float]
     echoes: dict[str, float]
     echo_errors: dict[str, float]
     common_grain: float
@@ -68,16 +74,25 @@ def places(images: Tensor) -> Places:
         for lag in LAGS
         if 5 * lag // 4 < profiles.shape[1]
     }
+    same = {axis: _same(at) for axis, at in strongest.items()}
     count = len(images)
     common = float((torch.stack(grain).sum(dim=0) / count).square().mean()) - 1 / count
     return Places(
         grids={f"{axis}, {p} px": _resultant(at, p) for axis, at in strongest.items() for p in PERIODS},
         commonest=max(_commonest(at) for at in strongest.values()),
+        same={axis: share for axis, (share, _) in same.items()},
+        same_errors={axis: error for axis, (_, error) in same.items()},
         echoes={name: float(echo.mean()) for name, echo in echoes.items()},
         echo_errors={name: float(echo.std()) / count**0.5 for name, echo in echoes.items()},
         common_grain=common,
         chance=CHANCE / count**0.5,
     )
+
+
+def strongest(images: Tensor) -> dict[str, Tensor]:
+    """The sharpest column and row of each image uint8 `[N, C, H, W]`: `columns` and `rows` to `[N]`."""
+    columns, rows, _ = zip(*(_look(part) for part in torch.split(images, _BLOCK)), strict=True)
+    return {"columns": torch.cat(columns).argmax(dim=1), "rows": torch.cat(rows).argmax(dim=1)}
 
 
 def worst_grid(fakes: Places, photos: Places) -> str:
@@ -103,6 +118,17 @@ def echoes_itself(fakes: Places, photos: Places, most: float = MOST_ECHO) -> boo
     return fakes.echoes[name] - photos.echoes[name] > max(most, _SURE * error)
 
 
+def at_few_places(fakes: Places, photos: Places) -> str:
+    """The axis on which lines of the fakes stand at fewer places than the photos', not by chance; empty for none."""
+
+    def excess(axis: str) -> float:
+        error = math.hypot(fakes.same_errors[axis], photos.same_errors[axis])
+        return fakes.same[axis] - MOST_SAME * photos.same[axis] - _SURE * error
+
+    axis = max(fakes.same, key=excess)
+    return axis if excess(axis) > 0 else ""
+
+
 def shares_grain(fakes: Places, photos: Places) -> bool:
     """Whether the fakes share fine structure that the photos do not."""
     return fakes.common_grain > max(0.0, photos.common_grain) + MOST_COMMON_GRAIN
@@ -112,7 +138,15 @@ def faults(fakes: Places, photos: Places) -> list[str]:
     """What the fakes have that no photo has and a detector would learn, in words."""
     found = []
     if on_a_grid(fakes, photos):
-        found.append(f"places: lines stand on a grid ({worst_grid(fakes, photos)})")
+        grid = worst_grid(fakes, photos)
+        found.append(
+            f"places: lines stand on a grid ({grid}: {fakes.grids[grid]:.2f}, photos {photos.grids[grid]:.2f})"
+        )
+    elif axis := at_few_places(fakes, photos):
+        found.append(
+            f"places: {100 * fakes.same[axis]:.0f} % of all pairs of images have their sharpest line in the same of "
+            f"the {axis}, photos {100 * photos.same[axis]:.0f} %"
+        )
     if echoes_itself(fakes, photos, LOUD_ECHO):
         found.append(f"pairs: lines come again at one distance ({loudest_echo(fakes, photos)})")
     if shares_grain(fakes, photos):
@@ -143,6 +177,17 @@ def _echo(profiles: Tensor, lag: int) -> Tensor:
 def _resultant(at: Tensor, period: int) -> float:
     angles = at.double() * (2 * torch.pi / period)
     return float(torch.hypot(angles.cos().mean(), angles.sin().mean()))
+
+
+def _same(at: Tensor) -> tuple[float, float]:
+    """The share of pairs at one place, and its standard error, as a U-statistic's (Hoeffding, 1948)."""
+    counts = at.bincount().double()
+    count = counts.sum()
+    shares = counts / count
+    pairs = float((counts * (counts - 1)).sum() / (count * (count - 1)).clamp_min(1))
+    twice = shares.square().sum()
+    spread = 4 * ((shares**3).sum() - twice.square()).clamp_min(0) / count
+    return pairs, float((spread + 2 * twice / count.square()).sqrt())
 
 
 def _commonest(at: Tensor) -> float:

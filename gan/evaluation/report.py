@@ -15,12 +15,13 @@ from torchvision.utils import make_grid
 from gan.evaluation.comparison import Quality, Sets
 from gan.evaluation.copying import Pair
 from gan.evaluation.metrics import spectrum_2d
-from gan.evaluation.summary import copying_rule, distrust, headline, quality_json, remarks, rows
+from gan.evaluation.panels import panels
+from gan.evaluation.summary import copying_rule, distrust, findings, headline, not_asked, quality_json, remarks, rows
 from models.files import write_atomically
 from models.picks import spread
 
 SHOWN_IMAGES = 32
-COLUMNS = 8
+COLUMNS = 4
 
 
 def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) -> None:
@@ -45,7 +46,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
     notes = "".join(f"<li>{escape(line)}</li>" for line in remarks(quality))
     return _PAGE.format(
         title=escape(f"Quality of {quality.fake}"),
-        distrust=escape(distrust(quality)),
+        distrust=_distrust(quality),
         headline=escape(headline(quality)),
         where=where,
         rows=body,
@@ -55,6 +56,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
         pairs=_pairs(quality, pairs),
         spectrum=_spectrum(quality),
         directions=_directions(sets),
+        panels=_panels(quality, sets),
         numbers=escape(quality_json(quality)),
     )
 
@@ -68,10 +70,34 @@ def _picture(images: Tensor, text: str, columns: int = COLUMNS) -> str:
     """A grid of images uint8 `[N, C, H, W]`, pixels as they are, as an HTML image that holds its PNG."""
     grid = make_grid(images, nrow=columns, padding=2, pad_value=255)
     pixels = grid.permute(1, 2, 0).numpy() if images.shape[1] == 3 else grid[0].numpy()
+    return _held(Image.fromarray(pixels), text, grid.shape[2])
+
+
+def _held(picture: Image.Image, text: str, width: int) -> str:
+    """An HTML image that holds its PNG, so many pixels wide."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="png")
+    picture.save(file, format="png")
     content = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{escape(text)}" width="{grid.shape[2]}" src="data:image/png;base64,{content}">'
+    return f'<img alt="{escape(text)}" width="{width}" src="data:image/png;base64,{content}">'
+
+
+def _distrust(quality: Quality) -> str:
+    """The verdict as a list, or as the one sentence that it is where nothing was found."""
+    found = findings(quality)
+    if not found:
+        return f"<p><strong>{escape(distrust(quality))}</strong></p>"
+    asked = not_asked(quality)
+    items = "".join(f"<li>{escape(of[:1].upper() + of[1:])}</li>" for of in found)
+    return f'<ul class="distrust">{items}</ul>' + (f"<p>{escape(asked)}</p>" if asked else "")
+
+
+def _panels(quality: Quality, sets: Sets) -> str:
+    figures = "".join(
+        f"<figure><figcaption><strong>{escape(panel.title)}</strong> {escape(panel.unit)}</figcaption>"
+        f"{_held(panel.picture, f'{panel.title}, photos beside generated images', panel.width)}</figure>"
+        for panel in panels(quality, sets)
+    )
+    return f'<div class="panels">{figures}</div>'
 
 
 def _pairs(quality: Quality, pairs: list[Pair]) -> str:
@@ -143,7 +169,7 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem;
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2rem auto; padding: 0 1rem;
   background: Canvas; color: CanvasText; }}
 h1 {{ font-size: 1.5rem; }}
 h1, code, pre, figcaption {{ overflow-wrap: anywhere; }}
@@ -156,6 +182,12 @@ img {{ max-width: 100%; height: auto; display: block; }}
 figure {{ margin: 0; }}
 figcaption, li {{ font-size: .85rem; }}
 .pairs {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem; }}
+.beside {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
+.panels {{ display: flex; flex-wrap: wrap; gap: .5rem 1rem; }}
+.panels figcaption {{ padding: .3rem 0; }}
+.distrust {{ font-weight: bold; }}
+.distrust li {{ font-size: 1rem; }}
+.key {{ display: inline-block; width: .9em; height: .9em; border-radius: 2px; vertical-align: -.1em; }}
 svg {{ max-width: 800px; font-size: 12px; fill: currentColor; }}
 svg line, svg polyline {{ fill: none; stroke-width: 2; }}
 svg .grid {{ stroke: #8886; stroke-width: 1; }}
@@ -166,18 +198,28 @@ pre {{ white-space: pre-wrap; }}
 </head>
 <body>
 <h1>{title}</h1>
-<p><strong>{distrust}</strong></p>
+<h2>What to distrust in these images</h2>
+{distrust}
 <p>{headline}</p>
 <ul>{where}</ul>
+<div class="beside">
+<figure><h2>Generated images</h2>{fakes}</figure>
+<figure><h2>Real photos</h2>{reals}</figure>
+</div>
+<h2>What the lines are like</h2>
+<p><span class="key" style="background: #464646"></span> photos,
+<span class="key" style="background: #e8590c"></span> generated images,
+<span class="key" style="background: #dadada"></span> between two sets of photos: the share of the images whose
+strongest line is so. Where the orange bar is missing, the images lack what photos have; where it stands far above the
+others, they have too much of it. High orange bars at equal distances in the two panels of positions are a grid on which
+the generator draws.</p>
+{panels}
+<h2>Figures</h2>
 <div class="wide"><table>
-<thead><tr><th></th><th>fakes</th><th>real photos</th><th>what it means</th></tr></thead>
+<thead><tr><th></th><th>images</th><th>real photos</th><th>what it means</th></tr></thead>
 <tbody>{rows}</tbody>
 </table></div>
 <ul>{notes}</ul>
-<h2>Fakes</h2>
-{fakes}
-<h2>Real photos</h2>
-{reals}
 <h2>Nearest training images</h2>
 {pairs}
 <h2>Spectrum</h2>

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
-from gan.evaluation.lines import ATTRIBUTES, DIRECTION_KINDS, LineFigures
+from gan.evaluation.line_figures import ALIGNED, ATTRIBUTES, DIRECTION_KINDS, LineFigures, is_missing
 from gan.evaluation.places import LOUD_ECHO, Places, echoes_itself, faults, loudest_echo, worst_grid
+from gan.evaluation.spots import Spot, Spots
 
+_WHOLE = ("contrast", "length", "width", "count")
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
 
@@ -83,6 +85,7 @@ def rows(quality: Quality) -> list[ReportRow]:
             ),
         ]
     result += _rows_of_lines(quality.lines)
+    result += _rows_of_spots(quality.spots)
     result += _rows_of_places(quality.places, quality.places_real)
     copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying
     if copying is None or pixels is None or shifted is None:
@@ -133,18 +136,56 @@ def _rows_of_lines(lines: LineFigures) -> list[ReportRow]:
         f"{shares(lines.shares_real)}, {lines.distances_floor['direction']:.2f}",
         "share of strongest lines that lie, rise, stand and fall; off by: the share that would have to turn",
     )
+    along = ReportRow(
+        "along the pixels",
+        _percent(lines.shares[ALIGNED]),
+        _percent(lines.shares_real[ALIGNED]),
+        "share of strongest lines within half a degree of the pixels' rows or columns",
+    )
+    period = max(lines.ripples, key=lines.ripples.__getitem__)
+    rippled = ReportRow(
+        "ripples",
+        f"{lines.ripples[period]:+.1f} dB ({period})",
+        f"{lines.ripples_floor[period]:+.1f} dB",
+        "beside lines, above the photos' ripples of this period, where they exceed these most",
+    )
     return [
         directions,
         *(
             ReportRow(
-                f"{name} of lines",
-                f"{lines.medians[name]:.0f}, off by {lines.distances[name]:.2f}",
-                f"{lines.medians_real[name]:.0f}, {lines.distances_floor[name]:.2f}",
+                name if name == "detail" else f"{name} of lines",
+                f"{lines.medians[name]:.{digits}f}, off by {lines.distances[name]:.2f}",
+                f"{lines.medians_real[name]:.{digits}f}, {lines.distances_floor[name]:.2f}",
                 f"{meaning}, the middle one; off by: how far they would have to move, in the photos' deviations",
             )
             for name, meaning in ATTRIBUTES.items()
+            for digits in (0 if name in _WHOLE else 1,)
+        ),
+        along,
+        rippled,
+    ]
+
+
+def _rows_of_spots(spots: Spots) -> list[ReportRow]:
+    rough, shade = spots.rough, spots.shade
+    return [
+        ReportRow(
+            "patch",
+            f"{_percent(rough.images)} {rough.place}",
+            _percent(rough.photos),
+            f"share of the finest structure in that of 64 cells that differs most surely, {_surely(rough)}",
+        ),
+        ReportRow(
+            "shadow",
+            f"{shade.images:+.1f} {shade.place}",
+            f"{shade.photos:+.1f}",
+            f"grey levels above the image's mean in that of 256 cells that differs most surely, {_surely(shade)}",
         ),
     ]
+
+
+def _surely(spot: Spot) -> str:
+    return f"by {spot.errors:.0f} standard errors; photos among themselves {spot.errors_floor:.0f}"
 
 
 def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
@@ -179,19 +220,49 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
 
 def distrust(quality: Quality) -> str:
     """What a person should distrust in these images, in a line: the first thing to read."""
+    found = findings(quality)
+    said = (
+        f"Distrust {'; '.join(found)}." if found else "Nothing measured here sets these images apart from the photos."
+    )
+    return f"{said} {not_asked(quality)}".rstrip()
+
+
+def not_asked(quality: Quality) -> str:
+    """What the verdict does not cover, in a sentence."""
+    return "" if quality.copying else "Copies of training photos were not looked for: that needs --train."
+
+
+def findings(quality: Quality) -> list[str]:
+    """What sets the images apart from the photos, in words, what a detector would learn first."""
     found = []
     if quality.copying_verdict in VERDICTS[1:]:
         found.append(f"copies of training images ({quality.copying_verdict})")
-    found += faults(quality.places, quality.places_real)
+    if quality.identical:
+        found.append(f"copies of photos: {quality.identical} images are real photos, pixel by pixel")
     of_both = quality.places, quality.places_real
+    found += faults(*of_both)
     if echoes_itself(*of_both) and not echoes_itself(*of_both, LOUD_ECHO):
         found.append(f"pairs: lines come again at one distance a little ({loudest_echo(*of_both)})")
+    found += quality.spots.apart()
     found += [f"what is missing: {kind}" for kind in quality.lines.missing]
+    found += quality.lines.apart
     if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:
         found.append("variety: the images are more alike than the photos")
+    if _rarer_among_photos(quality, 1 - quality.coverage, 1 - quality.coverage_floor, of_photos=True):
+        found.append(f"what is missing: {100 * (1 - quality.coverage):.0f} % of the photos have no image like them")
+    if _rarer_among_photos(quality, 1 - quality.precision, 1 - quality.precision_floor):
+        found.append(f"the look: {100 * (1 - quality.precision):.0f} % of the images are like no photo")
     if quality.kid_x1000_interval[0] > max(0.0, quality.kid_x1000_floor_interval[1]):
         found.append(f"the look: KID is {quality.kid_x1000:.0f}, photos have {quality.kid_x1000_floor:.0f}")
-    return f"Distrust {'; '.join(found)}." if found else "Nothing here sets these images apart from the photos."
+    return found
+
+
+def _rarer_among_photos(quality: Quality, share: float, floor: float, of_photos: bool = False) -> bool:
+    """Whether a share that the fakes score is one that photos hardly do; `of_photos`: a share of the photos."""
+    among_themselves = quality.n_real if quality.train else quality.n_real // 2
+    others = quality.n_train if quality.train else quality.n_real // 2
+    counts = (quality.n_real, among_themselves) if of_photos else (quality.n_fake, others)
+    return is_missing(share, counts[0], floor, counts[1])
 
 
 def copying_rule(quality: Quality) -> str:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.lines import Lines, compare_lines, find_lines
+from gan.evaluation.line_figures import compare_lines
+from gan.evaluation.lines import Lines, find_lines
 
 SIDE = 96
 

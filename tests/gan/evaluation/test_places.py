@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.places import echoes_itself, loudest_echo, on_a_grid, places, shares_grain, worst_grid
+from gan.evaluation.places import (
+    at_few_places,
+    echoes_itself,
+    faults,
+    loudest_echo,
+    on_a_grid,
+    places,
+    shares_grain,
+    worst_grid,
+)
 
 COUNT = 200
 
@@ -68,6 +77,22 @@ def test_commonest_counts_the_images_of_three_columns() -> None:
         0.76, abs=0.06
     )
     assert places(plates(anywhere(1000))).commonest < 0.15
+
+
+@pytest.mark.parametrize("axis", [1, 0])
+def test_lines_at_five_places_of_no_grid_are_at_few(axis: int) -> None:
+    few = [(9, 20, 31, 42, 53)[number % 5] for number in range(COUNT)]
+    found, photos = places(plates(few, axis)), places(plates(anywhere(40, seed=3), axis, seed=7))
+    assert at_few_places(found, photos) == ("columns" if axis == 1 else "rows")
+    assert found.same[at_few_places(found, photos)] == pytest.approx(0.2, abs=0.02)
+    assert any(fault.startswith("places: ") for fault in faults(found, photos))
+
+
+@pytest.mark.parametrize("count", [20, 60, 300])
+def test_how_many_images_there_are_makes_no_few_places(count: int) -> None:
+    found, photos = places(plates(anywhere(count, 8), seed=8)), places(plates(anywhere(100, 9), seed=9))
+    assert at_few_places(found, photos) == ""
+    assert found.same["columns"] == pytest.approx(1 / 32, abs=0.02)
 
 
 @pytest.mark.parametrize("common", [0.0, 0.05, 0.34, 1.0])

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from gan.evaluation.comparison import Quality, Sets, Sources, compare
 from gan.evaluation.copying import Pair
+from gan.evaluation.panels import panels
 from gan.evaluation.report import report_page
-from gan.evaluation.summary import quality_json, table
+from gan.evaluation.summary import distrust, findings, quality_json, table
 from gan.photos.read import ImageSet
 from tests.gan.evaluation.conftest import SMALL, of, plates
 
@@ -72,15 +75,16 @@ def test_page_is_whole_holds_its_pictures_and_asks_for_nothing(train: ImageSet) 
     parsed = Page()
     parsed.feed(text)
     assert parsed.open == []
-    assert len(parsed.sources) == 2 + 16 + 1
+    drawn = len(panels(quality, sets))
+    assert len(parsed.sources) == 2 + drawn + 16 + 1
     assert all(source.startswith("data:image/png;base64,") for source in parsed.sources)
     assert "<script" not in text
     assert "http" not in text
     assert json.dumps(evil)[1:-1] not in text
     grid = Image.open(io.BytesIO(base64.b64decode(parsed.sources[0].split(",")[1])))
-    assert (grid.mode, grid.size) == ("L", (2 + 8 * 66, 2 + 4 * 66))
+    assert (grid.mode, grid.size) == ("L", (2 + 4 * 66, 2 + 8 * 66))
     assert np.array_equal(np.asarray(grid)[2:66, 2:66], fakes.images[0, 0].numpy())  # the very pixels: one scale
-    pair = Image.open(io.BytesIO(base64.b64decode(parsed.sources[2].split(",")[1])))
+    pair = Image.open(io.BytesIO(base64.b64decode(parsed.sources[2 + drawn].split(",")[1])))
     assert np.array_equal(np.asarray(pair)[2:66, 68:132], pairs[0].train[0].numpy())
 
 
@@ -93,6 +97,55 @@ def test_page_of_colour_images_without_training_images() -> None:
     picture = re.search('base64,([^"]+)', text)
     assert picture is not None
     assert Image.open(io.BytesIO(base64.b64decode(picture[1]))).mode == "RGB"
+
+
+def test_page_says_first_what_to_distrust_then_shows_images_then_figures(fresh: tuple[Quality, list[Pair]]) -> None:
+    quality = dataclasses.replace(fresh[0], identical=3)
+    text = report_page(quality, Sets(plates(60, 1), plates(80, 3)), [])
+    asked = "3 images are real photos", "Generated images</h2>", "What the lines are like</h2>", "KID × 1000</th>"
+    places = [text.index(part) for part in asked]
+    assert places == sorted(places)
+
+
+def test_photos_beside_photos_are_told_nothing(fresh: tuple[Quality, list[Pair]]) -> None:
+    assert findings(fresh[0]) == []
+    assert distrust(fresh[0]) == "Nothing measured here sets these images apart from the photos."
+
+
+def faulty(quality: Quality, fault: str) -> Quality:
+    """The comparison with one fault."""
+    lines = quality.lines
+    if fault == "kind":
+        return dataclasses.replace(quality, lines=dataclasses.replace(lines, missing=("dark lines",)))
+    if fault == "soft":
+        return dataclasses.replace(quality, lines=dataclasses.replace(lines, apart=("softer edges",)))
+    if fault == "patch":
+        rough = dataclasses.replace(quality.spots.rough, images=0.1, photos=0.02, errors=9.0, errors_floor=2.0)
+        return dataclasses.replace(quality, spots=dataclasses.replace(quality.spots, rough=rough))
+    return dataclasses.replace(
+        quality,
+        **{
+            "photos": {"identical": 1},
+            "copies": {"copying_verdict": "suspected"},
+            "coverage": {"coverage": 0.3, "coverage_floor": 0.95},
+            "precision": {"precision": 0.3, "precision_floor": 0.95},
+            "variety": {"ms_ssim": quality.ms_ssim_real + 0.2},
+            "look": {"kid_x1000_interval": (50.0, 60.0), "kid_x1000_floor_interval": (-3.0, 9.0)},
+        }[fault],
+    )
+
+
+@pytest.mark.parametrize(
+    "fault", ["kind", "soft", "patch", "photos", "copies", "coverage", "precision", "variety", "look"]
+)
+def test_verdict_never_says_all_is_well_over_a_fault(fresh: tuple[Quality, list[Pair]], fault: str) -> None:
+    quality = faulty(fresh[0], fault)
+    assert len(findings(quality)) == 1
+    assert distrust(quality).startswith("Distrust ")
+
+
+def test_verdict_says_that_copies_were_not_looked_for(fresh: tuple[Quality, list[Pair]]) -> None:
+    assert "not looked for: that needs --train" in distrust(dataclasses.replace(fresh[0], copying=None))
 
 
 def test_json_reads_back_as_the_same_numbers(fresh: tuple[Quality, list[Pair]]) -> None:
