@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.dataset.layout import MANIFESTS
-from tests.conftest import clean_environment, fails_in_one_line, run
+from tests.conftest import clean_environment, fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import LONG_RUN, assert_whole_shards, batch, wait_for
 from tests.jobs.ray_nodes import start
 
@@ -154,11 +154,11 @@ def test_stop_while_ray_starts_is_a_stop_and_nobody_else_enters_its_folder(model
 
 @pytest.mark.parametrize("options", [["--ray-address", "auto"], ["--gpus-per-worker", "1"]])
 def test_option_of_ray_without_ray_is_refused(options: list[str], model: Path, out: Path) -> None:
-    fails_in_one_line(run(*batch(model, out, 10), *options), 2, options[0], "--engine ray")
+    fails_in_one_line(run_in_process(*batch(model, out, 10), *options), 2, options[0], "--engine ray")
 
 
 def test_address_that_is_none_is_refused(model: Path, out: Path) -> None:
-    result = run(*batch(model, out, 10), "--engine", "ray", "--ray-address", "here")
+    result = run_in_process(*batch(model, out, 10), "--engine", "ray", "--ray-address", "here")
     fails_in_one_line(result, 2, "--ray-address here", "host:port")
 
 
