@@ -61,7 +61,7 @@ class Machine:
         for place in places.values():
             place.mkdir(exist_ok=True)
         environment = {name: str(place) for name, place in places.items()}
-        if "quality" in arguments:  # minutes of EfficientNet where others use the machine; the rest is as users have it
+        if program == "gan-train" or "quality" in arguments:  # three times as long where others use the machine
             environment |= ONE_THREAD
         return run(self.bin / program, *arguments, cwd=cwd, timeout=600, **environment)
 
@@ -190,15 +190,16 @@ def test_colour_chain_gives_colour_images(tmp_path: Path) -> None:
         red[:, :, 0] = random.integers(150, 255)
         Image.fromarray(red).save(tmp_path / "photos" / f"{number}.jpg")
     for command in (
-        ("gan-train", "photos", "--recipe", "dcgan", "--channels", "3", "--epochs", "60", "--lr", "0.01", *TINY),
+        ("gan-train", "photos", "--recipe", "dcgan", "--channels", "3", "--epochs", "60", "--lr", "0.01", *TINY,
+         "--image-size", "32"),
         ("gan-export", "onnx"),
         # Twelve red photos and 60 epochs give images that are more alike than the gate is happy with on some machines.
         ("gan-batch", "--count", "20", "--out", "out", "--quality-gate", "warn"),
-    ):
+    ):  # fmt: skip
         result = run_in_process(*command, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     image = np.asarray(Image.open(tmp_path / "out" / "images" / "00000" / "00000000.png")).astype(int)
-    assert image.shape == (128, 128, 3)
+    assert image.shape == (32, 32, 3)
     assert image[:, :, 0].mean() > image[:, :, 1].mean() + 15  # red stayed the first channel all the way
 
 
@@ -206,7 +207,7 @@ def test_colour_chain_gives_colour_images(tmp_path: Path) -> None:
 def test_chain_makes_images_of_the_size_that_was_trained(size: int, photos: Path, tmp_path: Path) -> None:
     for command in (
         ("gan-train", photos, "--image-size", str(size), "--epochs", "1", "--recipe", "small-data", *TINY),
-        ("gan-export", "onnx"),
+        ("gan-export", "onnx", "--batch-check", "1,2"),
         ("gan-batch", "--out", "run", "--count", "12", "--quality-gate", "off"),
     ):
         result = run_in_process(*command, cwd=tmp_path)
