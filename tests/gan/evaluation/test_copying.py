@@ -87,7 +87,9 @@ def test_copies_that_features_take_for_others_are_found_by_pixels(train: ImageSe
         assert int(pair.fake_name[5:-4]) == int(pair.train_name[2:-4])
 
 
-@pytest.mark.parametrize(("down", "right", "mirror"), zip([16, -7, 0, -16], [-16, 13, 9, 5], MIRRORS, strict=True))
+@pytest.mark.parametrize(
+    ("down", "right", "mirror"), list(zip([16, -7, 0, -16], [-16, 13, 9, 5], MIRRORS, strict=True))
+)
 def test_copies_that_were_shifted_are_found(down: int, right: int, mirror: str) -> None:
     train = plates(60, 2)
     wide = pad(train.images.float(), (16, 16, 16, 16), mode="reflect").to(torch.uint8)
