@@ -14,7 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 ROUGH_CELLS, SHADE_CELLS = 8, 16
 """Cells in each direction."""
 SURE = 5.0
-"""Standard errors in one of all cells: with 33 photos by chance once in 400 times (Student's distribution)."""
+"""Standard errors in one of all cells: with 33 photos, 256 cells have it by chance once in 200 times (Student's t)."""
 BEYOND = 1.5
 """Times what photos differ by among themselves, as their groups do."""
 MOST_ROUGH = 2.0
