@@ -37,7 +37,10 @@ class Places:
     Attributes:
         grids: `columns, 8 px` and so on to the resultant length of the strongest column's, or row's, position at that
             period: 0 where they stand anywhere, 1 where all stand at one place of a grid (Mardia and Jupp, "Directional
-            Statistics", section 2.3).
+            Statistics", section 2.3). Images count for that axis on which something stands out most; the sharpest row
+            of an upright scratch is anywhere, or where the plate's border is.
+        grid_errors: the standard errors of these lengths.
+        chances: the lengths that so many lines at any place hardly exceed; infinite for fewer than two lines.
         commonest: share of the images whose strongest column, or row, is one of the three commonest.
         same, same_errors: `columns` and `rows` to the share of pairs of images whose strongest is at the very same
             place, which does not depend on the number of images; and its standard error.
@@ -46,17 +49,17 @@ class Places:
         echo_errors: the standard errors of these means.
         common_grain: energy of the mean of the images' fine structure, of each brought to energy 1; what chance makes
             of so many images is taken off, so that it may be a little below 0.
-        chance: the resultant that so many images with lines at any place hardly exceed.
     """
 
     grids: dict[str, float]
+    grid_errors: dict[str, float]
+    chances: dict[str, float]
     commonest: float
     same: dict[str, float]
     same_errors: dict[str, float]
     echoes: dict[str, float]
     echo_errors: dict[str, float]
     common_grain: float
-    chance: float
 
 
 def places(images: Tensor) -> Places:
@@ -68,6 +71,9 @@ def places(images: Tensor) -> Places:
     columns, rows, grain = zip(*(_look(part) for part in torch.split(images, _BLOCK)), strict=True)
     sharpness = {"columns": torch.cat(columns), "rows": torch.cat(rows)}
     strongest = {axis: profiles.argmax(dim=1) for axis, profiles in sharpness.items()}
+    upright, lying = (profiles.amax(dim=1) - profiles.median(dim=1).values for profiles in sharpness.values())
+    runs = {"columns": upright >= lying, "rows": lying > upright}
+    on_grid = {f"{axis}, {p} px": _resultant(at[runs[axis]], p) for axis, at in strongest.items() for p in PERIODS}
     echoes = {
         f"{axis}, {lag} px": _echo(profiles, lag)
         for axis, profiles in sharpness.items()
@@ -78,14 +84,15 @@ def places(images: Tensor) -> Places:
     count = len(images)
     common = float((torch.stack(grain).sum(dim=0) / count).square().mean()) - 1 / count
     return Places(
-        grids={f"{axis}, {p} px": _resultant(at, p) for axis, at in strongest.items() for p in PERIODS},
+        grids={grid: length for grid, (length, _, _) in on_grid.items()},
+        grid_errors={grid: error for grid, (_, error, _) in on_grid.items()},
+        chances={grid: chance for grid, (_, _, chance) in on_grid.items()},
         commonest=max(_commonest(at) for at in strongest.values()),
         same={axis: share for axis, (share, _) in same.items()},
         same_errors={axis: error for axis, (_, error) in same.items()},
         echoes={name: float(echo.mean()) for name, echo in echoes.items()},
         echo_errors={name: float(echo.std()) / count**0.5 for name, echo in echoes.items()},
         common_grain=common,
-        chance=CHANCE / count**0.5,
     )
 
 
@@ -95,15 +102,20 @@ def strongest(images: Tensor) -> dict[str, Tensor]:
     return {"columns": torch.cat(columns).argmax(dim=1), "rows": torch.cat(rows).argmax(dim=1)}
 
 
+def beyond_grid(fakes: Places, photos: Places, grid: str) -> float:
+    """How far the fakes' resultant exceeds both chance and the photos', whose own value is the less sure the fewer."""
+    error = math.hypot(fakes.grid_errors[grid], photos.grid_errors[grid])
+    return fakes.grids[grid] - max(fakes.chances[grid], photos.grids[grid] + _SURE * error)
+
+
 def worst_grid(fakes: Places, photos: Places) -> str:
     """Of `Places.grids` the one that the lines of the fakes keep to beyond what the photos and chance explain."""
-    return max(fakes.grids, key=lambda grid: fakes.grids[grid] - max(fakes.chance, photos.grids[grid]))
+    return max(fakes.grids, key=lambda grid: beyond_grid(fakes, photos, grid))
 
 
 def on_a_grid(fakes: Places, photos: Places) -> bool:
     """Whether the lines of the fakes keep to a grid more than the photos' own and chance would explain."""
-    grid = worst_grid(fakes, photos)
-    return fakes.grids[grid] > max(fakes.chance, photos.grids[grid])
+    return beyond_grid(fakes, photos, worst_grid(fakes, photos)) > 0
 
 
 def loudest_echo(fakes: Places, photos: Places) -> str:
@@ -174,9 +186,15 @@ def _echo(profiles: Tensor, lag: int) -> Tensor:
     return (at - (nearer + farther) / 2) / profiles.square().mean(dim=1).clamp_min(1e-9)
 
 
-def _resultant(at: Tensor, period: int) -> float:
+def _resultant(at: Tensor, period: int) -> tuple[float, float, float]:
+    """The resultant length of positions `[N]`, its standard error, and what chance hardly exceeds."""
+    count = len(at)
+    if count < 2:
+        return 0.0, 0.0, math.inf
     angles = at.double() * (2 * torch.pi / period)
-    return float(torch.hypot(angles.cos().mean(), angles.sin().mean()))
+    mean = torch.atan2(angles.sin().mean(), angles.cos().mean())
+    along = (angles - mean).cos()
+    return float(along.mean()), float(along.std()) / count**0.5, CHANCE / count**0.5
 
 
 def _same(at: Tensor) -> tuple[float, float]:

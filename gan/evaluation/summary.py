@@ -195,7 +195,7 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
             "grid",
             f"{fakes.grids[grid]:.2f} ({grid})",
             f"{photos.grids[grid]:.2f}",
-            f"how much the sharpest lines keep to a grid: 1 is always, up to {fakes.chance:.2f} is chance",
+            f"how much the sharpest lines keep to a grid: 1 is always, up to {fakes.chances[grid]:.2f} is chance",
         ),
         ReportRow(
             "same places",

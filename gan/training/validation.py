@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.metrics import kid, manifold
-from gan.evaluation.places import MOST_COMMON_GRAIN, MOST_ECHO, loudest_echo, places, worst_grid
+from gan.evaluation.places import MOST_COMMON_GRAIN, MOST_ECHO, beyond_grid, loudest_echo, places, worst_grid
 from gan.networks.generator import Generator
 from gan.training.figures import made
 
@@ -61,7 +61,7 @@ class Validation:
         mine, theirs = places(fakes), self._places
         grid, echo = worst_grid(mine, theirs), loudest_echo(mine, theirs)
         beyond = (
-            mine.grids[grid] - max(mine.chance, theirs.grids[grid]),
+            beyond_grid(mine, theirs, grid),
             mine.echoes[echo] - theirs.echoes[echo] - MOST_ECHO,
             mine.common_grain - max(0.0, theirs.common_grain) - MOST_COMMON_GRAIN,
             1 - among.precision,

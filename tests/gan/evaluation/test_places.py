@@ -63,13 +63,32 @@ def test_lines_on_a_grid_are_found_with_its_period_and_axis(period: int, axis: i
 def test_lines_at_any_place_are_on_no_grid(seed: int) -> None:
     found, photos = places(plates(anywhere(seed=seed))), places(plates(anywhere(seed=seed + 10)))
     assert not on_a_grid(found, photos)
-    assert max(found.grids.values()) < found.chance
+    assert all(length < found.chances[grid] for grid, length in found.grids.items())
 
 
 def test_a_grid_that_the_photos_have_as_well_is_no_fault() -> None:
     found, photos = places(plates(on(16))), places(plates([16] * COUNT, seed=4))
-    assert found.grids["columns, 16 px"] > found.chance
+    assert found.grids["columns, 16 px"] > found.chances["columns, 16 px"]
     assert not on_a_grid(found, photos)
+
+
+def test_halves_of_photos_that_stand_on_a_grid_are_equally_so() -> None:
+    """Each has more of it than the other half the time, which is no fault."""
+    near = [place + number % 6 for number, place in enumerate(on(16))]
+    photos = plates(near, seed=4)
+    for seed in range(20):
+        order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(seed))
+        one, other = places(photos[order[:50]]), places(photos[order[50:]])
+        assert other.grids["columns, 16 px"] > other.chances["columns, 16 px"]
+        assert not on_a_grid(other, one)
+
+
+def test_upright_lines_tell_nothing_of_rows() -> None:
+    upright = plates(anywhere())
+    upright[:, :, 16] = (upright[:, :, 16].int() + 12).clamp(0, 255).byte()  # the sharpest row of all
+    found = places(upright)
+    assert found.grids["rows, 32 px"] == 0.0
+    assert at_few_places(found, places(plates(anywhere(seed=3), seed=3))) == "rows"
 
 
 def test_commonest_counts_the_images_of_three_columns() -> None:
