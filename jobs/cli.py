@@ -160,6 +160,8 @@ def status(out: Path | str) -> None:
     from jobs.checks.status import status as ask
 
     found = dataclasses.asdict(ask(out))
+    if found["mix"] is None:
+        del found["mix"]
     seconds, rate = found.pop("seconds_left"), found["images_per_second"]
     found["images_per_second"] = None if rate is None else f"{rate:.1f}"
     found["time_left"] = None if seconds is None else duration(seconds)

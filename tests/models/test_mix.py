@@ -113,7 +113,7 @@ def test_mix_is_read_as_it_is_written() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "a=", "a=1,", "a=2", "a=2,b=4", "a=1,a=1", "a=0", "a=1, b=1", "a=01,b=1"])
 def test_what_is_not_written_so_is_no_mix(text: str) -> None:
-    with pytest.raises(ValueError, match="mix|share"):
+    with pytest.raises(ValueError, match=r"mix|share"):
         Mix.parse(text)
 
 
