@@ -140,7 +140,7 @@ def shares_in(text: str) -> Mapping[str, Fraction]:
     for part in text.split(","):
         match = _SHARE.fullmatch(part)
         if not match or not match[1]:
-            hint = "" if "=" in text else _hint(text.strip(), [BALANCED, f"{LIKE}DIR"])
+            hint = "" if "=" in text else _hint(text.strip().partition(":")[0], [BALANCED, LIKE[:-1]])
             raise _usage(
                 f"`mix={text}`: {part.strip()!r} is no share{hint}; write scratch=0.6,inclusion=0.4, balanced or "
                 "like:DIR"
