@@ -109,7 +109,8 @@ class RunState:
             and all(type(name) is str for name in names)
             and (self.line is None or type(self.line) is str)
             and self.fingerprint.get("format", PNG) in FORMATS
-            and (self.mix is None or len(self.mix.names) > 0)  # it could be read
+            and type(self.fingerprint.get("mix", "")) is str
+            and (self.mix is None or str(self.mix) == self.fingerprint["mix"])  # it can be read
         )
 
     @property
