@@ -16,13 +16,35 @@ from export.parity import ParityReport, one_thread
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
+from models.errors import CommandError, ExitCode
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
-from models.latents import inputs
+from models.latents import LABEL, inputs
+from models.mix import names_fault
 
 
 def seed_of(generator: Generator) -> int:
     """Seed of the latents of the check: fresh for other weights, the same for the same ones."""
     return int(weights_sha256(generator.state_dict())[:16], 16)
+
+
+def class_names(generator: Generator, training: dict[str, Any]) -> list[str]:
+    """What the generator's labels stand for, in their order, as its training says; empty where it has none.
+
+    Raises:
+        CommandError: 65 where the names are not known, or not one for each label.
+    """
+    if LABEL not in generator.inputs:
+        return []
+    found, labels = training.get("class_names"), generator.inputs[LABEL].high
+    names = found if isinstance(found, list) else []
+    fault = f"{len(names)} names for {labels} classes" if len(names) != labels else names_fault(names)
+    if fault:
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"the generator has classes, and what is known of its training does not name them rightly: {fault}; "
+            "export it from the folder that it was trained in",
+        )
+    return names
 
 
 def evidence(generator: Generator, report: ParityReport, training: dict[str, Any]) -> GeneratorInfo:
@@ -32,7 +54,7 @@ def evidence(generator: Generator, report: ParityReport, training: dict[str, Any
     return GeneratorInfo(
         architecture=generator.summary,
         precision=report.precision,
-        class_names=[],
+        class_names=class_names(generator, training),
         inputs=generator.inputs,
         channels=generator.channels,
         height=generator.height,

@@ -37,7 +37,10 @@ class Exported(nn.Module):
 
 def example(generator: Generator) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
     """Inputs to trace with, and which of their sizes may vary: what `torch.export` wants of `forward(z, *others)`."""
-    values = tuple(torch.zeros(4, *needed.shape) for needed in generator.inputs.values())  # 1 is taken for a constant
+    values = tuple(
+        torch.zeros(4, *needed.shape, dtype=getattr(torch, needed.dtype))  # 1 is taken for a constant
+        for needed in generator.inputs.values()
+    )
     batch = {0: torch.export.Dim("batch")}
     return values, {"z": batch, **({"others": (batch,) * (len(values) - 1)} if len(values) > 1 else {})}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export.evidence import evidence, seed_of
+from export.evidence import class_names, evidence, seed_of
 from export.exported import at_precision, reference
 from export.parity import ParityError, ParityReport, check_parity
 from gan.networks.generator import Generator
@@ -43,10 +43,12 @@ def write_proven(
 
     Raises:
         ParityError: 76, a comparison fails; nothing is left, an existing file stays.
-        CommandError: 76 the file does not run, 73 it exists or cannot be written.
+        CommandError: 76 the file does not run, 73 it exists or cannot be written, 65 it has classes whose names are not
+            known.
     """
     if path.exists() and not overwrite:
         raise CommandError(ExitCode.CANNOT_WRITE, f"{path} exists: add --overwrite, or name another --out")
+    class_names(generator, training)  # known before the work
     if not training:
         _tell_assumed(generator)
     reports: list[ParityReport] = []

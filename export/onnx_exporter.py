@@ -17,15 +17,16 @@ from export.sessions import TF32, onnx_runs
 from gan.networks.generator import FOLDED, Generator
 from models.errors import CommandError, ExitCode
 from models.info import GeneratorInfo
-from models.latents import LATENT
+from models.latents import LABEL, LATENT
 
 DEFAULT_OPSET = 18
 MEANINGS = {
     LATENT: "latents, float32, standard normal",
+    LABEL: "labels, int64, from 0 on, in the order of `gan.class_names`: what an image shows",
     "images": "float32 in [-1, 1], what the trained network gives",
     "pixels": "uint8, round-half-even(clip((images + 1) * 127.5, 0, 255)), height before width before channels",
 }
-"""Of the input and the outputs, as the file says it."""
+"""Of the inputs and the outputs, as the file says it."""
 
 
 def export_onnx(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import textwrap
 from pathlib import Path
@@ -13,7 +12,7 @@ from export.torch_exporter import SUFFIX, ProgramFile
 from export.verify import load_onnx
 from models.errors import CommandError, ExitCode
 from models.info import GOLDEN_COUNT, GeneratorInfo
-from models.latents import LATENT
+from models.latents import LATENT, Input
 
 _MANY = 16  # characters of a hash that tell files apart
 
@@ -37,7 +36,7 @@ def read_facts(path: Path) -> tuple[GeneratorInfo, dict[str, str]]:
 
 def as_json(info: GeneratorInfo, facts: dict[str, str]) -> dict[str, Any]:
     """All of it, but of the golden images only where they come from."""
-    values = dataclasses.asdict(info)
+    values = info.to_dict()
     golden = {"count": GOLDEN_COUNT, "seed": info.golden["seed"], "atol": info.golden["atol"]}
     return {"file": facts, **values, "z_dim": info.z_dim, "golden": golden}
 
@@ -66,6 +65,10 @@ def _images(info: GeneratorInfo) -> str:
     return f"{measured}; {'faults: ' + '; '.join(info.faults) if info.faults else 'no faults found'}"
 
 
+def _kind(needed: Input) -> str:
+    return f"(one of {needed.high})" if needed.high else str(list(needed.shape))
+
+
 def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
     colour = {1: "gray", 3: "colour"}.get(info.channels, f"{info.channels}-channel")
     data, options = info.training.get("data", {}), info.training.get("options", {})
@@ -74,7 +77,7 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         ("file", f"{path}, {facts['size']}, {facts['form']}"),
         ("sha256", facts["sha256"]),
         ("makes", f"{colour} images of {info.width}×{info.height} from latents of {info.z_dim}, in {info.precision}"),
-        ("other inputs", ", ".join(f"{name} {list(kind.shape)}" for name, kind in others.items())),
+        ("other inputs", ", ".join(f"{name} {_kind(kind)}" for name, kind in others.items())),
         ("network", f"{info.architecture}, weights sha256 {info.weights_sha256}"),
         ("assumed of it", ", ".join(f"{name} {value}" for name, value in info.assumed.items())),
         ("classes", ", ".join(info.class_names)),

@@ -17,7 +17,7 @@ from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import Run
 from models.latents import Input, inputs
 
-Inputs = Mapping[str, NDArray[np.float32]]
+Inputs = Mapping[str, NDArray[Any]]
 """By name, `[N, …]` each."""
 Images = Callable[[Inputs], NDArray[Any]]
 """Inputs to images `[N, C, H, W]` of any precision."""
@@ -154,7 +154,8 @@ def check_parity(
 ) -> ParityReport:
     """Compare what runtimes make of one file with the generator it was made from.
 
-    Each batch size gets latents of its own; zeros, ±4 σ in every component and one huge latent follow.
+    Each batch size gets latents of its own; zeros, ±4 σ in every component and one huge latent follow. Labels take
+    turns; where there are more classes than images in any batch, another batch has each of them.
 
     Args:
         exact: the generator in float64 on the CPU, which is the reference.
@@ -173,8 +174,10 @@ def check_parity(
     """
     if not batches:
         raise ValueError("no batch size to compare at")
+    classes = max(kind.high for kind in needed.values())
+    batches = [*batches, *([classes] if classes > max(batches) else [])]
     usual = {f"batch {n}": inputs(seed, at * 4096, at * 4096 + n, needed) for at, n in enumerate(batches)}
-    cases = {**usual, **_extremes(inputs(seed, 4096 * len(batches), 4096 * len(batches) + 3, needed))}
+    cases = {**usual, **_extremes(inputs(seed, 4096 * len(batches), 4096 * len(batches) + 3, needed), needed)}
     expected: dict[str, NDArray[np.float64]] = {}
     own_rows = []
     with one_thread(), torch.no_grad():
@@ -215,11 +218,14 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _extremes(usual: Inputs) -> dict[str, Inputs]:
-    """Of three usual ones: all inputs are extreme together."""
+def _extremes(usual: Inputs, needed: Mapping[str, Input]) -> dict[str, Inputs]:
+    """Of three usual ones: all inputs are extreme together; of labels that are the first and the last."""
     zeros, far, huge = ({name: values[:size].copy() for name, values in usual.items()} for size in (2, 2, 3))
     for name in usual:
         zeros[name][:] = 0
+        if needed[name].high:
+            far[name][:] = 0, needed[name].high - 1
+            continue
         far[name][0], far[name][1] = 4, -4
         huge[name][1] *= 100
     return {"zeros": zeros, "+4 and -4 σ": far, HUGE_CASE: huge}

@@ -43,13 +43,16 @@ class Replay:
         except Exception as error:  # of many kinds, for an operator that is not there
             raise ValueError(first_line(error)) from None
 
-    def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Images `[N, C, H, W]`.
 
         Raises:
             CommandError: 76 the graph cannot be computed, 69 too little memory.
         """
-        given = {name: values.astype(np.float64) if self._exact else values for name, values in inputs.items()}
+        given = {
+            name: values.astype(np.float64) if self._exact and values.dtype.kind == "f" else values
+            for name, values in inputs.items()
+        }
         try:
             outputs: Any = self._evaluator.run(["images"], given)
         except Exception as error:  # of many kinds

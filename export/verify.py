@@ -18,7 +18,7 @@ from gan.networks.reader import load_generator, weights_sha256
 from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import GeneratorInfo, InfoError
 
-_KINDS = {"float32": TensorProto.FLOAT}
+_KINDS = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 NEWEST_IR = 10
 """Of ONNX's file format: the newest that ONNX Runtime 1.20 reads."""
 

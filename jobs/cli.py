@@ -32,6 +32,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
     help="Add so many images to a complete run, in place of --count. A run that was cut off is finished first, and "
     "nothing is added then.",
 )
+@options.mix_options
 @click.option(
     "--out",
     default="synthetic/{date}",
@@ -98,6 +99,9 @@ def cli(
     /,
     count: int | None,
     append: int | None,
+    mix: str | None,
+    per_class: int | None,
+    fill: Path | None,
     out: str,
     model: str | None,
     seed: int | None,
@@ -116,8 +120,7 @@ def cli(
             raise click.UsageError(f"--{given[0].replace('_', '-')} has no meaning before {context.invoked_subcommand}")
         return
     options.refuse_nan(context)
-    if (count is None) == (append is None):
-        raise click.UsageError("Need either --count or --append.")
+    options.refuse_two_numbers(context)
     if part and (
         wrong := next((name for name in ("append", "latest", "keep", "manifest") if context.params[name]), None)
     ):
@@ -127,7 +130,7 @@ def cli(
     work, gate = options.work(others), options.gate(others)
     on_disk, publishing = options.on_disk(others), options.publishing(others)
     result = run_batch(
-        model, out, count, append=append, seed=seed, part=part, line=line,
+        model, out, count, append=append, mix=mix, per_class=per_class, fill=fill, seed=seed, part=part, line=line,
         on_disk=on_disk, work=work, gate=gate, publishing=publishing,
     )  # fmt: skip
     if part:
@@ -135,6 +138,8 @@ def cli(
             "%s: part %s has its %d images, %d of them made now; when all parts are there: gan-batch finish %s",
             result.out, part, result.count, result.made, result.out,
         )  # fmt: skip
+    elif not result.count:
+        log.info("nothing to make: %s has as many images of each class", fill)
     elif not result.made:
         log.info("%s is complete: %d images", result.out, result.count)
     else:
@@ -142,6 +147,8 @@ def cli(
             "%s is complete: %d images, %d of them made now in %s (%.0f images/s, %s)",
             result.out, result.count, result.made, duration(result.seconds), result.rate, result.provider,
         )  # fmt: skip
+        if result.classes:
+            log.info("classes: %s", ", ".join(f"{name} {number}" for name, number in result.classes.items()))
         log.info("manifest: %s/%s; to look at: %s/contact_sheet.png", result.out, result.manifest, result.out)
 
 
@@ -153,6 +160,8 @@ def status(out: Path | str) -> None:
     from jobs.checks.status import status as ask
 
     found = dataclasses.asdict(ask(out))
+    if found["mix"] is None:
+        del found["mix"]
     seconds, rate = found.pop("seconds_left"), found["images_per_second"]
     found["images_per_second"] = None if rate is None else f"{rate:.1f}"
     found["time_left"] = None if seconds is None else duration(seconds)

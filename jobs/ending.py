@@ -158,7 +158,9 @@ def _judge(run: HeldRun, count: int, gate: Gate) -> None:
             rows = run.plan.read_rows(store, number)
             return rows, run.measures(number, rows)
 
-        findings = quality.judge(store, format, progress.counted(store.map(measured, range(shards))), gate, count)
+        findings = quality.judge(
+            store, format, progress.counted(store.map(measured, range(shards))), gate, count, run.plan.mix
+        )
     store.replace(layout.QUALITY, quality.report(gate, findings))
     beyond = [finding for finding in findings if finding.too_many]
     if not beyond:

@@ -73,7 +73,10 @@ def finish(
             if remaining.missing:
                 raise _incomplete(run, remaining)
             complete(run, remaining, form_of(store, manifest), gate or Gate(), publishing, out, names)
-            result = RunResult(out, run.plan.seed, remaining.count, 0, 0.0, state.fingerprint["provider"])
+            result = RunResult(
+                out, run.plan.seed, remaining.count, 0, 0.0, state.fingerprint["provider"],
+                classes=run.classes(remaining.count),
+            )  # fmt: skip
             record(result)
             return result
         except OSError as error:

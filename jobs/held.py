@@ -53,6 +53,11 @@ class HeldRun:
         """Which images it has, and where."""
         return Plan.of(self.fingerprint)
 
+    def classes(self, count: int) -> dict[str, int]:
+        """How many of its first `count` images show each class; empty where there are no classes."""
+        mix = self.plan.mix
+        return {} if mix is None else dict(zip(mix.names, mix.counts(count), strict=True))
+
     @property
     def had(self) -> int:
         """How many images it was to hold until now."""
@@ -84,7 +89,7 @@ class HeldRun:
 
     def _finite(self, index: int) -> NDArray[np.bool_]:
         """For an image whose measure was lost: whether all its values are numbers."""
-        return self._session.finite_at(self.plan.seed, index)
+        return self._session.finite_at(self.plan.seed, self.plan.mix, index)
 
     @cached_property
     def _session(self) -> GeneratorSession:

@@ -69,10 +69,13 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
         with (
             Progress("generating", remaining.share, "images", done=remaining.share - remaining.missing) as progress,
             Committer(
-                store, lambda shard: run.log("shard", number=shard.number, images=shard.images), run.check
+                store,
+                lambda shard: run.log("shard", number=shard.number, images=shard.images),
+                run.check,
+                is_labelled=run.plan.mix is not None,
             ) as committer,
         ):
-            for done in pool.run(pieces, batch_size):
+            for done in pool.run(pieces, batch_size, run.plan.mix):
                 begun = pieces.begun[done.piece.number]
                 begun.add(done.piece, done.manifest, done.measures)
                 if begun.is_whole:

@@ -41,6 +41,27 @@ device = _option(
     "with.",
 )
 run = click.argument("out", type=place)
+_MIX = (
+    _option(
+        "--mix",
+        metavar="MIX",
+        help="Which classes the images show, for a model that has some: scratch=0.6,inclusion=0.4, or balanced, or "
+        "like:DIR for the proportions of a folder of classes or of an earlier run.  [default: that of the run in "
+        "--out, else balanced]",
+    ),
+    _option(
+        "--per-class",
+        type=click.IntRange(min=1),
+        help="Make so many images of each class, in place of --count.",
+    ),
+    _option(
+        "--fill",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Make what brings the classes of DIR to equal numbers of images, in place of --count. DIR is a folder of "
+        "classes, or an earlier run, and is not changed.",
+    ),
+)
 _PUBLISHING = (
     _option(
         "--latest",
@@ -133,6 +154,11 @@ def publishing_options(command: _Command) -> _Command:
     return _with(command, _PUBLISHING)
 
 
+def mix_options(command: _Command) -> _Command:
+    """Add the options for which classes the images show."""
+    return _with(command, _MIX)
+
+
 def quality_gate(command: _Command) -> _Command:
     """Add the options of the quality gate; `gate` takes them."""
     return _with(command, _QUALITY_GATE)
@@ -197,6 +223,15 @@ def gate(given: dict[str, Any]) -> Gate:
     from jobs.checks.quality import Gate
 
     return Gate(given.pop("quality_gate"), **_taken(given, Gate, "mode"))
+
+
+def refuse_two_numbers(context: click.Context) -> None:
+    """Refuse none or several of the options that say how many images there shall be."""
+    names = [name for name in ("count", "append", "per_class", "fill") if context.params[name] is not None]
+    if len(names) != 1:
+        raise click.UsageError("Need one of --count, --append, --per-class and --fill, and no more than one.")
+    if context.params["mix"] is not None and names[0] in ("per_class", "fill"):
+        raise click.UsageError(f"--{names[0].replace('_', '-')} is a mix of its own: leave out --mix.")
 
 
 def refuse_nan(context: click.Context) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.asked import Asked
 from jobs.checks.prometheus import recorded
 from jobs.checks.quality import Gate, refuse_generator
 from jobs.dataset.formats import FORMATS, PNG, Format, format_of
@@ -62,6 +64,9 @@ def run_batch(
     count: int | None = None,
     *,
     append: int | None = None,
+    mix: str | None = None,
+    per_class: int | None = None,
+    fill: Path | str | None = None,
     seed: int | None = None,
     part: Part | None = None,
     line: str | None = None,
@@ -70,7 +75,7 @@ def run_batch(
     gate: Gate | None = None,
     publishing: Publishing | None = None,
 ) -> RunResult:
-    """Make images 0 to `count - 1` of (model, seed) in `out`, or what is still missing of them.
+    """Make images 0 to `count - 1` of (model, seed, mix) in `out`, or what is still missing of them.
 
     Args:
         model: an ONNX file of `gan-export`; `bundled` for the one that comes with the package; None for
@@ -80,6 +85,11 @@ def run_batch(
         count: images that the folder shall hold; more than before extends it.
         append: instead of `count`: images to add to a complete run. A run that was cut off is finished first, and
             nothing is added then.
+        mix: of a generator with classes: `scratch=0.6,inclusion=0.4`, `balanced`, or `like:DIR` for the proportions of
+            a folder; by default that of the run in `out`, else `balanced`. See `jobs.asked`.
+        per_class: instead of `count`: images of each class.
+        fill: instead of `count`: a folder of classes, or an earlier run with labels. Made is what brings its classes to
+            equal numbers of images.
         seed: 0 to 2⁶⁴ - 1; by default that of the run in `out`, else today's date as a number, with the time where that
             is in `out`.
         part: of the run, to be made beside others, also from other machines that share the file system. It does no more
@@ -93,13 +103,12 @@ def run_batch(
         publishing: what others see of a complete run; by default nothing but itself.
 
     Raises:
-        CommandError: the exit code says what: 3 `work.max_seconds` are over; 65, 66, 69, 76 the model or the device
-            (see `GeneratorSession`); 73, 74 writing; 75 another process holds `out`, or that part; 76 the quality gate
-            or verification; 78 `out` belongs to another run, or to one of an older layout that lacks images; 130, 143 a
-            signal.
+        CommandError: the exit code says what: 2 the model cannot make this mix; 3 `work.max_seconds` are over; 65, 66,
+            69, 76 the model or the device (see `GeneratorSession`); 66 no such folder in `mix` or `fill`; 73, 74
+            writing; 75 another process holds `out`, or that part; 76 the quality gate or verification; 78 `out` belongs
+            to another run, or to one of an older layout that lacks images; 130, 143 a signal.
     """
-    if (count is None) == (append is None) or any(number is not None and number < 1 for number in (count, append)):
-        raise ValueError(f"need either count or append, and what is given above 0: {count}, {append}")
+    asked = Asked(count, append, mix, per_class, None if fill is None else Path(fill))
     on_disk, work, gate, publishing = on_disk or OnDisk(), work or Work(), gate or Gate(), publishing or Publishing()
     if part and (append or publishing.latest or publishing.keep):
         raise ValueError("append, latest and keep are of the whole run, and have no meaning for a part")
@@ -118,6 +127,7 @@ def run_batch(
                 raise stop.error("committed shards stay: run the same command again to continue")
 
         try:
+            asked.check(out)
             model = model_to_use(model)
             publishing.check(out, names)
             form_of(store, on_disk.manifest)  # before the work, since its package may not be there
@@ -127,16 +137,21 @@ def run_batch(
             own = _Own.settle(store, state, seed, todays, on_disk, work.device)
             order = Order(model, own.device, str(store), own.seed, own.of_format, work.engine.shard_timeout)
             piece = work.piece(own.shard_size, is_whole=order.format.is_whole)
-            most = _useful_workers(count, append, state, piece)
+            most = _useful_workers(asked, state, piece)
             if part and count:
                 most = min(most, -(-part.images(count, own.shard_size) // piece) or 1)
             log.info("%s: starting workers with %s", store, model)
             with work.open(order, most, check) as pool:
                 facts = pool.ready()
                 log.info("device: %s (%s)", "CPU" if facts.provider == CPU else "CUDA", facts.reason)
+                ours, count = asked.settle(facts.class_names, state)
+                if count == 0:
+                    result = RunResult(out, own.seed, 0, 0, 0.0, facts.provider)
+                    record(result)
+                    return result
                 refuse_generator(gate, facts.faults)
                 _take(store, part)
-                mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout)
+                mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout, ours)
                 line = line or (state.line if state else None) or model.name
                 state = _state(store, mine, line, count if part else None)
                 run = HeldRun(store, state, mine, lambda: _session(order), check, part, line)
@@ -147,7 +162,10 @@ def run_batch(
             form = form_of(store, on_disk.manifest)
             if part is None:
                 complete(run, remaining, form, gate, publishing, out, names)
-            result = RunResult(out, own.seed, remaining.share, made.images, made.seconds, facts.provider, name_of(form))
+            result = RunResult(
+                out, own.seed, remaining.share, made.images, made.seconds, facts.provider, name_of(form),
+                run.classes(remaining.count),
+            )  # fmt: skip
             record(result)
             return result
         except OSError as error:
@@ -224,9 +242,13 @@ def _device(device: str, theirs: Mapping[str, Any], store: Store) -> str:
     return device
 
 
-def _useful_workers(count: int | None, append: int | None, state: RunState | None, piece: int) -> int:
-    """How many could find something to do, in pieces of so many images."""
-    had = state.count if state else 0
-    if state and state.state == COMPLETE and not append and (count or 0) <= had:
+def _useful_workers(asked: Asked, state: RunState | None, piece: int) -> int:
+    """How many could find something to do, in pieces of so many images, as far as that is known before the classes."""
+    count, had = asked.count, state.count if state else 0
+    if asked.per_class and state and state.mix:
+        count = asked.per_class * len(state.mix.names)
+    if not (count or asked.append):
+        return sys.maxsize
+    if state and state.state == COMPLETE and not asked.append and (count or 0) <= had:
         return 1
-    return -(-max(count or append or 0, had) // piece)
+    return -(-max(count or asked.append or 0, had) // piece)

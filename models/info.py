@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.latents import LATENT, Input, inputs
+from models.latents import LABEL, LATENT, Input, inputs
+from models.mix import names_fault
 
 SCHEMA_VERSION = 3
 """3 names the inputs, where 1 and 2 had `z` alone and told its length; 2 added precision and class names."""
@@ -37,7 +38,7 @@ _KINDS = {
 }
 LARGEST = 65536
 """Of any size in the metadata; a larger number is damage."""
-Run = Callable[[Mapping[str, NDArray[np.float32]]], Sequence[NDArray[Any]]]
+Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
 """Inputs by name, `[N, …]` each, to `images` float32 `[N, C, H, W]` and `pixels` uint8 `[N, H, W, C]`."""
 
 
@@ -91,9 +92,19 @@ class GeneratorInfo:
         """Length of a latent."""
         return self.inputs[LATENT].shape[0]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what its labels tell apart, in their order; empty for a generator without labels."""
+        return tuple(self.class_names) if LABEL in self.inputs else ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it, with all that the file says."""
+        inputs = {name: {"dtype": needed.dtype, "shape": list(needed.shape)} for name, needed in self.inputs.items()}
+        return {**dataclasses.asdict(self), "inputs": inputs}  # how many labels there are the names of the classes tell
+
     def to_metadata(self) -> dict[str, str]:
         """As ONNX `metadata_props`: one JSON value a field, keys begin with `gan.`."""
-        fields = dataclasses.asdict(self)
+        fields = self.to_dict()
         return {_PREFIX + name: json.dumps(value, sort_keys=name != "inputs") for name, value in fields.items()}
 
     @classmethod
@@ -130,7 +141,7 @@ class GeneratorInfo:
         for name in ("channels", "height", "width"):
             if not _is_size(values[name]):
                 raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
-        info = cls(**{**values, "inputs": _inputs(values["inputs"])})
+        info = cls(**{**values, "inputs": _inputs(values["inputs"], values["class_names"])})
         shape = Golden.from_dict(info.golden).pixels.shape[1:]
         if shape != (info.height, info.width, info.channels):
             raise InfoError(f"its metadata is damaged, its golden images are {shape}: export the trained model again")
@@ -141,8 +152,8 @@ def _is_size(value: object) -> bool:
     return type(value) is int and 1 <= value <= LARGEST
 
 
-def _inputs(values: dict[str, Any]) -> dict[str, Input]:
-    """The named inputs that the metadata tell of.
+def _inputs(values: dict[str, Any], class_names: list[Any]) -> dict[str, Input]:
+    """The named inputs that the metadata tell of; how many labels there are is how many names of classes.
 
     Raises:
         InfoError: they are damaged, or of a kind that this version does not draw.
@@ -152,6 +163,10 @@ def _inputs(values: dict[str, Any]) -> dict[str, Input]:
         match value:
             case {"dtype": "float32", "shape": [*sizes]} if all(map(_is_size, sizes)) and math.prod(sizes) <= LARGEST:
                 found[name] = Input("float32", tuple(sizes))
+            case {"dtype": "int64", "shape": []} if name == LABEL:
+                if fault := names_fault(class_names):
+                    raise InfoError(f"its class names cannot be used, {fault}: export the trained model again")
+                found[name] = Input("int64", (), len(class_names))
             case {"dtype": str(dtype), "shape": [*_]} if dtype != "float32":
                 raise InfoError(f"its input {name} is {dtype}, which this program does not draw: install a later one")
             case _:

@@ -1,6 +1,7 @@
 """The quality gate: is this run fit to be used? Whatever the number of images, in constant memory.
 
-Each image is measured when it is made (`jobs.dataset.measure`); the end of a run judges them all.
+Each image is measured when it is made (`jobs.dataset.measure`); the end of a run judges them all, each class by itself
+where there are classes: a rare one that has collapsed would not be noticed among the others.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,13 @@ from jobs.dataset.sheet import read_images
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 from models.log import log
+from models.mix import Mix
 from models.picks import spread
 
 SAMPLE = 512
+"""Images of a run, or of a class, that are compared with each other."""
+SAMPLES, LEAST_SAMPLE = 2048, 64
+"""Of all classes together, and of each at least."""
 _SIDE = 32
 _HASHES = 2**20
 _SHOWN = 16
@@ -32,7 +38,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Gate:
-    """Limits. An image or a pair beyond a limit is a fault; a run may have a small share of each.
+    """Limits. What is beyond a limit is a fault; a run, and each class in it, may have a small share of each fault.
 
     Attributes:
         mode: `fail`, `warn` or `off`: what a run beyond the shares means.
@@ -40,7 +46,8 @@ class Gate:
         max_clipped: share of an image's pixels that may be 0 or 255; above it counts as saturated.
         near_duplicate: correlation of two images from which they count as near duplicates.
         max_faulty: share of images that may be constant, blank, saturated or exact duplicates, each by itself.
-        max_near_duplicates: share of a sample of 512 images that may have a near duplicate in it.
+        max_near_duplicates: share of a sample of 512 images that may have a near duplicate in it; where there are more
+            than four classes the sample of each is smaller, of 64 images at least.
     """
 
     mode: str = "fail"
@@ -61,6 +68,7 @@ class Finding:
         of: images looked at.
         allowed: the share that may have it.
         indices: some of them; a duplicate beside what it repeats.
+        label: the class that these images show; None where there are no classes.
     """
 
     kind: str
@@ -68,6 +76,7 @@ class Finding:
     of: int
     allowed: float
     indices: list[int]
+    label: str | None = None
 
     @property
     def too_many(self) -> bool:
@@ -75,11 +84,22 @@ class Finding:
         return self.count > self.allowed * self.of
 
     def __str__(self) -> str:
-        return f"{self.count} of {self.of} images are {self.kind} (allowed {self.allowed:.1%})"
+        of_class = "" if self.label is None else f" of class {self.label}"
+        return f"{self.count} of {self.of} images{of_class} are {self.kind} (allowed {self.allowed:.1%})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if name != "label" or value is not None}
 
 
 def judge(
-    store: Store, format: Format, shards: Iterable[tuple[Sequence[Row], bytes]], gate: Gate, count: int
+    store: Store,
+    format: Format,
+    shards: Iterable[tuple[Sequence[Row], bytes]],
+    gate: Gate,
+    count: int,
+    mix: Mix | None = None,
 ) -> list[Finding]:
     """Judge a run.
 
@@ -89,29 +109,26 @@ def judge(
         shards: the rows of its shards and their measures as lines, in order.
         gate: the limits.
         count: images in all.
+        mix: of a run with classes, each of which is judged by itself.
 
     Returns:
-        Every kind of fault with its number, which may be 0.
+        Every kind of fault with its number, which may be 0; one class after the other.
     """
-    kinds = {kind: _Found() for kind in ("not finite", "constant", "blank", "saturated")}
-    duplicates = _Duplicates()
-    sampled = set(spread(count, SAMPLE))
-    names: dict[int, str] = {}
+    groups = [_Group(gate, None, count, spread(count, SAMPLE), _HASHES)] if mix is None else _classes(gate, mix, count)
     for rows, measures in shards:
-        index, contrast, clipped, finite = table(measures).T
-        blank, constant = contrast < gate.min_contrast, contrast == 0
-        kinds["not finite"].add(index[finite == 0])
-        kinds["constant"].add(index[constant])
-        kinds["blank"].add(index[blank & ~constant])
-        kinds["saturated"].add(index[(clipped > gate.max_clipped) & ~constant])
-        duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
-        names |= {row.index: row.file_name for row in rows if row.index in sampled}
-    allowed = dict.fromkeys(kinds, gate.max_faulty) | {"not finite": 0.0}
-    findings = [Finding(kind, found.count, count, allowed[kind], found.first) for kind, found in kinds.items()]
-    findings.append(duplicates.finding(gate.max_faulty))
-    pictures = map(_descriptor, read_images(store, format, names.values()))
-    findings.append(_near_duplicates(dict(zip(names, pictures, strict=True)), gate))
-    return findings
+        values = table(measures)
+        labels = np.array([row.label_id or 0 for row in rows])
+        for label, group in enumerate(groups):
+            group.add([row for row in rows if mix is None or row.label_id == label], values[labels == label])
+    return [finding for group in groups if group.count for finding in group.findings(store, format)]
+
+
+def _classes(gate: Gate, mix: Mix, count: int) -> list[_Group]:
+    """A group for each class, in the order of their labels; together they need no more memory than a run without."""
+    counts = mix.counts(count)
+    size = min(SAMPLE, max(LEAST_SAMPLE, SAMPLES // len(counts)))
+    sampled = [[mix.image(label, number) for number in spread(of, size)] for label, of in enumerate(counts)]
+    return [_Group(gate, *group, _HASHES // len(counts)) for group in zip(mix.names, counts, sampled, strict=True)]
 
 
 def refuse_generator(gate: Gate, faults: Sequence[str] | None) -> None:
@@ -139,8 +156,49 @@ def refuse_generator(gate: Gate, faults: Sequence[str] | None) -> None:
 
 def report(gate: Gate, findings: Sequence[Finding]) -> bytes:
     """What was found, as JSON."""
-    content = {"gate": dataclasses.asdict(gate), "found": [dataclasses.asdict(finding) for finding in findings]}
+    content = {"gate": dataclasses.asdict(gate), "found": [finding.to_dict() for finding in findings]}
     return (json.dumps(content, indent=2) + "\n").encode()
+
+
+class _Group:
+    """Images that are judged together: all, or those of a class.
+
+    Args:
+        gate: the limits.
+        label: the name of the class; None for all.
+        count: images in all.
+        sampled: indices of those that are compared with each other.
+        hashes: different ones that are kept.
+    """
+
+    def __init__(self, gate: Gate, label: str | None, count: int, sampled: Sequence[int], hashes: int) -> None:
+        self.count = count
+        self._gate, self._label, self._sampled = gate, label, set(sampled)
+        self._kinds = {kind: _Found() for kind in ("not finite", "constant", "blank", "saturated")}
+        self._duplicates = _Duplicates(hashes)
+        self._names: dict[int, str] = {}
+
+    def add(self, rows: Sequence[Row], measures: NDArray[np.float64]) -> None:
+        """Take in images: their rows and their measures, see `jobs.dataset.measure.table`."""
+        gate, kinds = self._gate, self._kinds
+        index, contrast, clipped, finite = measures.T
+        blank, constant = contrast < gate.min_contrast, contrast == 0
+        kinds["not finite"].add(index[finite == 0])
+        kinds["constant"].add(index[constant])
+        kinds["blank"].add(index[blank & ~constant])
+        kinds["saturated"].add(index[(clipped > gate.max_clipped) & ~constant])
+        self._duplicates.add(index.astype(np.int64), np.array([int(row.sha256[:16], 16) for row in rows], np.uint64))
+        self._names |= {row.index: row.file_name for row in rows if row.index in self._sampled}
+
+    def findings(self, store: Store, format: Format) -> list[Finding]:
+        """Every kind of fault; the images of the sample are read."""
+        gate = self._gate
+        allowed = dict.fromkeys(self._kinds, gate.max_faulty) | {"not finite": 0.0}
+        found = [Finding(kind, f.count, self.count, allowed[kind], f.first) for kind, f in self._kinds.items()]
+        found.append(self._duplicates.finding(gate.max_faulty))
+        pictures = map(_descriptor, read_images(store, format, self._names.values()))
+        found.append(_near_duplicates(dict(zip(self._names, pictures, strict=True)), gate))
+        return [dataclasses.replace(finding, label=self._label) for finding in found]
 
 
 class _Found:
@@ -165,9 +223,13 @@ class _Duplicates:
     Kept is each different hash that ends in `level` zero bits, with how often it came (distinct sampling, Gibbons, VLDB
     2001). Two things tell of repetitions then: those among the kept ones, and that there are fewer different ones than
     images, which also finds a file that came very often and is not kept.
+
+    Args:
+        most: different hashes that are kept; by default a million.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most or _HASHES
         self._images = self._level = 0
         self._kept: _Hashes = np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0)
         self._new: list[_Hashes] = []
@@ -176,7 +238,7 @@ class _Duplicates:
     def add(self, indices: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
         self._images += len(hashes)
         self._new.append((hashes, indices, np.ones(len(hashes))))
-        if sum(len(new[0]) for new in self._new) > _HASHES // 8:
+        if sum(len(new[0]) for new in self._new) > self._most // 8:
             self._fold()
 
     def _fold(self) -> None:
@@ -187,7 +249,7 @@ class _Duplicates:
         pairs = np.stack([indices[first[which[again]]], indices[again]], axis=1)
         self._shown = _first(self._shown + pairs.ravel().tolist())
         sampled = different & np.uint64(2**self._level - 1) == 0
-        while sampled.sum() > _HASHES:
+        while sampled.sum() > self._most:
             self._level += 1
             sampled = different & np.uint64(2**self._level - 1) == 0
         self._kept = different[sampled], indices[first][sampled], np.bincount(which, times)[sampled].astype(float)

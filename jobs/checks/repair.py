@@ -87,7 +87,7 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         state = RunState.of(store)
         session = session_of(store, state, model, "auto")
         plan = Plan.of(state.fingerprint)
-        own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout)
+        own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout, plan.mix)
         state.refuse_other(store, own)
         complete = state.state == COMPLETE
         shards = list(plan.all(state.count)) if complete else committed_shards(store, state, check)
@@ -140,7 +140,7 @@ def _repair_shard(store: Store, plan: Plan, session: GeneratorSession, shard: Sh
         return len(broken)
     if again.rows != old:
         rows = [again.rows[index] for index in sorted(again.rows)]
-        finite = partial(session.finite_at, plan.seed)
+        finite = partial(session.finite_at, plan.seed, plan.mix)
         measures = again.measures() or shard_lines(store, shard.number, rows, plan.format, finite)
         store.commit(
             {
@@ -242,4 +242,4 @@ def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]
         piece = Shard(run[0] // plan.shard_size, run[0], run[-1] + 1)
-        yield from make_images(piece, session, plan.seed, BATCH_SIZE[session.provider], plan.format)
+        yield from make_images(piece, session, plan.seed, BATCH_SIZE[session.provider], plan.format, plan.mix)

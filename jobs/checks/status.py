@@ -23,6 +23,7 @@ class Status:
         seed: of its latents.
         provider: the execution provider.
         model_sha256: of its model.
+        mix: the shares of its classes, such as `scratch=3,inclusion=2`; None where there are no classes.
         images_per_second: that are made now; None where nobody is at work, or too short.
         seconds_left: at this rate; None where there is none.
         last_error: when and why the run last stopped or was refused; None where it has been complete since.
@@ -35,6 +36,7 @@ class Status:
     seed: int
     provider: str
     model_sha256: str
+    mix: str | None
     images_per_second: float | None
     seconds_left: float | None
     last_error: str | None
@@ -61,6 +63,7 @@ def status(out: Path | str) -> Status:
         seed=state.fingerprint["seed"],
         provider=state.fingerprint["provider"],
         model_sha256=state.fingerprint["model_sha256"],
+        mix=state.fingerprint.get("mix"),
         images_per_second=rate,
         seconds_left=max(0, state.count - committed) / rate if rate else None,
         last_error=past.last_error,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from jobs.dataset import tars
 from jobs.dataset.layout import IMAGE, IMAGES, OURS, manifest_name
+from jobs.dataset.manifest import SIZE_COLUMN
 from jobs.dataset.shard import Shard
 from jobs.stores.store import Store
 
@@ -209,7 +210,7 @@ class Tars:
         before = 0
         for line in (store.read(manifest_name(number or 0)) or b"").splitlines()[1:]:
             fields = line.decode(errors="replace").split(",")
-            size = fields[-1]
+            size = fields[SIZE_COLUMN] if len(fields) > SIZE_COLUMN else ""
             if not size.isdigit():
                 return None
             if fields[1:2] == [name]:

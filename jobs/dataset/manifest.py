@@ -16,7 +16,13 @@ from models.errors import CommandError, ExitCode
 
 @dataclass  # not frozen: that would take twice as long, for each of millions
 class Row:
-    """One image; the fields are the columns. `file_name` is relative to the run's folder and `/`-separated."""
+    """One image; the fields are the columns, those that are None left out.
+
+    Attributes:
+        file_name: relative to the run's folder and `/`-separated.
+        label: the name of its class; None in a run without classes.
+        label_id: the number of its class, from 0; None in a run without classes.
+    """
 
     index: int
     file_name: str
@@ -26,11 +32,19 @@ class Row:
     height: int
     mode: str
     bytes: int
+    label: str | None = None
+    label_id: int | None = None
 
 
-HEADER = ",".join(field.name for field in fields(Row))
+_COLUMNS = [field.name for field in fields(Row)]
+_OF_ALL = _COLUMNS.index("label")
+"""Columns that every manifest has."""
+HEADER = ",".join(_COLUMNS[:_OF_ALL])
+LABELLED_HEADER = ",".join(_COLUMNS)
+SIZE_COLUMN = _COLUMNS.index("bytes")
 SHA256 = re.compile("[0-9a-f]{64}")
-HEADER_LINE = f"{HEADER}\n".encode()
+HEADER_LINES = {False: f"{HEADER}\n".encode(), True: f"{LABELLED_HEADER}\n".encode()}
+"""The first line of a manifest, by whether the run has classes."""
 
 
 Difference = tuple[int | None, str]
@@ -39,12 +53,13 @@ Difference = tuple[int | None, str]
 
 def lines(rows: Sequence[Row]) -> bytes:
     """Rows as lines of CSV; no field can hold a comma or a quote."""
-    return "".join(",".join(map(str, vars(row).values())) + "\n" for row in rows).encode()
+    values = ([str(value) for value in vars(row).values() if value is not None] for row in rows)
+    return "".join(",".join(fields) + "\n" for fields in values).encode()
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
     """A shard's manifest."""
-    return HEADER_LINE + lines(rows)
+    return HEADER_LINES[any(row.label is not None for row in rows)] + lines(rows)
 
 
 def committed(
@@ -77,13 +92,14 @@ def from_csv(content: bytes) -> list[Row]:
         ValueError: this is no whole manifest.
     """
     header, *lines = content.decode().split("\n")
-    if header != HEADER or lines.pop() != "":
+    if header not in (HEADER, LABELLED_HEADER) or lines.pop() != "":
         raise ValueError("no manifest, or one that was cut off")
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            index, file_name, seed, sha256, width, height, mode, size = line.split(",")
-            rows.append(Row(int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)))
+            index, file_name, seed, sha256, width, height, mode, size, *label = line.split(",")
+            of_all = int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)
+            rows.append(Row(*of_all, label[0], int(label[1])) if label else Row(*of_all))
         except ValueError:
             raise ValueError(f"row {number} is none of gan-batch's") from None
     if to_csv(rows) != content:
@@ -109,8 +125,21 @@ def assemble(store: Store, shards: int) -> Iterator[bytes]:
     Raises:
         CommandError: 65 where a manifest is missing or damaged.
     """
-    yield HEADER_LINE
+    yield header_line(store)
     yield from shard_rows(store, shards)
+
+
+def header_line(store: Store) -> bytes:
+    """The first line of a run's manifest, which is that of its shards'.
+
+    Raises:
+        CommandError: 65 where that of the first shard is missing or damaged.
+    """
+    name = manifest_name(0)
+    line = (store.read(name) or b"").partition(b"\n")[0] + b"\n"
+    if line not in HEADER_LINES.values():
+        raise damaged(store, name)
+    return line
 
 
 def shard_rows(store: Store, shards: int) -> Iterator[bytes]:
@@ -119,13 +148,13 @@ def shard_rows(store: Store, shards: int) -> Iterator[bytes]:
     Raises:
         CommandError: 65 where a manifest is missing or damaged.
     """
-    index = 0
+    index, header = 0, header_line(store)
     for shard, content in enumerate(store.map(store.read, map(manifest_name, range(shards)))):
-        name, rows = manifest_name(shard), (content or b"").partition(b"\n")[2]
-        if not rows:
+        name, rows = manifest_name(shard), (content or b"").removeprefix(header)
+        if not rows or len(rows) == len(content or b""):
             raise damaged(store, name)
         for line in rows.splitlines():
-            if not line.startswith(b"%d," % index) or line.count(b",") != HEADER.count(","):
+            if not line.startswith(b"%d," % index) or line.count(b",") != header.count(b","):
                 raise damaged(store, name)
             index += 1
         yield rows
@@ -139,10 +168,11 @@ def differences(store: Store, shards: int) -> Iterator[Difference]:
     """
     try:
         with store.open(MANIFEST) as file:
-            if file.read(len(HEADER_LINE)) != HEADER_LINE:
+            header = header_line(store)
+            if file.read(len(header)) != header:
                 yield None, "its first line is not the names of the columns"
                 return
-            start, rest = len(HEADER_LINE), shard_rows(store, shards)
+            start, rest = len(header), shard_rows(store, shards)
             for rows in rest:
                 if file.read(len(rows)) != rows:
                     file.seek(start)

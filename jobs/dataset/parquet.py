@@ -23,7 +23,7 @@ from jobs.stores.store import Store
 SHARDS_A_PART = 1000
 _ROWS_A_GROUP = 100_000
 """At least, but for the last one of a part."""
-SCHEMA = pyarrow.schema(
+_COLUMNS = pyarrow.schema(
     [
         ("index", pyarrow.int64()),
         ("file_name", pyarrow.string()),
@@ -33,9 +33,11 @@ SCHEMA = pyarrow.schema(
         ("height", pyarrow.int32()),
         ("mode", pyarrow.string()),
         ("bytes", pyarrow.int64()),
+        ("label", pyarrow.string()),
+        ("label_id", pyarrow.int32()),
     ]
 )
-_FEW_VALUES = ["seed", "width", "height", "mode"]
+_FEW_VALUES = ["seed", "width", "height", "mode", "label", "label_id"]
 
 
 class _Pipe(io.RawIOBase):
@@ -70,10 +72,10 @@ def write(store: Store, shards: int) -> None:
         CommandError: 65 where a shard's manifest is missing or damaged.
     """
     store.make_folder(PARQUET)
-    rows = manifest.shard_rows(store, shards)
+    header, rows = manifest.header_line(store), manifest.shard_rows(store, shards)
     parts = range(-(-shards // SHARDS_A_PART))
     for part in parts:
-        store.replace(parquet_part(part), _file(itertools.islice(rows, SHARDS_A_PART)))
+        store.replace(parquet_part(part), _file(header, itertools.islice(rows, SHARDS_A_PART)))
     known = {parquet_part(part).rpartition("/")[2] for part in parts}
     store.remove(PARQUET, [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name) and name not in known])
 
@@ -84,7 +86,7 @@ def differences(store: Store, shards: int) -> Iterator[Difference]:
     Raises:
         CommandError: 65 where a shard's manifest is missing or damaged.
     """
-    rows = manifest.shard_rows(store, shards)
+    header, rows = manifest.header_line(store), manifest.shard_rows(store, shards)
     parts = range(-(-shards // SHARDS_A_PART))
     found = [name for name in store.names(PARQUET) if PARQUET_PART.fullmatch(name)]
     if len(found) != len(parts) or any(
@@ -93,25 +95,31 @@ def differences(store: Store, shards: int) -> Iterator[Difference]:
         yield None, f"it is not {len(parts)} files, part-00000.parquet and so on"
         return
     for part in parts:
-        yield from _differences(store, parquet_part(part), itertools.islice(rows, SHARDS_A_PART))
+        yield from _differences(store, parquet_part(part), header, itertools.islice(rows, SHARDS_A_PART))
 
 
-def _file(rows: Iterable[bytes]) -> Iterator[bytes]:
-    pipe = _Pipe()
-    with pyarrow.parquet.ParquetWriter(pipe, SCHEMA, compression="zstd", use_dictionary=_FEW_VALUES) as writer:
-        for table in _tables(rows):
+def schema_of(header: bytes) -> Any:
+    """The columns of a manifest with this first line."""
+    return pyarrow.schema([_COLUMNS.field(name) for name in header.decode().strip().split(",")])
+
+
+def _file(header: bytes, rows: Iterable[bytes]) -> Iterator[bytes]:
+    pipe, schema = _Pipe(), schema_of(header)
+    few = [name for name in _FEW_VALUES if name in schema.names]
+    with pyarrow.parquet.ParquetWriter(pipe, schema, compression="zstd", use_dictionary=few) as writer:
+        for table in _tables(header, rows):
             writer.write_table(table)
             yield pipe.take()
     yield pipe.take()
 
 
-def _differences(store: Store, name: str, rows: Iterable[bytes]) -> Iterator[Difference]:
+def _differences(store: Store, name: str, header: bytes, rows: Iterable[bytes]) -> Iterator[Difference]:
     """Of one file; all of `rows` are taken."""
-    tables = _tables(rows)
+    tables, schema = _tables(header, rows), schema_of(header)
     try:
         with store.open(name) as content, pyarrow.parquet.ParquetFile(content) as file:
             groups = iter(range(file.num_row_groups))
-            same = file.schema_arrow.equals(SCHEMA)
+            same = file.schema_arrow.equals(schema)
             for table in tables:
                 group = next(groups, None)
                 found = file.read_row_group(group) if same and group is not None else None
@@ -132,7 +140,7 @@ def _other_rows(found: Any, table: Any) -> Iterator[Difference]:
             yield manifest.other_row(other["index"])
 
 
-def _tables(rows: Iterable[bytes]) -> Iterator[Any]:
+def _tables(header: bytes, rows: Iterable[bytes]) -> Iterator[Any]:
     """Rows of shards as tables, each a row group."""
     lines: list[bytes] = []
     count = 0
@@ -140,16 +148,16 @@ def _tables(rows: Iterable[bytes]) -> Iterator[Any]:
         lines.append(shard)
         count += shard.count(b"\n")
         if count >= _ROWS_A_GROUP:
-            yield _table(lines)
+            yield _table(header, lines)
             lines, count = [], 0
     if lines:
-        yield _table(lines)
+        yield _table(header, lines)
 
 
-def _table(lines: list[bytes]) -> Any:
-    content = manifest.HEADER_LINE + b"".join(lines)
+def _table(header: bytes, lines: list[bytes]) -> Any:
+    content = header + b"".join(lines)
     return pyarrow.csv.read_csv(
         io.BytesIO(content),
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=len(content) + 1),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=SCHEMA, strings_can_be_null=False),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=schema_of(header), strings_can_be_null=False),
     )

@@ -16,6 +16,7 @@ from jobs.dataset.layout import manifest_name
 from jobs.dataset.manifest import Row
 from jobs.dataset.shard import Shard
 from jobs.stores.store import Store
+from models.mix import Mix
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Plan:
         mode: `L` or `RGB`.
         shard_size: images a shard.
         format: how they lie there.
+        mix: which class each image shows; None where there are no classes.
     """
 
     seed: int
@@ -36,6 +38,7 @@ class Plan:
     mode: str
     shard_size: int
     format: Format
+    mix: Mix | None = None
 
     @classmethod
     def of(cls, fingerprint: Mapping[str, Any]) -> Plan:
@@ -47,6 +50,7 @@ class Plan:
             mode="L" if fingerprint["channels"] == 1 else "RGB",
             shard_size=fingerprint["shard_size"],
             format=format_of(fingerprint),
+            mix=Mix.parse(fingerprint["mix"]) if "mix" in fingerprint else None,
         )
 
     def shards(self, count: int) -> int:
@@ -67,7 +71,9 @@ class Plan:
 
     def row(self, index: int, sha256: str, size: int) -> Row:
         """The row that an image must have, but for what only its file tells."""
-        return Row(index, self.image(index), self.seed, sha256, self.width, self.height, self.mode, size)
+        label = None if self.mix is None else self.mix.label(index)
+        name = None if self.mix is None or label is None else self.mix.names[label]
+        return Row(index, self.image(index), self.seed, sha256, self.width, self.height, self.mode, size, name, label)
 
     def is_right(self, rows: Sequence[Row]) -> bool:
         """Whether each row is what its image's hash and size leave no choice to be."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.dataset.layout import MANIFEST
@@ -20,6 +21,7 @@ class RunResult:
         seconds: that it took to make them.
         provider: the execution provider.
         manifest: of the whole run: its name in the folder.
+        classes: how many of the images in the whole folder show each; empty where there are no classes.
     """
 
     out: Path | str
@@ -29,6 +31,7 @@ class RunResult:
     seconds: float
     provider: str
     manifest: str = MANIFEST
+    classes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:

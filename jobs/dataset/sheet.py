@@ -18,11 +18,26 @@ from models.picks import spread
 
 IMAGES, COLUMNS = 64, 8
 _GAP = 2
+_CAPTION = 14
+"""Height of a line of text, in pixels."""
 
 
 def run_sheet(store: Store, plan: Plan, count: int) -> bytes:
-    """A PNG of 64 images of a run of `count`, evenly spread over it."""
-    return contact_sheet(store, plan.format, list(map(plan.image, spread(count, IMAGES))))
+    """A PNG of 64 images of a run of `count`, evenly spread over it.
+
+    Where there are classes, some of each lie below its name and number of images: 8 at least, if it has so many.
+    """
+    if plan.mix is None:
+        return contact_sheet(store, plan.format, list(map(plan.image, spread(count, IMAGES))))
+    counts = plan.mix.counts(count)
+    shown = max(1, IMAGES // COLUMNS // sum(of > 0 for of in counts)) * COLUMNS
+    parts: list[NDArray[np.uint8]] = []
+    for label, of in enumerate(counts):
+        if of:
+            grid = _grid(store, plan.format, [plan.image(plan.mix.image(label, at)) for at in spread(of, shown)])
+            parts += [_caption(f"{plan.mix.names[label]}: {of}", *grid.shape[1:]), grid]
+    (content,) = png.encode(np.concatenate(parts)[None])
+    return content
 
 
 def contact_sheet(store: Store, format: Format, names: list[str]) -> bytes:
@@ -31,6 +46,11 @@ def contact_sheet(store: Store, format: Format, names: list[str]) -> bytes:
     Raises:
         CommandError: 76 where one is not there, damaged or of another size.
     """
+    (content,) = png.encode(_grid(store, format, names)[None])
+    return content
+
+
+def _grid(store: Store, format: Format, names: list[str]) -> NDArray[np.uint8]:
     images = list(read_images(store, format, names))
     height, width, channels = images[0].shape
     for name, image in zip(names, images, strict=True):
@@ -41,8 +61,17 @@ def contact_sheet(store: Store, format: Format, names: list[str]) -> bytes:
     for place, image in enumerate(images):
         top, left = place // COLUMNS * (height + _GAP), place % COLUMNS * (width + _GAP)
         sheet[top : top + height, left : left + width] = image
-    (content,) = png.encode(sheet[None])
-    return content
+    return sheet
+
+
+def _caption(text: str, width: int, channels: int) -> NDArray[np.uint8]:
+    """A line of text, black on white: uint8 `[14, width, channels]`."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = Image.new("L", (width, _CAPTION), 255)
+    letters = text.encode("latin-1", "replace").decode("latin-1")  # more the font does not have
+    ImageDraw.Draw(line).text((_GAP, _GAP), letters, fill=0, font=ImageFont.load_default_imagefont())
+    return np.repeat(np.asarray(line, np.uint8)[:, :, None], channels, axis=2)
 
 
 def read_images(store: Store, format: Format, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:

@@ -16,6 +16,7 @@ from jobs.dataset.layout import LAYOUT, STATE
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 from models.latents import SCHEME
+from models.mix import Mix
 
 RUNNING, COMPLETE = "running", "complete"
 REJECTED = "rejected by the quality gate"
@@ -38,6 +39,7 @@ class SessionFacts:
         onnxruntime: its version.
         image_bytes: of a PNG file, the mean over the images that the model file holds of itself.
         faults: of the generator, see `models.info.GeneratorInfo.faults`.
+        class_names: of what its labels tell apart; none for a generator without labels.
     """
 
     model_sha256: str
@@ -50,6 +52,7 @@ class SessionFacts:
     onnxruntime: str
     image_bytes: int
     faults: tuple[str, ...] | None = field(default=None, compare=False)
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class RunState:
             and all(type(name) is str for name in names)
             and (self.line is None or type(self.line) is str)
             and self.fingerprint.get("format", PNG) in FORMATS
+            and type(self.fingerprint.get("mix", "")) is str
+            and (self.mix is None or str(self.mix) == self.fingerprint["mix"])  # it can be read
         )
 
     @property
@@ -113,6 +118,11 @@ class RunState:
         """Where things lie in its folder, see `jobs.dataset.layout`."""
         layout: int = self.fingerprint.get("layout", 1)
         return layout
+
+    @property
+    def mix(self) -> Mix | None:
+        """Which class each image shows; None where there are no classes."""
+        return Mix.parse(self.fingerprint["mix"]) if "mix" in self.fingerprint else None
 
     @classmethod
     def of(cls, store: Store) -> RunState:
@@ -175,9 +185,15 @@ class RunState:
 
 
 def fingerprint(
-    facts: SessionFacts, seed: int, shard_size: int, format: str = PNG, layout: int = LAYOUT
+    facts: SessionFacts,
+    seed: int,
+    shard_size: int,
+    format: str = PNG,
+    layout: int = LAYOUT,
+    mix: Mix | None = None,
 ) -> dict[str, Any]:
-    """Of a run with this session; `format` and `layout` are in it only where they are not those of the first runs."""
+    """Of a run with this session; `format` and `layout` are in it only where they are not those of the first runs, and
+    `mix` where there are classes."""
     known = {
         "model_sha256": facts.model_sha256,
         "seed": seed,
@@ -192,4 +208,5 @@ def fingerprint(
         "onnxruntime": facts.onnxruntime,
     }
     since = {"format": format, "layout": layout}
-    return known | {name: value for name, value in since.items() if value != _FIRST[name]}
+    labels = {} if mix is None else {"mix": str(mix)}
+    return known | {name: value for name, value in since.items() if value != _FIRST[name]} | labels

@@ -14,6 +14,7 @@ from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, writing_error
 from models.log import log
+from models.mix import Mix
 
 TRIES = 3
 """Workers that may die at one shard before the run gives up."""
@@ -114,12 +115,14 @@ class Pool(Protocol):
             CommandError: what the session raised (see `GeneratorSession`).
         """
 
-    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+    def run(self, pieces: Iterable[Shard], batch_size: int, mix: Mix | None = None) -> Iterator[Done]:
         """Have pieces made; yields them as they are done, which may be in another order.
 
         Args:
             pieces: taken from as workers come free.
             batch_size: images a batch.
+            mix: of a run with classes. It goes with the work and not with the order, since the classes are those that
+                the first session finds in the model.
 
         Raises:
             CommandError: what a worker raised; 1 where workers died `TRIES` times at one shard.

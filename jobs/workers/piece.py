@@ -13,13 +13,14 @@ from jobs.dataset.manifest import Row
 from jobs.dataset.measure import Measure, measure
 from jobs.dataset.shard import Shard
 from jobs.stores.store import Store
+from models.mix import Mix
 
 if TYPE_CHECKING:  # ONNX Runtime is loaded where there is a session
     from jobs.workers.session import GeneratorSession
 
 
 def make_images(
-    piece: Shard, session: GeneratorSession, seed: int, batch_size: int, format: Format
+    piece: Shard, session: GeneratorSession, seed: int, batch_size: int, format: Format, mix: Mix | None = None
 ) -> Iterator[tuple[Row, Measure, bytes]]:
     """The images of a shard or of a piece of one, in order: a row, what the quality gate wants to know, the file.
 
@@ -29,22 +30,37 @@ def make_images(
         seed: of the latents.
         batch_size: images a batch; the last one may be smaller.
         format: of the run, which names the images.
+        mix: of a run with classes.
     """
     for start in range(piece.start, piece.stop, batch_size):
         stop = min(start + batch_size, piece.stop)
-        inputs = session.inputs(seed, start, stop)
+        inputs = session.inputs(seed, start, stop, mix)
         pixels = session.pixels(inputs, batch_size)
         _, height, width, channels = pixels.shape
         mode = "L" if channels == 1 else "RGB"
         measures = measure(start, pixels, partial(session.finite, inputs))
-        for index, found, content in zip(range(start, stop), measures, png.encode(pixels), strict=True):
+        made = zip(range(start, stop), _labels(mix, start, stop), measures, png.encode(pixels), strict=True)
+        for index, label, found, content in made:
             digest = hashlib.sha256(content).hexdigest()
             name = format.image(index, piece.number)
-            yield Row(index, name, seed, digest, width, height, mode, len(content)), found, content
+            yield Row(index, name, seed, digest, width, height, mode, len(content), *label), found, content
+
+
+def _labels(mix: Mix | None, start: int, stop: int) -> list[tuple[str, int]] | list[tuple[None, None]]:
+    """Names and numbers of the classes of images, for their rows."""
+    if mix is None:
+        return [(None, None)] * (stop - start)
+    return [(mix.names[label], label) for label in mix.labels(start, stop).tolist()]
 
 
 def write_images(
-    piece: Shard, session: GeneratorSession, store: Store, seed: int, batch_size: int, format: Format
+    piece: Shard,
+    session: GeneratorSession,
+    store: Store,
+    seed: int,
+    batch_size: int,
+    format: Format,
+    mix: Mix | None = None,
 ) -> tuple[list[Row], list[Measure]]:
     """Make the images of a shard or of a piece of one, and write them; they count once their manifest is committed.
 
@@ -54,7 +70,7 @@ def write_images(
     rows, measures = [], []
 
     def files() -> Iterator[tuple[str, bytes]]:
-        for row, found, content in make_images(piece, session, seed, batch_size, format):
+        for row, found, content in make_images(piece, session, seed, batch_size, format, mix):
             rows.append(row)
             measures.append(found)
             yield row.file_name, content

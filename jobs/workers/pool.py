@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection, wait
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
 from jobs.workers.crew import POLL_SECONDS, QUEUED, Crew, Done, Order
+from models.mix import Mix
 from models.stopping import SIGNALS, signal_name
 
 
@@ -47,12 +48,12 @@ class _Worker:
         self.started, self.heard = False, time.monotonic()
         self.send(order)
 
-    def take(self, piece: Shard, batch_size: int) -> None:
+    def take(self, piece: Shard, batch_size: int, mix: Mix | None) -> None:
         """Tell it of a piece."""
         if not self.pieces:
             self.heard = time.monotonic()
         self.pieces.append(piece)
-        self.send((piece, batch_size))
+        self.send((piece, batch_size, mix))
 
     def send(self, message: object) -> None:
         with contextlib.suppress(OSError):  # it has died: the end of its connection will tell
@@ -102,21 +103,21 @@ class WorkerPool:
                 pass
         return self._crew.facts
 
-    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+    def run(self, pieces: Iterable[Shard], batch_size: int, mix: Mix | None = None) -> Iterator[Done]:
         """Have pieces made; see `Pool`."""
         waiting = iter(pieces)
         again: deque[Shard] = deque()
         while True:
-            self._hand_out(itertools.chain(_popped(again), waiting), batch_size)
+            self._hand_out(itertools.chain(_popped(again), waiting), batch_size, mix)
             if not any(worker.pieces for worker in self._workers):
                 return
             yield from self._messages(again)
 
-    def _hand_out(self, pieces: Iterator[Shard], batch_size: int) -> None:
+    def _hand_out(self, pieces: Iterator[Shard], batch_size: int, mix: Mix | None) -> None:
         for queued in range(QUEUED):  # one for each before a second for any
             for worker in self._workers:
                 if len(worker.pieces) == queued and (piece := next(pieces, None)):
-                    worker.take(piece, batch_size)
+                    worker.take(piece, batch_size, mix)
 
     def _messages(self, again: deque[Shard]) -> Iterator[Done]:
         self._check()

@@ -29,6 +29,7 @@ from jobs.workers.ray_worker import Maker, Opened
 from models.errors import CommandError, ExitCode
 from models.files import temporary_name
 from models.log import log
+from models.mix import Mix
 
 _PLACED_WITHIN_SECONDS = 30.0
 """After which it is said that the cluster has no room for any worker."""
@@ -45,12 +46,12 @@ class _Worker:
         self.is_open = False
         self.heard = time.monotonic()
 
-    def take(self, piece: Shard, batch_size: int, token: str | None) -> None:
+    def take(self, piece: Shard, batch_size: int, token: str | None, mix: Mix | None) -> None:
         """Tell it of a piece of work."""
         if not self.pieces:
             self.heard = time.monotonic()
         self.pieces.append(piece)
-        self.calls.append(self.actor.make.remote(piece, batch_size, token))
+        self.calls.append(self.actor.make.remote(piece, batch_size, token, mix))
 
     @property
     def at(self) -> Shard | None:
@@ -134,7 +135,7 @@ class RayPool:
                 pass
         return self._crew.facts
 
-    def run(self, pieces: Iterable[Shard], batch_size: int) -> Iterator[Done]:
+    def run(self, pieces: Iterable[Shard], batch_size: int, mix: Mix | None = None) -> Iterator[Done]:
         """Have pieces made; see `Pool`.
 
         Raises:
@@ -144,7 +145,7 @@ class RayPool:
         again: deque[Shard] = deque()
         with self._token() as token:
             while True:
-                self._hand_out(again, waiting, batch_size, token)
+                self._hand_out(again, waiting, batch_size, token, mix)
                 is_open = any(worker.is_open for worker in self._workers)
                 if is_open and not any(worker.pieces for worker in self._workers):
                     return
@@ -168,13 +169,15 @@ class RayPool:
             with contextlib.suppress(OSError):  # what goes wrong there met the work, too
                 store.remove(".", [name])
 
-    def _hand_out(self, again: deque[Shard], waiting: Iterator[Shard], batch_size: int, token: str | None) -> None:
+    def _hand_out(
+        self, again: deque[Shard], waiting: Iterator[Shard], batch_size: int, token: str | None, mix: Mix | None
+    ) -> None:
         for queued in range(QUEUED):  # one for each before a second for any
             for worker in self._workers:
                 if worker.is_open and len(worker.pieces) == queued:
                     piece = again.popleft() if again else next(waiting, None)
                     if piece:
-                        worker.take(piece, batch_size, token)
+                        worker.take(piece, batch_size, token, mix)
 
     def _messages(self, again: deque[Shard]) -> Iterator[Done]:
         self._check()

@@ -18,6 +18,7 @@ from jobs.stores.store import Store
 from jobs.workers.crew import Done, Failed, Order
 from jobs.workers.piece import write_images
 from models.errors import CommandError, ExitCode
+from models.mix import Mix
 
 if TYPE_CHECKING:
     from jobs.workers.session import GeneratorSession
@@ -57,15 +58,16 @@ class Maker:
         """Open the session, before anything is made."""
         return self._answer(self._open)
 
-    def make(self, piece: Shard, batch_size: int, token: str | None) -> Done | Failed:
+    def make(self, piece: Shard, batch_size: int, token: str | None, mix: Mix | None = None) -> Done | Failed:
         """Make a piece and flush it, since the commit comes from another machine.
 
         Args:
             piece: what is missing of a shard.
             batch_size: images a batch.
             token: a file that this machine must see in the run's folder; None where it is no folder.
+            mix: of a run with classes.
         """
-        return self._answer(lambda: self._make(piece, batch_size, token))
+        return self._answer(lambda: self._make(piece, batch_size, token, mix))
 
     def _answer(self, work: Callable[[], Answer]) -> Answer | Failed:
         try:
@@ -87,7 +89,7 @@ class Maker:
         self._session.path = self._order.model
         return Opened(self._session.facts, png.ENCODER)
 
-    def _make(self, piece: Shard, batch_size: int, token: str | None) -> Done:
+    def _make(self, piece: Shard, batch_size: int, token: str | None, mix: Mix | None) -> Done:
         assert self._session, "`open` comes first"
         if self._store is None:
             store = open_store(self._order.out)
@@ -95,7 +97,7 @@ class Maker:
                 self._check_shared(store, token)
             self._store = store
         order = self._order
-        rows, measures = write_images(piece, self._session, self._store, order.seed, batch_size, order.format)
+        rows, measures = write_images(piece, self._session, self._store, order.seed, batch_size, order.format, mix)
         self._store.flush(order.format.holder(piece.number))
         return Done(piece, manifest.lines(rows), measure.lines(measures))
 

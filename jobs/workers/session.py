@@ -20,9 +20,10 @@ from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.info import GeneratorInfo, Golden, InfoError
 from models.latents import inputs as inputs_of
+from models.mix import Mix
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu
 
-Inputs = Mapping[str, NDArray[np.float32]]
+Inputs = Mapping[str, NDArray[Any]]
 """By name, `[N, …]` each; for one image that is what `GeneratorInfo.inputs` says."""
 
 
@@ -66,9 +67,12 @@ class GeneratorSession:
         """Whether the session runs on CUDA."""
         return self.provider == CUDA
 
-    def inputs(self, seed: int, start: int, stop: int) -> Inputs:
-        """What images `start` to `stop - 1` of a seed are made from, by the names that the file has for it."""
-        return inputs_of(seed, start, stop, self.info.inputs)
+    def inputs(self, seed: int, start: int, stop: int, mix: Mix | None = None) -> Inputs:
+        """What images `start` to `stop - 1` of a seed are made from, by the names that the file has for it.
+
+        Without a mix, the classes of a generator that has some take turns.
+        """
+        return inputs_of(seed, start, stop, self.info.inputs, None if mix is None else mix.labels(start, stop))
 
     def pixels(self, inputs: Inputs, batch_size: int) -> NDArray[np.uint8]:
         """Images for inputs.
@@ -97,9 +101,9 @@ class GeneratorSession:
         finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], inputs)[0]).all(axis=(1, 2, 3))
         return finite
 
-    def finite_at(self, seed: int, index: int) -> NDArray[np.bool_]:
-        """Like `finite`, of image `index` of a seed: bool `[1]`."""
-        return self.finite(self.inputs(seed, index, index + 1))
+    def finite_at(self, seed: int, mix: Mix | None, index: int) -> NDArray[np.bool_]:
+        """Like `finite`, of image `index` of a seed and a mix: bool `[1]`."""
+        return self.finite(self.inputs(seed, index, index + 1, mix))
 
     @property
     def facts(self) -> SessionFacts:
@@ -117,6 +121,7 @@ class GeneratorSession:
             onnxruntime=onnxruntime.__version__,
             image_bytes=sum(sizes) // len(sizes),
             faults=info.faults,
+            class_names=info.classes,
         )
 
     def _run(self, outputs: list[str], inputs: Inputs) -> list[NDArray[Any]]:
@@ -196,7 +201,7 @@ class BoundRun:
         return pixels
 
 
-def _padded(values: NDArray[np.float32], batch_size: int) -> NDArray[np.float32]:
+def _padded(values: NDArray[Any], batch_size: int) -> NDArray[Any]:
     return np.concatenate([values, np.zeros((batch_size - len(values), *values.shape[1:]), values.dtype)])
 
 

@@ -39,8 +39,8 @@ def _work(connection: Connection) -> None:
     connection.send(session.facts)
     store = open_store(order.out)
     while True:
-        piece, batch_size = connection.recv()
-        rows, measures = write_images(piece, session, store, order.seed, batch_size, order.format)
+        piece, batch_size, mix = connection.recv()
+        rows, measures = write_images(piece, session, store, order.seed, batch_size, order.format, mix)
         connection.send(Done(piece, manifest.lines(rows), measure.lines(measures)))
 
 

@@ -6,6 +6,7 @@ Their golden images are their own, so every one of them is what its file says: o
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,24 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
-from models.latents import Input, latents
+from models.latents import Input, inputs, latents
 
 SIZE, Z_DIM, GOLDEN_SEED = 32, 6, 77
+LEVELS = np.array([-0.9, -0.3, 0.3, 0.9])
+"""Of brightness, of the classes: before the tanh."""
+_OF_CLASS = [
+    helper.make_node("Gather", ["gains", "label"], ["gain"], axis=0),
+    helper.make_node("Gather", ["levels", "label"], ["level"], axis=0),
+    helper.make_node("Mul", ["product", "gain"], ["own"]),
+    helper.make_node("Add", ["own", "level"], ["of_class"]),
+]
 
 
 def write_model(
     path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0,
-    faults: list[str] | None = None,
+    faults: list[str] | None = None, classes: Sequence[str] = (), collapsed: Sequence[str] = (),
 ) -> Path:  # fmt: skip
-    """Write a generator: images = tanh(pattern · offset + z · weights · gain).
+    """Write a generator: images = tanh(pattern · offset + z · weights · gain), of a class lighter than the one before.
 
     Args:
         path: file to write.
@@ -32,6 +41,8 @@ def write_model(
         broken_above: images whose first latent value is larger are not finite.
         seed: of the weights.
         faults: what `gan-train` found in the images; None: nobody asked.
+        classes: that its labels tell apart; `class_of` tells the class of an image.
+        collapsed: those whose images are hardly different from each other.
     """
     training = {} if faults is None else {"figures": {"faults": faults}}
     random = np.random.RandomState(seed)
@@ -45,12 +56,16 @@ def write_model(
         "nan": np.nan,
         "limit": 1e9 if broken_above is None else broken_above,
     }
+    if classes:
+        constants["gains"] = np.array([[1e-3 if name in collapsed else 1.0] for name in classes])
+        constants["levels"] = LEVELS[: len(classes), None] + 0.3 * np.linspace(-1, 1, SIZE * SIZE)
     tensors = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
     shapes = {"shape": [-1, 1, SIZE, SIZE], "first": [0], "per_image": [-1, 1, 1, 1]}
     tensors += [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in shapes.items()]
     nodes = [
         helper.make_node("MatMul", ["z", "weights"], ["product"]),
-        helper.make_node("Add", ["product", "pattern"], ["sum"]),
+        *(_OF_CLASS if classes else []),
+        helper.make_node("Add", ["of_class" if classes else "product", "pattern"], ["sum"]),
         helper.make_node("Tanh", ["sum"], ["flat"]),
         helper.make_node("Reshape", ["flat", "shape"], ["whole"]),
         helper.make_node("Gather", ["z", "first"], ["z0"], axis=1),
@@ -67,7 +82,10 @@ def write_model(
     graph = helper.make_graph(
         nodes,
         "small",
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", Z_DIM])],
+        [
+            helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", Z_DIM]),
+            *([helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"])] if classes else []),
+        ],
         [
             helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE]),
             helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", SIZE, SIZE, 1]),
@@ -75,20 +93,21 @@ def write_model(
         tensors,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, dataclasses.replace(_info(model), training=training).to_metadata())
+    helper.set_model_props(model, dataclasses.replace(_info(model, classes), training=training).to_metadata())
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
     return path
 
 
-def _info(model: onnx.ModelProto) -> GeneratorInfo:
+def _info(model: onnx.ModelProto, classes: Sequence[str]) -> GeneratorInfo:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    images, pixels = session.run(["images", "pixels"], {"z": latents(GOLDEN_SEED, 0, GOLDEN_COUNT, Z_DIM)})
+    needed = {"z": Input("float32", (Z_DIM,))} | ({"label": Input("int64", (), len(classes))} if classes else {})
+    images, pixels = session.run(["images", "pixels"], inputs(GOLDEN_SEED, 0, GOLDEN_COUNT, needed))
     return GeneratorInfo(
         architecture="one matrix",
         precision="float32",
-        class_names=[],
-        inputs={"z": Input("float32", (Z_DIM,))},
+        class_names=list(classes),
+        inputs=needed,
         channels=1,
         height=SIZE,
         width=SIZE,
@@ -99,6 +118,11 @@ def _info(model: onnx.ModelProto) -> GeneratorInfo:
         parity={},
         golden=Golden.of(GOLDEN_SEED, 1e-4, images, pixels).to_dict(),
     )
+
+
+def class_of(pixels: np.ndarray) -> int:
+    """Which class an image `[H, W, 1]` shows of a generator with at most four whose `gain` is at most 0.1."""
+    return int(np.abs(np.tanh(LEVELS) - (pixels.mean() / 127.5 - 1)).argmin())
 
 
 def first_values(seed: int, count: int) -> np.ndarray:

@@ -79,9 +79,32 @@ def test_another_schema_version_is_named_with_the_one_that_is_read() -> None:
         GeneratorInfo.from_metadata(later)
 
 
+def labelled(names: list[str], high: int) -> GeneratorInfo:
+    inputs = {**INFO.inputs, "label": Input("int64", (), high)}
+    return dataclasses.replace(INFO, class_names=names, inputs=inputs)
+
+
+def test_labels_come_back_as_many_as_there_are_names_of_classes() -> None:
+    info = labelled(["scratch", "rolled in", "洞"], 3)
+    assert GeneratorInfo.from_metadata(info.to_metadata()) == info
+    assert json.loads(info.to_metadata()["gan.inputs"])["label"] == {"dtype": "int64", "shape": []}
+    assert info.classes == ("scratch", "rolled in", "洞")
+
+
+def test_names_of_classes_without_a_label_are_no_classes() -> None:
+    info = dataclasses.replace(INFO, class_names=["scratch"])
+    assert GeneratorInfo.from_metadata(info.to_metadata()).classes == ()
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"], ["a", "b,c"], ["a", 3]])
+def test_labels_whose_classes_have_no_usable_names_are_refused(names: list[str]) -> None:
+    with pytest.raises(InfoError, match=r"class names.*export"):
+        GeneratorInfo.from_metadata(labelled(names, 2).to_metadata())
+
+
 def test_an_input_of_a_kind_that_is_not_drawn_is_named_with_what_to_do() -> None:
-    later = {"z": {"dtype": "float32", "shape": [8]}, "label": {"dtype": "int64", "shape": []}}
-    with pytest.raises(InfoError, match=r"input label is int64.*install a later one"):
+    later = {"z": {"dtype": "float32", "shape": [8]}, "place": {"dtype": "int64", "shape": []}}
+    with pytest.raises(InfoError, match=r"input place is int64.*install a later one"):
         GeneratorInfo.from_metadata({**INFO.to_metadata(), "gan.inputs": json.dumps(later)})
 
 

@@ -118,3 +118,13 @@ def test_an_input_of_image_i_does_not_depend_on_where_the_batch_begins() -> None
     grain = {"grain": Input("float32", (3,))}
     whole = inputs(9, 0, 2500, grain)["grain"]
     np.testing.assert_array_equal(inputs(9, 1020, 2100, grain)["grain"], whole[1020:2100])
+
+
+def test_labels_take_turns_unless_they_are_given() -> None:
+    needed = {"z": Input("float32", (8,)), "label": Input("int64", (), 3)}
+    drawn = inputs(9, 4, 9, needed)
+    assert (drawn["label"].tolist(), drawn["label"].dtype) == ([1, 2, 0, 1, 2], np.int64)
+    given = np.array([2, 2, 0, 1, 2])
+    named = inputs(9, 4, 9, needed, given)
+    np.testing.assert_array_equal(named["label"], given)
+    np.testing.assert_array_equal(named["z"], latents(9, 4, 9, 8))

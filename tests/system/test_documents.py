@@ -22,6 +22,7 @@ from gan.cli import status_command
 from gan.config import RECIPES
 from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
 from tests.jobs.object_server import ObjectServer
+from tests.jobs.small_models import write_model
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
 
 README = ROOT / "README.md"
@@ -46,6 +47,7 @@ SMALLER = {
     "--count 10000": "--count 100",
     "--count 100000": "--count 100",
     "--count 2000": "--count 20",
+    "--per-class 2000": "--per-class 20",
     "--append 1000": "--append 10",
     "s3://factory/defects/{date}": "s3://bucket/defects/named",
     "s3://factory/defects/2026-11-22": "s3://bucket/defects/named",
@@ -187,6 +189,10 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
     folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
+    if page.name == "mix.md":
+        write_model(folder / "models/generator.onnx", classes=["inclusion", "scratch"], faults=[])
+        for seed, name in enumerate(("inclusion", "scratch")):
+            write_photos(folder / "path/to/classes" / name, 20 + 10 * seed, seed)
     settings = small_with(pools)
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment

@@ -14,6 +14,7 @@ import pytest
 from jobs.dataset.state import COMPLETE, REJECTED, REMOVING, RUNNING, RunState, SessionFacts, fingerprint
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
+from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch
 
@@ -105,6 +106,7 @@ DAMAGED = {
     "count below 0": changed(count=-130),
     "no provider": changed(provider=...),
     "no model": changed(model_sha256=...),
+    **{f"mix {mix!r}": changed(mix=mix) for mix in (3, None, "", "a", "a=0", "a=2,b=4", "a=1,b=999999999", ["a=1"])},
 }
 
 
@@ -166,7 +168,13 @@ def test_fingerprint_tells_apart_all_that_decides_the_bytes(name: str) -> None:
     value = getattr(FACTS, name)
     other = dataclasses.replace(FACTS, **{name: value + 1 if isinstance(value, int) else f"{value}."})
     differs = fingerprint(other, 2**64 - 1, 100) != OURS
-    assert differs == (name not in ("reason", "image_bytes", "faults"))  # words, and what the model file decides
+    assert differs == (name not in ("reason", "image_bytes", "faults", "class_names"))  # words, or the file decides
+
+
+def test_fingerprint_tells_apart_mixes_and_has_none_where_there_are_no_classes() -> None:
+    even, uneven = (fingerprint(FACTS, 5, 100, mix=Mix(("a", "b"), shares)) for shares in ((1, 1), (2, 1)))
+    assert (even["mix"], uneven["mix"]) == ("a=1,b=1", "a=2,b=1")
+    assert "mix" not in OURS
 
 
 def test_fingerprint_tells_apart_seed_and_shard_size() -> None:

@@ -1,0 +1,196 @@
+"""How many images of which classes a call asks for, and what that means for the classes that a model has."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from jobs.dataset.state import RunState
+from jobs.dataset.tally import tally
+from models.errors import CommandError, ExitCode
+from models.mix import Mix, rounded
+
+BALANCED, LIKE = "balanced", "like:"
+_SHARE = re.compile(r"\s*(.*?)\s*=\s*(\d{1,12}(?:\.(\d{0,12}))?|\.(\d{1,12}))\s*(%?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a caller asks for; all but one of the numbers are None.
+
+    Attributes:
+        count: images that the folder shall hold.
+        append: images to add to a complete run.
+        mix: `scratch=0.6,inclusion=0.4`, `balanced` or `like:DIR`; None: as the run has it, else `balanced`.
+        per_class: images of each class.
+        fill: a folder whose classes shall come to equal numbers.
+    """
+
+    count: int | None = None
+    append: int | None = None
+    mix: str | None = None
+    per_class: int | None = None
+    fill: Path | None = None
+
+    def __post_init__(self) -> None:
+        numbers = [number for number in (self.count, self.append, self.per_class) if number is not None]
+        if len(numbers) + (self.fill is not None) != 1 or any(number < 1 for number in numbers):
+            raise ValueError(f"need one of count, append, per_class and fill, and a number above 0: {self}")
+        if self.mix is not None and (self.per_class is not None or self.fill is not None):
+            raise ValueError("per_class and fill are mixes of their own: leave out mix")
+
+    def check(self, out: Path | str) -> None:
+        """Refuse what no model can make, before one is opened.
+
+        Args:
+            out: the run's folder, or the URL of an object store.
+
+        Raises:
+            CommandError: 2 this is no mix, 66 there is no such folder, 65 it is a damaged run.
+        """
+        folder, option = self._folder()
+        if folder is None:
+            if self.mix is not None and self.mix.strip() != BALANCED:
+                shares_in(self.mix)
+            return
+        if isinstance(out, Path) and folder.resolve() in (out.resolve(), *out.resolve().parents):
+            raise _usage(f"`{option}`: {out} lies in {folder}, whose images are counted: name another `out`")
+        tally(folder)
+
+    def settle(self, names: Sequence[str], state: RunState | None) -> tuple[Mix | None, int | None]:
+        """The mix for a model with these classes, and how many images the folder shall hold.
+
+        Args:
+            names: of the classes, in the order of their labels; none for a generator without.
+            state: of the run that is there; None where it begins.
+
+        Returns:
+            The mix, None for a generator without classes. The number, None for `append`; 0 where `fill` finds that the
+            classes have equal numbers already.
+
+        Raises:
+            CommandError: 2 the model cannot make this mix; 65, 66 as from `check`.
+        """
+        if not names:
+            for option in ("mix", "per_class", "fill"):
+                if getattr(self, option) is not None:
+                    raise _usage(f"`{option}`: the model has no classes: one trained with --classes has")
+            return None, self.count
+        if self.fill is not None:
+            return _filling(names, self._counted(names))
+        if self.per_class is not None:
+            return Mix.balanced(names), self.per_class * len(names)
+        return self._mix(names, state), self.count
+
+    def _mix(self, names: Sequence[str], state: RunState | None) -> Mix:
+        theirs = state.mix if state else None
+        if self.mix is None:  # of another model's run it is refused later, and told what differs
+            return theirs if theirs and theirs.names == tuple(names) else Mix.balanced(names)
+        if self.mix.strip() == BALANCED:
+            return Mix.balanced(names)
+        if self._folder()[0] is not None:
+            return Mix.of(names, rounded(self._counted(names)))
+        shares = shares_in(self.mix)
+        for name in shares:
+            if name not in names:
+                raise _usage(f"`mix`: the model has no class {name!r}{_hint(name, names)}; it has {_list(names)}")
+        wanted = [shares.get(name, Fraction(0)) for name in names]
+        scale = _common(wanted)
+        try:
+            return Mix.of(names, [int(share * scale) for share in wanted])
+        except ValueError as error:
+            raise _usage(f"`mix={self.mix}`: {error}: write shares with fewer digits") from None
+
+    def _folder(self) -> tuple[Path | None, str]:
+        """The folder that is counted, and the option that names it."""
+        if self.fill is not None:
+            return self.fill, "fill"
+        text = (self.mix or "").strip()
+        return (Path(text.removeprefix(LIKE)), "mix") if text.startswith(LIKE) else (None, "mix")
+
+    def _counted(self, names: Sequence[str]) -> list[int]:
+        """How many images the folder has of each class of the model."""
+        folder, option = self._folder()
+        assert folder is not None
+        found = tally(folder)
+        for name, count in found.items():
+            if name not in names:
+                raise _usage(
+                    f"`{option}`: {folder} has {count} images of {name!r}, and the model has no such class"
+                    f"{_hint(name, names)}; it has {_list(names)}"
+                )
+        return [found.get(name, 0) for name in names]
+
+
+def shares_in(text: str) -> Mapping[str, Fraction]:
+    """The shares of `scratch=0.6,inclusion=0.4`: of 1, of 100 %, or whole parts such as 3 and 2.
+
+    Shares of 1 that have two digits or more after the point may miss it by what rounding took from them or added, as
+    0.333, 0.333 and 0.333 do: each is then its part of their sum.
+
+    Raises:
+        CommandError: 2 they are not written so, add up to something else, or are all 0.
+    """
+    shares: dict[str, Fraction] = {}
+    digits, is_whole = 0, True
+    for part in text.split(","):
+        match = _SHARE.fullmatch(part)
+        if not match or not match[1]:
+            hint = "" if "=" in text else _hint(text.strip().partition(":")[0], [BALANCED, LIKE[:-1]])
+            raise _usage(
+                f"`mix={text}`: {part.strip()!r} is no share{hint}; write scratch=0.6,inclusion=0.4, balanced or "
+                "like:DIR"
+            )
+        name, percent = match[1], bool(match[5])
+        if name in shares:
+            raise _usage(f"`mix={text}`: {name!r} is named twice")
+        shares[name] = Fraction(match[2].rstrip(".")) / (100 if percent else 1)
+        digits = max(digits, len(match[3] or match[4] or "") + 2 * percent)
+        is_whole = is_whole and shares[name].denominator == 1 and not percent
+    total = sum(shares.values())
+    if not total:
+        raise _usage(f"`mix={text}`: no class has a share")
+    rounding = Fraction(len(shares), 2 * 10**digits) if digits > 1 else 0
+    if not is_whole and total != 1 and abs(total - 1) >= rounding:
+        raise _usage(
+            f"`mix={text}`: the shares add up to {float(total):g}, not to 1: correct them, or write whole parts such "
+            "as scratch=3,inclusion=2"
+        )
+    return shares
+
+
+def _filling(names: Sequence[str], counts: Sequence[int]) -> tuple[Mix, int]:
+    """What brings these counts to the largest of them."""
+    lacking = [max(counts) - count for count in counts]
+    if not any(lacking):
+        return Mix.balanced(names), 0
+    try:
+        return Mix.of(names, lacking), sum(lacking)
+    except ValueError as error:
+        raise _usage(f"`fill`: {error}: give `count` and `mix`") from None
+
+
+def _common(shares: Iterable[Fraction]) -> int:
+    """What makes all of them whole numbers."""
+    scale = 1
+    for share in shares:
+        scale *= (share * scale).denominator
+    return scale
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    by_small = {known.casefold(): known for known in names}
+    close = difflib.get_close_matches(name.casefold(), by_small, 1)
+    return f", did you mean {by_small[close[0]]}?" if close else ""
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _usage(message: str) -> CommandError:
+    return CommandError(ExitCode.USAGE, message)

@@ -1,0 +1,71 @@
+"""How many images of each class a data set has: a folder of classes, or a run of gan-batch with labels."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from jobs.dataset import manifest
+from jobs.dataset.layout import STATE
+from jobs.dataset.state import RunState
+from jobs.stores.local_store import LocalStore
+from models.errors import CommandError, ExitCode
+
+SUFFIXES = {
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".webp",
+}  # fmt: skip
+"""What image files are called, in small letters; `gan-train` reads the same ones."""
+MASK = "_mask"
+"""Ends the name of what is no image but the mask of one."""
+
+
+def tally(folder: Path) -> dict[str, int]:
+    """How many images of each class are in `folder`, sorted by the name of the class.
+
+    Of a run of gan-batch that is what its manifests say of the images that are there. Of any other folder each
+    sub-folder is a class. Files in it, and in folders below it, whose names differ only in what comes after the last
+    dot are one image, as photos and their masks are in some data sets; so is `X_mask.png` beside `X.png`.
+
+    Raises:
+        CommandError: 66 there is no such folder, or nothing to count in it; 65 it is a run that is damaged; 2 it is a
+            run without classes.
+    """
+    if not folder.is_dir():
+        raise CommandError(ExitCode.NO_INPUT, f"no folder {folder.absolute()}")
+    try:
+        counts = _of_run(folder) if (folder / STATE).is_file() else _of_folders(folder)
+    except OSError as error:
+        raise CommandError(ExitCode.NO_INPUT, f"cannot read {error.filename or folder}: {error.strerror}") from None
+    if not counts:
+        raise CommandError(ExitCode.NO_INPUT, f"{folder} has no folders of classes with images in them")
+    return {name: counts[name] for name in sorted(counts)}
+
+
+def _of_folders(folder: Path) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.name.startswith("."):
+            counts[entry.name] = _images_below(entry)
+    return +counts
+
+
+def _images_below(folder: Path) -> int:
+    count = 0
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(name) for name in files if not name.startswith(".")]
+        stems = {path.stem for path in paths if path.suffix.lower() in SUFFIXES}
+        count += sum(not stem.endswith(MASK) or stem.removesuffix(MASK) not in stems for stem in stems)
+    return count
+
+
+def _of_run(folder: Path) -> Counter[str]:
+    store = LocalStore(folder)
+    state = RunState.of(store)
+    if state.mix is None:
+        raise CommandError(ExitCode.USAGE, f"the run in {folder} has no classes: name one whose manifest has labels")
+    counts: Counter[str] = Counter()
+    for number in manifest.committed(store, state.fingerprint["shard_size"]):
+        counts.update(row.label or "" for row in manifest.read_shard(store, number))
+    return counts
