@@ -1,4 +1,4 @@
-"""What a generator is given: the inputs of image *i* are a function of (seed, i), on every machine and for good."""
+"""What a generator is given: the inputs of image *i* are a function of (seed, mix, i), everywhere and for good."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ SCHEME = "philox-randomstate-1024"
 """Names this way of drawing latents in a run's fingerprint."""
 LATENT = "z"
 """The input that every generator has: the plain stream of its seed."""
+LABEL = "label"
+"""The input of a generator that has classes: which one an image shows."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Input:
     """A named input of a generator.
 
     Attributes:
-        dtype: `float32`, standard normal: the one kind that is drawn so far.
+        dtype: `float32`, standard normal; or `int64`, a label.
         shape: of one image's, without the batch.
+        high: labels are 0 to `high - 1`; 0 for what is no label.
     """
 
     dtype: str
     shape: tuple[int, ...]
+    high: int = 0
 
 
 def latent_block(seed: int, block: int, z_dim: int, stream: int = 0) -> NDArray[np.float32]:
@@ -66,13 +71,23 @@ def latents(seed: int, start: int, stop: int, z_dim: int, stream: int = 0) -> ND
     return blocks[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE]
 
 
-def inputs(seed: int, start: int, stop: int, needed: Mapping[str, Input]) -> dict[str, NDArray[np.float32]]:
-    """The inputs of images `start` to `stop - 1` of `seed`: by name, float32 `[stop - start, *shape]`.
+def inputs(
+    seed: int, start: int, stop: int, needed: Mapping[str, Input], labels: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The inputs of images `start` to `stop - 1` of `seed`: by name, of their dtype, `[stop - start, *shape]`.
 
-    `z` is the plain stream; every other input has a stream of its own that its name decides.
+    `z` is the plain stream; every other input of float32 has a stream of its own that its name decides.
+
+    Args:
+        seed, start, stop: which images.
+        needed: the generator's inputs.
+        labels: int64 `[stop - start]`, for a generator with classes; where not given they take turns.
     """
-    drawn: dict[str, NDArray[np.float32]] = {}
+    drawn: dict[str, NDArray[Any]] = {}
     for name, wanted in needed.items():
+        if wanted.dtype == "int64":
+            drawn[name] = np.arange(start, stop, dtype=np.int64) % wanted.high if labels is None else labels
+            continue
         stream = 0 if name == LATENT else int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
         values = latents(seed, start, stop, math.prod(wanted.shape), stream)
         drawn[name] = values.reshape(stop - start, *wanted.shape)
