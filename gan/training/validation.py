@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from gan.evaluation.features import FeatureNetwork
@@ -45,16 +46,18 @@ class Validation:
         photos: uint8 `[N, C, H, W]`, N ≥ 10, never trained on.
         network: the features to compare in.
         seed: of the latents.
+        labels: of the photos, where they have classes: the images have them in the same proportions.
     """
 
-    def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int) -> None:
-        self._network, self._seed = network, seed
+    def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int, labels: Sequence[int] = ()) -> None:
+        self._network, self._seed, self._labels = network, seed, labels
         self._photos, self._places = network(photos), places(photos)
-        self.against = f"{hashlib.sha256(photos.numpy().tobytes()).hexdigest()} in {network.name}"
+        content = photos.numpy().tobytes() + np.array(labels, "<i8").tobytes()
+        self.against = f"{hashlib.sha256(content).hexdigest()} in {network.name}"
 
     def measure(self, generator: Generator, on_images: Callable[[int], None] = lambda count: None) -> Measured:
         """Measure what the generator makes, in eval mode; `on_images` is called with each number looked at."""
-        fakes = made(generator, self._seed, FIRST_LATENT, FAKES)
+        fakes = made(generator, self._seed, FIRST_LATENT, FAKES, self._labels)
         features = self._network(fakes, on_images)
         kid_x1000 = 1000 * kid(self._photos, features)
         among = manifold(self._photos, features)
