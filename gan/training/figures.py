@@ -12,7 +12,7 @@ from torch import Tensor
 from gan.evaluation.places import faults, places
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float, to_pixels
-from gan.training.collapse import ALIKE, diversity
+from gan.training.collapse import ALIKE, least_share
 from gan.training.monitor import sample
 from models.picks import in_proportion, spread
 
@@ -22,7 +22,9 @@ FIRST_LATENT = 1 << 21
 _BATCH = 50
 
 
-def figures(generator: Generator, photos: Tensor, seed: int, labels: Sequence[int] = ()) -> dict[str, Any]:
+def figures(
+    generator: Generator, photos: Tensor, seed: int, labels: Sequence[int] = (), names: Sequence[str] = ()
+) -> dict[str, Any]:
     """Measure a generator beside the photos that it was trained on, as JSON takes it.
 
     Args:
@@ -30,16 +32,21 @@ def figures(generator: Generator, photos: Tensor, seed: int, labels: Sequence[in
         photos: uint8 `[N, C, H, W]`.
         seed: of the latents.
         labels: of the photos, where they have classes: the images have them in the same proportions.
+        names: of these classes.
 
     Returns:
-        `images` and `photos`: how many of each; `diversity`, as a share of the photos'; `places` and `places_real`, see
+        `images` and `photos`: how many of each; `diversity`, as a share of the photos', of the class that has least;
+        `places` and `places_real`, see
         `gan.evaluation.places.Places`; and `faults`, in words, for which no detector should be trained with the images.
     """
     images = made(generator, seed, FIRST_LATENT, LOOKED_AT, labels)
-    some = photos[spread(len(photos), LOOKED_AT)].cpu()
+    looked_at = spread(len(photos), LOOKED_AT)
+    some, of_some = photos[looked_at].cpu(), [labels[place] for place in looked_at] if labels else []
     mine, theirs = places(images), places(some)
-    varied = diversity(to_float(images)) / max(diversity(to_float(some)), 1e-6)
-    found = [f"variety: all images look alike ({varied:.2f} of the photos')"] if varied < ALIKE else []
+    shown = in_proportion(labels, len(images)) if labels else []
+    varied, label = least_share(to_float(images), shown, to_float(some), of_some)
+    which = f"all images of {names[label]}" if names else "all images"
+    found = [f"variety: {which} look alike ({varied:.2f} of the photos')"] if varied < ALIKE else []
     return {
         "images": len(images),
         "photos": len(some),

@@ -78,7 +78,8 @@ class Keeper:
         """Measure the generator that is left, and write the figures beside it; returns its faults, in words."""
         left = reader.load_generator(self.model).to(trainer.device)
         options = reader.read_training(self.model, reader.weights_sha256(left.state_dict()))
-        found = figures(left, self.data.images, trainer.config.seed, self.data.labels)
+        data = self.data
+        found = figures(left, data.images, trainer.config.seed, data.labels, data.class_names)
         self._write_options({**options, "figures": found})
         return list(found["faults"])
 

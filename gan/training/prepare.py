@@ -91,6 +91,11 @@ def prepare(
     if isinstance(validation, Validation):
         return Ready(images, validation, place)
     held_out = _load(validation, config, which, images)
+    if held_out.class_names and held_out.class_names != images.class_names:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"`validation` has the classes {', '.join(held_out.class_names)}, `data` {', '.join(images.class_names)}",
+        )
     _refuse_shared(images, held_out, str(validation) if isinstance(validation, Path) else "`validation`")
     return Ready(images, held_out, place)
 

@@ -25,6 +25,9 @@ from models.log import log
 from models.picks import spread
 from models.progress import Progress
 
+WATCHED = 1000
+"""Photos with classes at most that samples are compared with: some of each class have to be among them."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -61,9 +64,14 @@ class Reporter(contextlib.ExitStack):
         rows = monitor.rows_of(len(data.class_names)) if data.class_names else []
         drawn = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
         self._inputs = drawn if not rows else _a_row_each(drawn, rows)
+        self._labels = self._inputs[LABEL].tolist() if rows else []
+        watched = spread(len(data.images), WATCHED if rows else monitor.GRID_IMAGES)
         self._stats = StatsWriter(out, trainer.step)
         self._events = self.enter_context(Events(out, trainer.step))
-        self._watch = CollapseWatch(self._reals, trainer.config.label_smoothing, self._stats.rows, trainer.loss.bounded)
+        self._watch = CollapseWatch(
+            to_float(data.images[watched]), trainer.config.label_smoothing, self._stats.rows, trainer.loss.bounded,
+            [data.labels[place] for place in watched] if rows else (),
+        )  # fmt: skip
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
         shown = self._reals
         if rows:
@@ -84,7 +92,7 @@ class Reporter(contextlib.ExitStack):
         measured: Measured | None = None
         if with_samples:
             fakes = monitor.sample(trainer.generator, self._inputs)
-            row["diversity"] = round(self._watch.share(fakes), 4)
+            row["diversity"] = round(self._watch.share(fakes, self._labels), 4)
             if with_kid and self._validation is not None:
                 self._looked_at = 0
                 measured = self._validation.measure(trainer.generator, self._looked)

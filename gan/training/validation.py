@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gan.evaluation.features import FeatureNetwork
-from gan.evaluation.metrics import kid, manifold
+from gan.evaluation.metrics import NEIGHBOURS, Manifold, kid, manifold
 from gan.evaluation.places import MOST_COMMON_GRAIN, MOST_ECHO, beyond_grid, loudest_echo, places, worst_grid
 from gan.networks.generator import Generator
 from gan.training.figures import made
+from models.picks import in_proportion
 
 FAKES = 500
 """More would hardly help: most of the noise comes from the few photos."""
@@ -30,7 +32,7 @@ class Measured:
         score: the lower the better: KID × 1000, and what it hardly sees, brought to its scale by 100 for each: how much
             more lines keep to a grid and come again at one distance, and how much more fine structure is shared, than
             in the photos; and the shares of images unlike all photos, 1 - precision, and of photos unlike all images,
-            1 - coverage.
+            1 - coverage; with classes, of images and photos of the same class.
     """
 
     kid_x1000: float
@@ -60,7 +62,7 @@ class Validation:
         fakes = made(generator, self._seed, FIRST_LATENT, FAKES, self._labels)
         features = self._network(fakes, on_images)
         kid_x1000 = 1000 * kid(self._photos, features)
-        among = manifold(self._photos, features)
+        among = self._among(features)
         mine, theirs = places(fakes), self._places
         grid, echo = worst_grid(mine, theirs), loudest_echo(mine, theirs)
         beyond = (
@@ -71,3 +73,19 @@ class Validation:
             1 - among.coverage,
         )
         return Measured(kid_x1000, kid_x1000 + 100 * sum(max(0.0, excess) for excess in beyond))
+
+    def _among(self, features: Tensor) -> Manifold:
+        """How images lie among the photos; with classes each among those of its class, as far as there are enough."""
+        if not self._labels:
+            return manifold(self._photos, features)
+        labels, of_photos = torch.tensor(in_proportion(self._labels, len(features))), torch.tensor(self._labels)
+        found = [
+            (int(own.sum()), manifold(self._photos[own], features[labels == label]))
+            for label in sorted(set(self._labels))
+            for own in (of_photos == label,)
+            if own.sum() > NEIGHBOURS and (labels == label).any()
+        ]
+        if not found:
+            return manifold(self._photos, features)
+        total = sum(count for count, _ in found)
+        return Manifold(*(sum(count * each[place] for count, each in found) / total for place in range(3)))
