@@ -231,8 +231,10 @@ def _classwise(sets: Sets, real: _Seen, fake: _Seen, known: _Seen | None, seed: 
     if sets.train is None or known is None or not (sets.real.labels and sets.fake.labels and sets.train.labels):
         return None
     trained = known.first(len(sets.train.images))
-    given = ((real, sets.real), (fake, sets.fake), (trained, sets.train))
-    return by_class(sets.real.class_names, *(Labelled(seen.features, images.labels) for seen, images in given), seed)
+    photos, images, known_photos = (
+        Labelled(seen.features, of.labels) for seen, of in ((real, sets.real), (fake, sets.fake), (trained, sets.train))
+    )
+    return by_class(sets.real.class_names, photos, images, known_photos, seed)
 
 
 def _halves(seen: _Seen, seed: int) -> tuple[_Seen, _Seen]:
