@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gan.config import CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, Course, TrainConfig
+from gan.config import AUTO, CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, Course, TrainConfig
 from gan.evaluation.defaults import FEATURES
 from gan.pattern_options import pattern_options
 from models import console
@@ -55,6 +55,15 @@ def _shown(value: object) -> str:
         if isinstance(value, float)
         else f"{value}"
     )
+
+
+class _Rate(click.ParamType[float | str]):
+    """A learning rate, or `auto`."""
+
+    name = "float or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        return AUTO if value == AUTO else click.FLOAT.convert(value, param, ctx)
 
 
 class _Train(Command):
@@ -138,7 +147,7 @@ class _Train(Command):
 @_value("--batch-size", int, "Show so many images a step.")
 @_value("--loss", click.Choice(CHOICES["loss"]), "Loss of both networks.")
 @_value("--lr", float, "Adam's learning rate.")
-@_value("--d-lr", float, "Another learning rate for the discriminator.")
+@_value("--d-lr", _Rate(), "Another learning rate for the discriminator; auto: by the number of photos.")
 @_value("--lr-decay", float, "Let the learning rates fall to 0 over this last share of the run.")
 @_value("--beta1", float, "Adam's β1.")
 @_value("--beta2", float, "Adam's β2.")

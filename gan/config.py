@@ -30,6 +30,9 @@ BELOW_1 = ("beta1", "beta2")
 IMAGE_SIZES = (32, 64, 128, 256, 512)
 """Sides of the squares that networks make which double their maps from 4×4 on; others have any of `sizes.SIDES`."""
 MAX_BATCH = 65_536
+AUTO = "auto"
+FEW_PHOTOS = 100
+"""The discriminator learns so few by heart sooner, and then teaches no more."""
 DEFAULT_RECIPE = "shift"
 ON_COLLAPSE = ("warn", "stop", "restart")
 """What a run may do when it has collapsed."""
@@ -63,7 +66,7 @@ class TrainConfig:
     batch_size: int = 64
     loss: str = "bce"
     lr: float = 0.0002  # of both networks
-    d_lr: float | None = None  # of the discriminator, where it differs
+    d_lr: float | str | None = None  # of the discriminator, where it differs; "auto": see `for_photos`
     lr_decay: float = 0.0  # share of the run, at its end, over which the learning rates fall linearly to 0
     beta1: float = 0.5
     beta2: float = 0.999
@@ -96,6 +99,8 @@ class TrainConfig:
         # A square by its side however it was told, so that the options of equal runs are equal.
         object.__setattr__(self, "image_size", _image_size(self))
         object.__setattr__(self, "class_names", tuple(self.class_names))  # JSON has a list
+        if isinstance(self.d_lr, str) and self.d_lr != AUTO:
+            raise ValueError(f"`d_lr` is {self.d_lr!r}: give a number, or {AUTO}")
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` is {self.channels}, not 1 (gray) or 3 (colour)")
         if not 2 <= self.batch_size <= MAX_BATCH:
@@ -144,6 +149,12 @@ class TrainConfig:
     def penalised(self) -> bool:
         """Whether the discriminator has a gradient penalty."""
         return self.r1_gamma > 0 or self.r2_gamma > 0
+
+    def for_photos(self, count: int) -> TrainConfig:
+        """The options in effect: an automatic `d_lr` is twice `lr`, or `lr` itself for less than a hundred photos."""
+        if self.d_lr != AUTO:
+            return self
+        return dataclasses.replace(self, d_lr=self.lr if count < FEW_PHOTOS else 2 * self.lr)
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON takes them."""
@@ -271,7 +282,7 @@ RECIPES["shift"] = {
     "d_two_part": True,
     "bands": True,
     "band_weight": 0.6,
-    "d_lr": 0.0004,
+    "d_lr": AUTO,
     "feature_matching": 3.0,
 }
 """Named sets of options: `shift` and `small-data` are for a few hundred images, `dcgan` is the plain paper recipe; the

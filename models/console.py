@@ -13,6 +13,7 @@ import click
 import models
 from models.errors import CommandError, ExitCode, memory_error, writing_error
 from models.log import log, log_as_json, set_up_logging
+from models.stopping import heed_signals_as_first_process
 from models.streams import lost_output, make_safe
 
 
@@ -53,6 +54,7 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     Every option `--some-thing` of the program `gan-x` is also read from `GAN_X_SOME_THING`.
     """
     make_safe()
+    heed_signals_as_first_process()
     set_up_logging()
     given = sys.argv[1:] if arguments is None else list(arguments)
     prefix = program.upper().replace("-", "_")

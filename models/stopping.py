@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -26,6 +27,18 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def heed_signals_as_first_process() -> None:
+    """Let signals end the first process of a container, which the kernel spares those that it has no handler for."""
+    if os.getpid() == 1:
+        for number in SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise CommandError(128 + number, f"stopped by {signal_name(number)}")
+
+
 class Stop:
     """Turns a signal that asks the program to end into a flag, so that work ends at a place from which it can go on.
 
@@ -43,7 +56,7 @@ class Stop:
     def __enter__(self) -> Stop:
         try:
             for number in SIGNALS:
-                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _end):
                     self._previous[number] = signal.signal(number, self._on_signal)
         except ValueError:
             pass

@@ -6,7 +6,8 @@ Generative Adversarial Networks", NeurIPS 2021, section 2), and by a crop at an 
 latent chooses: offsets of 16, 8, 4, 2 and 1 pixels of the image together, so that what is drawn at one place can stand
 at each, exactly and on every runtime. How it slants, and how far apart things stand, is the work of `bend.py`. Noise
 behind every doubling is what grain is made of (Karras et al., "A Style-Based Generator Architecture", CVPR 2019,
-section 3.2).
+section 3.2), and noise on the image itself, coloured by a filter that is learned and as strong in each region as the
+network wants it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from gan import sizes
 from gan.config import TrainConfig
 from gan.networks import stages
 from gan.networks.bend import Bend
 from gan.networks.generator import Generator
 from models.latents import LABEL, Input
 
-CELL = 32
+CELL = sizes.SIDES.step
 """Pixels of the image between two places of the first map."""
 FACTORS = (8, 6, 4, 2, 1)
 """Channels of the maps, in widths, from the first to that of half the image's size."""
@@ -37,7 +39,10 @@ _OFFSET_BITS = 10
 GRAIN_BITS = 2 * _OFFSET_BITS + 3
 """Latents whose signs choose a crop of the noise: how far down and right it begins, whether it is mirrored either way,
 and whether bright is dark. There are 2²³ crops: of 100,000 images one in a hundred shares its crop with another."""
-LEAST_CONTENT = 2
+KINDS = 6
+"""Latents of the content whose signs the network sees besides: photos come in kinds with nothing between them, and what
+follows a latent steadily would show all that is between."""
+LEAST_CONTENT = KINDS
 _REACH = 1 << _OFFSET_BITS
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
@@ -48,6 +53,9 @@ _CLASS = 32
 """Numbers that tell a class to all that sees the latents: a quarter of what it sees."""
 _GRAIN, _LAST_GRAIN = 0.1, 0.02
 """Strengths of the noise to begin with, in the maps and in the image."""
+_TAPS, _REGION = 5, 9
+"""Pixels across of what colours the image's noise, as that of photos is not white; and places of the last map across
+over which its strength is averaged, as scratches would be drawn of sand else."""
 
 
 class ShiftGenerator(Generator):
@@ -72,6 +80,7 @@ class ShiftGenerator(Generator):
     architecture = "shift"
     noise: Tensor
     class_strength: Tensor
+    folded: Tensor | None
 
     def __init__(
         self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128, classes: int = 0
@@ -84,7 +93,7 @@ class ShiftGenerator(Generator):
             raise ValueError(f"a shift generator makes images whose sides are multiples of {CELL}, not {wide}×{height}")
         self.z_dim, self.channels, self.height, self.width = z_dim, channels, height, wide
         widths = [width * factor for factor in FACTORS]
-        seen = self.content + SHIFT_BITS
+        seen = self.content + SHIFT_BITS + KINDS
         self.embed = nn.Embedding(classes, _CLASS) if classes else None
         if self.embed is not None:
             self.register_buffer("class_strength", torch.ones(()))
@@ -96,12 +105,12 @@ class ShiftGenerator(Generator):
             _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED, number == _BENT)
             for number, (before, after) in enumerate(itertools.pairwise(widths))
         )
-        self.last = nn.Conv2d(
-            widths[-1], 4 * channels, 3, padding=1, padding_mode="reflect"
-        )  # four pixels of the image at each place
+        # At each place of the last map four pixels of the image, and how strong their grain is.
+        self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
         self.smooth = _filter(channels, 5, padding=2, padding_mode="reflect")
-        self.grain = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.grain = nn.Conv2d(1, channels, _TAPS, bias=False)
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
+        self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
 
     @property
     def inputs(self) -> dict[str, Input]:
@@ -137,16 +146,22 @@ class ShiftGenerator(Generator):
         """
         if tuple(z.shape[1:]) != (self.z_dim,):
             raise ValueError(f"expected latents [N, {self.z_dim}], got {list(z.shape)}")
-        seen = self._with_class(z[:, : self.content + SHIFT_BITS], label)
         up = z[:, self.content :] > 0
+        kind = torch.where(z[:, :KINDS] > 0, 1.0, -1.0).to(z.dtype)
+        seen = self._with_class(torch.cat([z[:, : self.content + SHIFT_BITS], kind], dim=1), label)
         if grain is None:
-            grain = self._crop(up[:, SHIFT_BITS:])
+            grain, texture = self._crop(up[:, SHIFT_BITS:])
+        else:
+            texture = self._texture(grain)
         mixed = F.leaky_relu(self.mixed(seen), 0.2)
         x = F.leaky_relu(self.first_norm(self.first(mixed[:, :, None, None])), 0.2)
         for number, stage in enumerate(self._doublings()):
             x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
-        x = self.smooth(F.pixel_shuffle(self.last(x), 2))  # else the four places of each weave a lattice of two pixels
-        x = x + self.grain * grain
+        x = self.last(x)
+        strength = 1 + torch.tanh(F.avg_pool2d(F.pad(x[:, -1:], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1))
+        # Else the four pixels of each place would weave a lattice of two pixels.
+        x = self.smooth(F.pixel_shuffle(x[:, :-1], 2))
+        x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
         x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
         return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
 
@@ -160,13 +175,32 @@ class ShiftGenerator(Generator):
             return seen
         return torch.cat([seen, self.embed(label) * self.class_strength], dim=1)
 
-    def _crop(self, up: Tensor) -> Tensor:
-        """The noise `[N, 1, height + 4, width + 4]` that bool `[N, GRAIN_BITS]` choose; offsets are binary."""
+    def _texture(self, grain: Tensor) -> Tensor:
+        """The image's own noise `[N, channels, H, W]` of white noise `[N, 1, H, W]`: coloured.
+
+        It is as mirrored as the white noise is, so that crops of the bank may be mirrored.
+        """
+        weight = self.grain.weight
+        weight = (weight + weight.flip(2) + weight.flip(3) + weight.flip(2, 3)) / 4
+        return F.conv2d(F.pad(grain, (_TAPS // 2,) * 4, mode="reflect"), weight)
+
+    def _bank(self) -> Tensor:
+        """White noise and the image's own, `[height, width, 1 + channels]`, to crop from."""
+        noise = self.noise[None, None]
+        return torch.cat([noise, self._texture(noise)], dim=1)[0].permute(1, 2, 0)
+
+    def _crop(self, up: Tensor) -> tuple[Tensor, Tensor]:
+        """White noise and the image's own, `[N, …, height + 4, width + 4]`, that bool `[N, GRAIN_BITS]` choose.
+
+        Offsets are binary.
+        """
+        bank = self._bank() if self.folded is None else self.folded
         down, right, rest = up[:, :_OFFSET_BITS], up[:, _OFFSET_BITS:-3], up[:, -3:]
         rows = self._line(down, rest[:, 0], self.height)[:, :, None]
         columns = self._line(right, rest[:, 1], self.width)[:, None, :]
-        crop = F.embedding(rows * self.noise.shape[1] + columns, self.noise.reshape(-1, 1)).movedim(3, 1)
-        return torch.where(rest[:, 2, None, None, None], -crop, crop)
+        crop = F.embedding(rows * bank.shape[1] + columns, bank.flatten(0, 1)).movedim(3, 1)
+        crop = torch.where(rest[:, 2, None, None, None], -crop, crop)
+        return crop[:, :1], crop[:, 1:]
 
     @staticmethod
     def _line(offset: Tensor, mirrored: Tensor, side: int) -> Tensor:
@@ -181,7 +215,9 @@ class ShiftGenerator(Generator):
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
         nn.init.kaiming_normal_(self.mixed.weight, 0.2, generator=random)
         nn.init.zeros_(self.mixed.bias)
-        nn.init.constant_(self.grain, _LAST_GRAIN)
+        nn.init.zeros_(self.grain.weight)
+        with torch.no_grad():
+            self.grain.weight[:, :, _TAPS // 2, _TAPS // 2] = _LAST_GRAIN
         _draw_filter(self.smooth, (-1.0, 4.0, 10.0, 4.0, -1.0), gain=1)
         for stage in self._doublings():
             stage.initialise(random)
@@ -196,8 +232,9 @@ class ShiftGenerator(Generator):
         return {**drawn, "grain": torch.randn(size, generator=random, device=random.device)}
 
     def for_export(self) -> Self:
-        """A copy in eval mode and float64 with batch norm folded into the convolutions before it, and the strength of
-        the classes into their numbers."""
+        """A copy in eval mode and float64 with batch norm folded into the convolutions before it, the bank done, and
+        how much classes count in their numbers.
+        """
         folded = copy.deepcopy(self).eval().double()
         if folded.embed is not None:
             with torch.no_grad():
@@ -207,6 +244,7 @@ class ShiftGenerator(Generator):
         folded.first_norm = nn.Identity()  # type: ignore[assignment]
         for stage in folded._doublings():
             stage.fold()
+        folded.folded = folded._bank().detach().contiguous()
         return folded
 
     @classmethod
@@ -223,12 +261,12 @@ class ShiftGenerator(Generator):
             ValueError: the state is not that of a shift generator.
         """
         try:
-            seen, first, grain = (state[name].shape for name in ("mixed.weight", "first.weight", "grain"))
+            seen, first, grain = (state[name].shape for name in ("mixed.weight", "first.weight", "grain.weight"))
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
             sides = ((n - 1) * CELL for n in first[2:])
-            sizes = (seen[1] - told + GRAIN_BITS, grain[1], first[1] // FACTORS[0], *sides, classes)
+            shape = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], *sides, classes)
             with torch.device("meta"):
-                generator = cls(*sizes)
+                generator = cls(*shape)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")

@@ -38,7 +38,7 @@ class Trainer:
 
     Args:
         images: uint8 `[N, C, H, W]`; moved to `device` whole.
-        config: the options; those in effect, with a precision that is chosen, are `Trainer.config`.
+        config: the options; those in effect, with precision and rate that are chosen, are `Trainer.config`.
         device: where to train.
         photos: uint8 `[C, H, W]` each, to crop the images from anew every time they are shown; none: `images` it is.
         restarts: how often the run began anew; each time with other random numbers.
@@ -68,6 +68,7 @@ class Trainer:
         if config.precision == "auto":
             precision = "bfloat16" if fast_bfloat16(device.type) else "float32"
             config = dataclasses.replace(config, precision=precision)
+        config = config.for_photos(len(images))
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
         self.loss = LOSSES[config.loss]
         self.images, self.photos = images.to(device), [photo.to(device) for photo in photos]
@@ -98,12 +99,16 @@ class Trainer:
         self.g_shared = averaged(self.g, device, processes)
         betas = (config.beta1, config.beta2)
         self.g_optimiser = torch.optim.Adam(self.g.parameters(), config.lr, betas)
-        self.d_optimiser = torch.optim.Adam(self.d.parameters(), config.d_lr or config.lr, betas)
+        self.d_optimiser = torch.optim.Adam(self.d.parameters(), self._d_lr, betas)
         self.step = 0
         self.best: dict[str, Any] | None = None  # of the sample grids so far: what `validated` notes
         images_in_all = config.total_kimg * 1000 or config.epochs * len(images)
         self.total_steps = math.ceil(round(images_in_all, 6) / self.images_per_step)  # 1.1 * 1000 is more than 1100
         self._phase_in()
+
+    @property
+    def _d_lr(self) -> float:
+        return float(self.config.d_lr or self.config.lr)
 
     @property
     def images_per_step(self) -> int:
@@ -258,7 +263,7 @@ class Trainer:
         left = 1 - self.step / self.total_steps
         factor = min(1.0, left / self.config.lr_decay) if self.config.lr_decay else 1.0
         self.g_optimiser.param_groups[0]["lr"] = self.config.lr * factor
-        self.d_optimiser.param_groups[0]["lr"] = (self.config.d_lr or self.config.lr) * factor
+        self.d_optimiser.param_groups[0]["lr"] = self._d_lr * factor
 
     def _d_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         config = self.config

@@ -65,6 +65,13 @@ def test_a_number_that_is_not_finite_is_refused_and_named(option: str, value: fl
         TrainConfig(**{option: value})
 
 
+def test_a_rate_in_words_is_automatic_or_refused() -> None:
+    assert TrainConfig(d_lr="auto", lr=0.001).for_photos(99).d_lr == 0.001
+    assert TrainConfig(d_lr=0.003).for_photos(99).d_lr == 0.003
+    with pytest.raises(ValueError, match="`d_lr` is 'fast': give a number, or auto"):
+        TrainConfig(d_lr="fast")
+
+
 WRONG_NUMBERS = [
     *(("batch_size", 1), ("batch_size", 65_537), ("epochs", 0), ("lr", 0.0), ("lr", -1.0), ("beta1", 1.0)),
     *(("label_smoothing", 1.5), ("seed", -1), ("seed", 2**63), ("channels", 2), ("penalty_interval", 0)),

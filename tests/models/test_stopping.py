@@ -132,3 +132,34 @@ def test_stop_outside_the_main_thread_leaves_the_handlers_alone() -> None:
     thread.start()
     thread.join()
     assert inside == [before]
+
+
+FIRST = """
+import os, sys, time
+import click
+from models import console
+from models.stopping import Stop
+
+@click.command()
+def command():
+    with Stop():
+        pass
+    print("ready", flush=True)
+    time.sleep(60)
+
+os.getpid = lambda: 1
+console.run(command, "gan-demo")
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_containers_first_process_ends_by_a_signal_before_its_work_begins(number: int, code: int) -> None:
+    """Linux delivers it none that it has no handler for; another process would end by the signal itself."""
+    command = [sys.executable, "-c", FIRST]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, env=clean_environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (code, f"gan-demo: error: stopped by {signal.Signals(number).name}\n")

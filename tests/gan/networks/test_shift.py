@@ -56,7 +56,7 @@ def blind(generator: ShiftGenerator) -> ShiftGenerator:
         for name, weights in generator.named_parameters():
             if name.endswith(("gate.0.weight", "mixed.weight")):
                 weights[:, generator.content :] = 0
-            if name.endswith(("grain", "amounts.weight")):
+            if name.endswith(("grain", "grain.weight", "amounts.weight")):
                 weights.zero_()
     return generator
 
@@ -77,8 +77,8 @@ def test_a_size_that_is_no_multiple_of_a_cell_is_refused(size: int) -> None:
 
 
 def test_a_latent_too_short_for_its_parts_is_refused() -> None:
-    with pytest.raises(ValueError, match="`z_dim` of 35 at least"):
-        ShiftGenerator(34)
+    with pytest.raises(ValueError, match="`z_dim` of 39 at least"):
+        ShiftGenerator(38)
 
 
 @pytest.mark.parametrize("axis", [2, 3])
@@ -114,11 +114,24 @@ def test_grain_is_a_crop_of_the_bank_at_the_offset_that_the_signs_write(generato
     up[1, [0, 2, 11]] = True  # 5 rows, 2 columns
     up[2, [20, 11]] = True
     up[3, [21, 22]] = True
-    plain, moved, upside_down, mirrored = generator._crop(up)[:, 0]
+    plain, moved, upside_down, mirrored = generator._crop(up)[0][:, 0]
     assert torch.equal(plain, generator.noise[:68, :68])
     assert torch.equal(moved, generator.noise[5:73, 2:70])
     assert torch.equal(upside_down, generator.noise[:68, 2:70].flip(0))
     assert torch.equal(mirrored, -generator.noise[:68, :68].flip(1))
+
+
+def test_the_images_own_noise_is_as_mirrored_as_the_white_noise(generator: ShiftGenerator) -> None:
+    noise = generator.noise[None, None]
+    texture = generator._texture(noise)
+    assert texture.std() > 0
+    for mirrored in ((2,), (3,), (2, 3)):
+        assert torch.allclose(generator._texture(noise.flip(mirrored)), texture.flip(mirrored), atol=1e-6)
+    up = torch.zeros((1, GRAIN_BITS), dtype=torch.bool)
+    up[0, [1, 20]] = True  # 2 rows, upside down
+    assert torch.allclose(generator._crop(up)[1], texture[:, :, 2:70, :68].flip(2))
+    up[0, 22] = True
+    assert torch.allclose(generator._crop(up)[1], -texture[:, :, 2:70, :68].flip(2))
 
 
 def test_a_hundred_thousand_images_hardly_share_a_crop() -> None:

@@ -396,6 +396,14 @@ def test_learning_rates_stay_and_then_fall_to_next_to_nothing(plates: ImageSet) 
     assert rates[11] == pytest.approx((0.01 / 6, 0.02 / 6))
 
 
+@pytest.mark.parametrize(("count", "rate"), [(99, 0.01), (100, 0.02)])
+def test_an_automatic_rate_of_the_discriminator_is_that_of_the_generator_on_few_images(count: int, rate: float) -> None:
+    trainer = Trainer(numbered(count), tiny(lr=0.01, d_lr="auto"), CPU)
+    trainer.train_step()
+    assert trainer.d_optimiser.param_groups[0]["lr"] == trainer.config.d_lr == pytest.approx(rate)
+    assert trainer.g_optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
 def test_lazy_penalty_comes_every_nth_step_with_n_times_the_weight(
     plates: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
