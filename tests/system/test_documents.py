@@ -117,7 +117,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = write_photos(folder / "path/to/photos", 48)  # a third is enough to be held out
     write_photos(folder / "path/to/held_out", 16, seed=1)
     write_photos(folder / "datasets/anomaly_detection_dataset/bad", 16, seed=2)
-    for seed, name in enumerate(("pits", "scratches"), 5):
+    for seed, name in enumerate(("inclusion", "scratch"), 5):
         write_photos(folder / "path/to/classes" / name, 12, seed)
     rows = [f"{path.name},{'even' if number % 2 == 0 else 'odd'}" for number, path in enumerate(photos.iterdir())]
     (folder / "labels.csv").write_text("file_name,label\n" + "\n".join(rows) + "\n")
