@@ -97,7 +97,8 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
         return made
 
     training = read_training(path, weights_sha256(generator.state_dict()))
-    options, names = training.get("options"), tuple(map(str, training.get("class_names") or ()))
+    options, found = training.get("options"), training.get("class_names")
+    names = tuple(map(str, found)) if isinstance(found, list) else ()
     if len(names) != generator.classes:
         names = tuple(f"class {label}" for label in range(generator.classes))
     size = told(generator.width, generator.height)

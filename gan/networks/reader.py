@@ -49,8 +49,9 @@ def read_training(model: Path, sha256: str) -> dict[str, Any]:
         content = load(model)
         if "snapshot_format" in content:
             config = content.get("config")
-            names = config.get("class_names", ()) if isinstance(config, dict) else ()
-            return {"options": config, "class_names": [*names], "weights_sha256": sha256} | {
+            names = config.get("class_names") if isinstance(config, dict) else None
+            told = list(names) if isinstance(names, list | tuple) else []
+            return {"options": config, "class_names": told, "weights_sha256": sha256} | {
                 name: content[name] for name in ("step", "kimg", "restarts") if name in content
             }
     log.info("no training_options.json of these weights beside %s: how they were trained is not known", model)

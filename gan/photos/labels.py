@@ -72,7 +72,7 @@ def classes_in(
             f"the class {printable(strange[0])} has photos to measure on and none to train on: {place_of(data)} has "
             f"{_some(trained)}"
         )
-    if bad := [name for name in trained if not name.isprintable() or _NO_NAME.search(name)]:
+    if bad := [n for n in trained if not n.isprintable() or n != n.strip() or _NO_NAME.search(n)]:
         raise _bad(f'the class {bad[0]!r} has a name that cannot stand in a mix or a table: leave out , = / \\ and "')
     return Classes(tuple(trained), {photo: name for each in found for photo, name in each.items()})
 
