@@ -131,7 +131,7 @@ def test_images_of_two_easy_classes_differ_as_the_photos_do() -> None:
     bright, dark = (trainer.generator.inputs_at(0, 0, 16, [label] * 16) for label in (0, 1))
     with torch.no_grad():
         gap = trainer.generator(**bright).mean(dim=(1, 2, 3)) - trainer.generator(**dark).mean(dim=(1, 2, 3))
-    assert gap.mean() > 0.2  # 1.02 between the photos
+    assert gap.min() > 0.05  # of each latent; 1.02 between the photos
 
 
 # From folders
