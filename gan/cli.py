@@ -103,6 +103,16 @@ class _Train(Command):
     type=click.Path(path_type=Path, readable=False),
     help="Folder of photos not to train on: the generator that comes nearest to them is kept, by KID.",
 )
+@click.option(
+    "--classes",
+    is_flag=True,
+    help="DATA's sub-folders are classes: one generator learns all, and is told which to make.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, readable=False),
+    help="The same, but a CSV file says the class of each photo: columns file_name and label.",
+)
 @_course("--validation-kimg", float, "Measure the KID every so many thousand images.")
 @click.option("--features", default=FEATURES, help="What the KID is measured in, as in gan-eval quality.")
 @_course("--patience-kimg", float, "Stop when the KID has not improved for so many thousand images; 0: never.")
@@ -155,6 +165,8 @@ class _Train(Command):
 @_value("--bands/--no-bands", bool, "Standardize fine, middle and coarse structure each by itself.")
 @_value("--band-weight", float, "Weight of a finer band, times that of the next coarser one.")
 @_value("--augment/--no-augment", bool, "Vary brightness, contrast and place of what the discriminator sees.")
+@_value("--class-from", float, "Let classes begin to count after this share of the run.")
+@_value("--class-to", float, "Let them count in full from this share of the run on.")
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror a random half of the training images.")
 @_value(
     "--feature-matching", float, "Pull images to the photos in a frozen network's eyes, times the discriminator's pull."

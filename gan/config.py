@@ -22,9 +22,9 @@ POSITIVE = (
 )
 NOT_NEGATIVE = (
     *("total_kimg", "ema_kimg", "instance_noise", "grad_clip", "r1_gamma", "r2_gamma", "lr_decay", "label_smoothing"),
-    *("beta1", "beta2", "seed", "patience_kimg", "feature_matching"),
+    *("beta1", "beta2", "seed", "patience_kimg", "feature_matching", "class_from", "class_to"),
 )
-AT_MOST_1 = ("lr_decay", "label_smoothing")
+AT_MOST_1 = ("lr_decay", "label_smoothing", "class_from", "class_to")
 BELOW_1 = ("beta1", "beta2")
 """What the options that are numbers may be."""
 IMAGE_SIZES = (32, 64, 128, 256, 512)
@@ -86,6 +86,10 @@ class TrainConfig:
     flip: str = "none"  # mirror the real images
     feature_matching: float = 0.0  # pull towards the photos in a frozen network's eyes, times that of D; 0: none
 
+    class_names: tuple[str, ...] = ()  # of what the photos show, in the order of their labels; none: no labels
+    class_from: float = 0.2  # share of the run after which classes begin to count
+    class_to: float = 0.5  # share of the run from which on they count in full
+
     precision: str = "float32"  # "bfloat16" is autocast; "auto" is that where the machine calculates in it
     seed: int = 0
 
@@ -94,6 +98,7 @@ class TrainConfig:
         _check_values(self)
         # A square by its side however it was told, so that the options of equal runs are equal.
         object.__setattr__(self, "image_size", _image_size(self))
+        object.__setattr__(self, "class_names", tuple(self.class_names))  # JSON has a list
         if isinstance(self.d_lr, str) and self.d_lr != AUTO:
             raise ValueError(f"`d_lr` is {self.d_lr!r}: give a number, or {AUTO}")
         if self.channels not in (1, 3):
@@ -113,6 +118,10 @@ class TrainConfig:
             raise ValueError(
                 f"`d_two_part` is another discriminator, which has no `{wrong[0]}`: add `{wrong[0]}=False`"
             )
+        if self.class_names and not self.can_have_classes:
+            raise ValueError("`classes` need the two networks of `recipe=shift`")
+        if self.class_from > self.class_to:
+            raise ValueError(f"`class_from` is {self.class_from}, after `class_to`, which is {self.class_to}")
         if self.label_smoothing and self.loss != "bce":
             raise ValueError("`label_smoothing` belongs to the bce loss: add `loss=bce`")
 
@@ -125,6 +134,11 @@ class TrainConfig:
     def uses_ema(self) -> bool:
         """Whether the generator that is saved is an average."""
         return self.ema_kimg > 0
+
+    @property
+    def can_have_classes(self) -> bool:
+        """Whether both networks can be told what an image shows."""
+        return self.architecture == "shift" and self.d_two_part
 
     @property
     def plain(self) -> bool:

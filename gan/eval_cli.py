@@ -53,6 +53,12 @@ def cli() -> None:
     "file. Such a file is a program that is run: use only files you trust.",
 )
 @click.option("--second-features", help="Another such network to ask as well: each has its own eyes.")
+@click.option("--classes", is_flag=True, help="Compare class by class, too: sub-folders of the photos are classes.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, readable=False),
+    help="The same, but a CSV file says the class of each photo: columns file_name and label.",
+)
 @click.option("--channels", type=click.Choice(["1", "3"]), help="1 gray, 3 colour.  [default: as the fakes]")
 @click.option(
     "--image-size",

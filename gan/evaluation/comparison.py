@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan.evaluation.classes import Classwise, Labelled, by_class
 from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientation
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.line_figures import LineFigures, compare_lines
@@ -100,6 +101,7 @@ class Quality(Judgement):
         copying, pixel_copying, shifted_copying: by features, by pixels, and by pixels wherever they lie, see
             `gan.evaluation.copying`; None without training images.
         copying_verdict: the worst of them.
+        classes: class by class, where the images have labels.
     """
 
     real: str
@@ -133,6 +135,7 @@ class Quality(Judgement):
     shifted_copying: Copying | None
     copying_verdict: str | None
     notes: tuple[str, ...]
+    classes: Classwise | None = None
 
 
 def compare(
@@ -194,6 +197,7 @@ def compare(
         shifted_copying=copies.by_shifted_pixels if copies else None,
         copying_verdict=copies.verdict if copies else None,
         notes=sources.notes,
+        classes=_classwise(sets, real, fake, known, seed),
     )
     return quality, copies.pairs if copies else []
 
@@ -220,6 +224,17 @@ def _seen(sets: Sets, network: FeatureNetwork) -> tuple[_Seen, _Seen, _Seen | No
             return real, fake, None
         known = torch.cat([network(images, progress.update) for images in mirrored])
     return real, fake, _Seen(mirrored[0], known)
+
+
+def _classwise(sets: Sets, real: _Seen, fake: _Seen, known: _Seen | None, seed: int) -> Classwise | None:
+    """Where all images have labels."""
+    if sets.train is None or known is None or not (sets.real.labels and sets.fake.labels and sets.train.labels):
+        return None
+    trained = known.first(len(sets.train.images))
+    photos, images, known_photos = (
+        Labelled(seen.features, of.labels) for seen, of in ((real, sets.real), (fake, sets.fake), (trained, sets.train))
+    )
+    return by_class(sets.real.class_names, photos, images, known_photos, seed)
 
 
 def _halves(seen: _Seen, seed: int) -> tuple[_Seen, _Seen]:

@@ -15,10 +15,12 @@ from gan.evaluation.comparison import Quality, Sets, Sources, compare
 from gan.evaluation.features import load_features
 from gan.evaluation.generators import TrainedGenerator
 from gan.evaluation.images import read_made, read_photos
+from gan.evaluation.labelling import labelled
 from gan.evaluation.report import write_report
 from gan.evaluation.runs import file_sha256, holds_images, image_names, is_run, model_sha256
 from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.fit import FITS
+from gan.photos.labels import Classes, classes_in
 from gan.photos.read import MIN_IMAGES, ImageSet, find_images
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
@@ -42,6 +44,8 @@ def evaluate(
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    classes: bool = False,
+    labels: Path | None = None,
     device: str = "auto",
     out: Path | None = None,
 ) -> Quality:
@@ -67,6 +71,9 @@ def evaluate(
         skip_bad_files: compare without the photos that cannot be used, instead of stopping.
         only: patterns of the photos to take of `real` and `train`, where not all; see `gan.photos.find.fits`.
         without: patterns of photos of `real` and `train` to leave out.
+        classes: compare class by class, too: the sub-folders of `real` and `train` are classes. The fakes tell theirs
+            by the generator, by the column `label` of a run's manifest, or by sub-folders.
+        labels: the same, but a CSV file tells the photos' classes: `gan.photos.labels.classes_in`.
         device: `auto`, `cpu` or `cuda`.
         out: folder for `report.html`; None: none is written.
 
@@ -76,6 +83,7 @@ def evaluate(
     """
     _refuse_values(count, seed, channels, image_size, fit)
     _refuse_overlap(real, fake, train)
+    known = _classes(real, train, classes, labels, only, without)
     device = find_device(device)
     for folder in (real, train) if train else (real,):
         _refuse_nothing(folder, only, without)  # that there is none should not be told after a minute of making fakes
@@ -101,6 +109,8 @@ def evaluate(
     trained = None if train is None else load(train)
     photos = load(real, scales=trained.scales if trained else None)
     sets, of_photos = _sets(real, photos, fakes, trained)
+    if known is not None:
+        sets = labelled(sets, known, fake)
     notes = sources.notes + notes + of_photos
     quality, pairs = compare(sets, dataclasses.replace(sources, notes=notes), network, seed, second)
     if out is not None:
@@ -119,6 +129,27 @@ def _refuse_values(count: int, seed: int, channels: int | None, image_size: int 
         raise CommandError(ExitCode.USAGE, f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
     if fit is not None and fit not in FITS:
         raise CommandError(ExitCode.USAGE, f"`fit={fit}` is none of {', '.join(FITS)}")
+
+
+def _classes(
+    real: Path, train: Path | None, classes: bool, labels: Path | None, only: Sequence[str], without: Sequence[str]
+) -> Classes | None:
+    """Those of the photos, or None where they are not asked for.
+
+    Raises:
+        CommandError: 2 arguments that cannot be meant, 65 and 66 as of `classes_in`.
+    """
+    if classes and labels is not None:
+        raise CommandError(
+            ExitCode.USAGE, "`classes` and `labels` exclude each other: folders or a table say the class"
+        )
+    if not classes and labels is None:
+        return None
+    if train is None:
+        raise CommandError(
+            ExitCode.USAGE, "`classes` need the photos that were trained on, to learn the classes: `train`"
+        )
+    return classes_in(train, real, labels, only, without)
 
 
 def _refuse_size(image_size: int | str) -> None:

@@ -18,11 +18,14 @@ from gan.photos.read import ImageSet
 from gan.sizes import told
 from models.errors import CommandError, ExitCode, first_line
 from models.info import GeneratorInfo, InfoError
-from models.latents import Input, inputs
+from models.latents import LABEL, Input, inputs
+from models.picks import in_proportion
 
 ONNX = ".onnx"
-Inputs = Mapping[str, NDArray[np.float32]]
+Inputs = Mapping[str, NDArray[Any]]
 _BATCH = 50
+_MOST_PHOTOS = 1_000_000
+"""Of a class; a larger number is damage."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class TrainedGenerator:
         fit: how its training photos got their shape, one of `gan.photos.fit.FITS`; empty where the file does not say.
         taught: by the network `gan.evaluation.defaults.MATCHED`, which therefore must not judge it.
         pixels: the images of inputs `[N, …]`, N up to 50: uint8 `[N, H, W, C]`.
+        class_names: in the order of its labels; empty where it has none.
+        photos_a_class: how many of each it was trained on, or empty: where its images are asked for, labels come in
+            these proportions.
     """
 
     path: Path
@@ -45,6 +51,8 @@ class TrainedGenerator:
     fit: str
     taught: bool
     pixels: Callable[[Inputs], NDArray[np.uint8]]
+    class_names: tuple[str, ...] = ()
+    photos_a_class: tuple[int, ...] = ()
 
     @classmethod
     def open(cls, path: Path, device: str = "cpu") -> TrainedGenerator:
@@ -56,12 +64,27 @@ class TrainedGenerator:
         return _of_onnx(path) if path.suffix.lower() == ONNX else _of_pytorch(path, device)
 
     def images(self, count: int, seed: int) -> ImageSet:
-        """The first `count` images of a seed, those that `gan-batch` makes: uint8 `[count, C, H, W]`."""
+        """The images of the first `count` latents of a seed: uint8 `[count, C, H, W]`.
+
+        Without classes they are those that `gan-batch` makes. With classes they have labels in the proportions of the
+        photos, or in turn where these are not known.
+        """
+        labels = self._labels(count)
         batches: list[Tensor] = []
         for start in range(0, count, _BATCH):
-            made = self.pixels(inputs(seed, start, min(start + _BATCH, count), self.needed))
+            stop = min(start + _BATCH, count)
+            made = self.pixels(inputs(seed, start, stop, self.needed, None if labels is None else labels[start:stop]))
             batches.append(torch.from_numpy(made).permute(0, 3, 1, 2))
-        return ImageSet(torch.cat(batches), [f"image {index} of seed {seed}" for index in range(count)])
+        names = [f"image {index} of seed {seed}" for index in range(count)]
+        told = () if labels is None else tuple(labels.tolist())
+        return ImageSet(torch.cat(batches), names, labels=told, class_names=self.class_names)
+
+    def _labels(self, count: int) -> NDArray[np.int64] | None:
+        if LABEL not in self.needed:
+            return None
+        classes = range(self.needed[LABEL].high)
+        photos = [label for label, photos in zip(classes, self.photos_a_class, strict=False) for _ in range(photos)]
+        return np.array(in_proportion(photos or classes, count), np.int64)
 
 
 def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
@@ -73,11 +96,16 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
         made: NDArray[np.uint8] = to_pixels(generator(**given)).cpu().numpy()
         return made
 
-    options = read_training(path, weights_sha256(generator.state_dict())).get("options")
+    training = read_training(path, weights_sha256(generator.state_dict()))
+    options, found = training.get("options"), training.get("class_names")
+    names = tuple(map(str, found)) if isinstance(found, list) else ()
+    if len(names) != generator.classes:
+        names = tuple(f"class {label}" for label in range(generator.classes))
     size = told(generator.width, generator.height)
     return TrainedGenerator(
-        path, generator.inputs, generator.channels, size, _fit_in(options), _taught(options), pixels
-    )
+        path, generator.inputs, generator.channels, size, _fit_in(options), _taught(options), pixels,
+        names, _photos_a_class(training, generator.classes),
+    )  # fmt: skip
 
 
 def _of_onnx(path: Path) -> TrainedGenerator:
@@ -103,7 +131,20 @@ def _of_onnx(path: Path) -> TrainedGenerator:
 
     options = info.training.get("options")
     size = told(info.width, info.height)
-    return TrainedGenerator(path, info.inputs, info.channels, size, _fit_in(options), _taught(options), pixels)
+    names = tuple(info.class_names) if LABEL in info.inputs else ()
+    return TrainedGenerator(
+        path, info.inputs, info.channels, size, _fit_in(options), _taught(options), pixels,
+        names, _photos_a_class(info.training, len(names)),
+    )  # fmt: skip
+
+
+def _photos_a_class(training: Mapping[str, Any], classes: int) -> tuple[int, ...]:
+    """How many photos of each class a generator was trained on, by what a file says; empty where it does not."""
+    match training:
+        case {"data": {"photos_a_class": [*counts]}} if len(counts) == classes:
+            if all(type(count) is int and 0 <= count <= _MOST_PHOTOS for count in counts):
+                return tuple(counts)
+    return ()
 
 
 def _fit_in(options: Any) -> str:

@@ -14,6 +14,7 @@ from torchvision.utils import make_grid
 
 from gan.evaluation.comparison import Quality, Sets
 from gan.evaluation.copying import Pair
+from gan.evaluation.matrix import SCALE, matrix
 from gan.evaluation.metrics import spectrum_2d
 from gan.evaluation.panels import panels
 from gan.evaluation.summary import copying_rule, distrust, findings, headline, not_asked, quality_json, remarks, rows
@@ -57,6 +58,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
         spectrum=_spectrum(quality),
         directions=_directions(sets),
         panels=_panels(quality, sets),
+        classes=_classes(quality),
         numbers=escape(quality_json(quality)),
     )
 
@@ -98,6 +100,30 @@ def _panels(quality: Quality, sets: Sets) -> str:
         for panel in panels(quality, sets)
     )
     return f'<div class="panels">{figures}</div>'
+
+
+def _classes(quality: Quality) -> str:
+    """What is named what, of images and of photos; nothing where they have no labels."""
+    if quality.classes is None:
+        return ""
+    names = quality.classes.names
+    drawn = [
+        (title, matrix(confusion, names))
+        for title, confusion in (
+            ("Generated images", quality.classes.confusion), ("Held-out photos", quality.classes.confusion_real)
+        )
+    ]  # fmt: skip
+    figures = "".join(
+        f"<figure><figcaption><strong>{title}</strong></figcaption>"
+        f"{_held(picture, f'{title}: what is named what', picture.width // SCALE)}</figure>"
+        for title, picture in drawn
+    )
+    return (
+        "<h2>Classes</h2><p>A small classifier that learned the classes from the training photos names each image. "
+        "Rows are labels, columns what was named, in percent of the row. Off the diagonal are images that look like "
+        "another class; photos show how far classes can be told apart at all.</p>"
+        f'<div class="beside">{figures}</div>'
+    )
 
 
 def _pairs(quality: Quality, pairs: list[Pair]) -> str:
@@ -214,6 +240,7 @@ strongest line is so. Where the orange bar is missing, the images lack what phot
 others, they have too much of it. High orange bars at equal distances in the two panels of positions are a grid on which
 the generator draws.</p>
 {panels}
+{classes}
 <h2>Figures</h2>
 <div class="wide"><table>
 <thead><tr><th></th><th>images</th><th>real photos</th><th>what it means</th></tr></thead>

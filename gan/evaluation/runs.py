@@ -95,6 +95,27 @@ def image_names(folder: Path) -> list[str]:
     return names
 
 
+def labels_of(folder: Path, names: Sequence[str]) -> list[str]:
+    """The classes of images by these names, which `image_names` gave: by a run's manifest, or by sub-folders.
+
+    Raises:
+        CommandError: 65 a manifest without labels, or images in no sub-folder.
+    """
+    if is_run(folder):
+        single = folder / _MANIFEST
+        manifests = [single] if single.exists() else sorted((folder / _SHARDS).glob("*.csv"))
+        told = {row["file_name"]: row.get("label") or "" for row in _rows(manifests)}
+    else:
+        told = {name: name.partition("/")[0] for name in names if "/" in name}
+    if untold := [name for name in names if not told.get(name)]:
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"nothing tells which class {folder / untold[0]} shows: neither a manifest with a column `label` nor a "
+            "sub-folder",
+        )
+    return [told[name] for name in names]
+
+
 def photos_of(folder: Path, names: Sequence[str]) -> list[Photo]:
     """The photos of these names, which `image_names` gave, ready to be read.
 
@@ -124,18 +145,23 @@ def photos_of(folder: Path, names: Sequence[str]) -> list[Photo]:
 
 
 def _listed(manifests: Iterable[Path]) -> list[str]:
-    names: list[str] = []
+    return [row["file_name"] for row in _rows(manifests)]
+
+
+def _rows(manifests: Iterable[Path]) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
     for manifest in manifests:
         try:
             with manifest.open(newline="", encoding="utf-8") as file:
-                rows = [row["file_name"] for row in csv.DictReader(file)]
+                rows = list(csv.DictReader(file))
+                names = [row["file_name"] for row in rows]
         except (OSError, ValueError, KeyError, csv.Error):
             raise CommandError(ExitCode.BAD_DATA, f"{manifest} cannot be read, or has no column file_name") from None
-        for name in rows:
+        for name in names:
             if not name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise CommandError(ExitCode.BAD_DATA, f"{manifest} names {name!r}, which is not a file in its folder")
-        names += rows
-    return names
+        found += rows
+    return found
 
 
 def _found(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from gan.evaluation.classes import Classwise
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
 from gan.evaluation.line_figures import ALIGNED, ATTRIBUTES, DIRECTION_KINDS, LineFigures, is_missing
@@ -13,6 +14,8 @@ from gan.evaluation.places import LOUD_ECHO, Places, echoes_itself, faults, loud
 from gan.evaluation.spots import Spot, Spots
 
 _WHOLE = ("contrast", "length", "width", "count")
+LEAST_RIGHT = 0.9
+"""Of the share of photos that a classifier names right: of images it should name as large a share, nearly."""
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
 
@@ -84,6 +87,8 @@ def rows(quality: Quality) -> list[ReportRow]:
                 f"both in the eyes of {second.features}",
             ),
         ]
+    if quality.classes is not None:
+        result += _rows_of_classes(quality.classes)
     result += _rows_of_lines(quality.lines)
     result += _rows_of_spots(quality.spots)
     result += _rows_of_places(quality.places, quality.places_real)
@@ -122,6 +127,40 @@ def rows(quality: Quality) -> list[ReportRow]:
         ),
         ReportRow("copying", quality.copying_verdict or "", "", copying_rule(quality)),
     ]
+
+
+def _rows_of_classes(classes: Classwise) -> list[ReportRow]:
+    def one(
+        distance: float | None, interval: tuple[float, float] | None, among: tuple[float | None, float | None],
+        right: float | None,
+    ) -> str:  # fmt: skip
+        said = "none" if right is None else f"{100 * right:.0f} % right"
+        if distance is None or interval is None:
+            return said
+        precision, coverage = among
+        return f"{distance:.0f} ({interval[0]:.0f} to {interval[1]:.0f}), {precision:.2f}, {coverage:.2f}, {said}"
+
+    return [
+        ReportRow(
+            "labels right",
+            _percent(classes.accuracy),
+            _percent(classes.accuracy_real),
+            "share that a classifier of the training photos names as they are labelled, every class alike",
+        ),
+        *(
+            ReportRow(
+                each.name,
+                one(each.kid_x1000, each.kid_x1000_interval, (each.precision, each.coverage), each.named_right),
+                one(
+                    each.kid_x1000_floor, each.kid_x1000_floor_interval,
+                    (each.precision_floor, each.coverage_floor), each.named_right_real,
+                ),
+                f"KID × 1000, precision, coverage and labels right of this class: {each.n_fake} images, {each.n_real} "
+                "real photos",
+            )
+            for each in classes.classes
+        ),
+    ]  # fmt: skip
 
 
 def _rows_of_lines(lines: LineFigures) -> list[ReportRow]:
@@ -240,6 +279,8 @@ def findings(quality: Quality) -> list[str]:
     if quality.identical:
         found.append(f"copies of photos: {quality.identical} images are real photos, pixel by pixel")
     of_both = quality.places, quality.places_real
+    if quality.classes is not None:
+        found += _mislabelled(quality.classes)
     found += faults(*of_both)
     if echoes_itself(*of_both) and not echoes_itself(*of_both, LOUD_ECHO):
         found.append(f"pairs: lines come again at one distance a little ({loudest_echo(*of_both)})")
@@ -255,6 +296,17 @@ def findings(quality: Quality) -> list[str]:
     if quality.kid_x1000_interval[0] > max(0.0, quality.kid_x1000_floor_interval[1]):
         found.append(f"the look: KID is {quality.kid_x1000:.0f}, photos have {quality.kid_x1000_floor:.0f}")
     return found
+
+
+def _mislabelled(classes: Classwise) -> list[str]:
+    """Whether the classifier knows the images' classes less often than `LEAST_RIGHT` times the photos'."""
+    if classes.accuracy >= LEAST_RIGHT * classes.accuracy_real:
+        return []
+    worst = min(classes.classes, key=lambda each: 1.0 if each.named_right is None else each.named_right)
+    return [
+        f"labels: {100 * classes.accuracy:.0f} % of the images show their class, of photos "
+        f"{100 * classes.accuracy_real:.0f} %; fewest of {worst.name}"
+    ]
 
 
 def _rarer_among_photos(quality: Quality, share: float, floor: float, of_photos: bool = False) -> bool:

@@ -36,7 +36,8 @@ def new_discriminator(config: TrainConfig) -> AnyDiscriminator:
     """The discriminator that `config` asks for, its weights not yet drawn."""
     channels = config.channels * (len(SIGMAS) + 1 if config.bands else 1)
     if config.d_two_part:
-        return TwoPartDiscriminator(channels, config.d_width, config.image_size, config.channels * config.bands)
+        fine, classes = config.channels * config.bands, len(config.class_names)
+        return TwoPartDiscriminator(channels, config.d_width, config.image_size, fine, classes)
     return Discriminator(
         channels, config.d_width, config.d_batch_norm,
         config.minibatch_stddev, config.size[0], config.d_spectral_norm, config.d_patches, config.d_decoder,

@@ -93,13 +93,18 @@ class Discriminator(nn.Module):
         logits: Tensor = self.main(images)
         return logits.flatten()
 
-    def look(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
+    def look(self, images: Tensor, labels: Tensor | None = None) -> tuple[list[Tensor], Tensor | None]:
         """All scores, and the images redrawn where there is a decoder.
+
+        Args:
+            images: as of `forward`.
+            labels: None: it knows no classes.
 
         Returns:
             logits: float `[N]` for the images and, with `patches`, `[N, P]` for their patches.
             redrawn: float `[N, channels, S, S]`, S the smaller of 64 and `image_size`, or None.
         """
+        assert labels is None
         patch_map = self.main[: self._patch_end](images)
         small_map = self.main[self._patch_end : self._small_end](patch_map)
         logits = [self.main[self._small_end :](small_map).flatten()]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gan.config import TrainConfig
 from gan.networks import stages
-from models.latents import Input, inputs
+from models.latents import LABEL, Input, inputs
 
 FOLDED = frozenset({"BatchNormalization"})
 """ONNX operators that no file may hold: `Generator.for_export` has put them into the weights before them."""
@@ -38,6 +39,17 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def inputs(self) -> dict[str, Input]:
         """Name to kind and shape; `z` is there always, and first."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes its input `label` tells apart; 0 where it has none."""
+        return self.inputs[LABEL].high if LABEL in self.inputs else 0
+
+    def phase_in(self, strength: float) -> None:
+        """Let the class count so much, from 0, where all images are alike whatever their label, to 1.
+
+        The strength is part of the state. A generator without classes has none to set.
+        """
 
     @property
     def summary(self) -> str:
@@ -103,15 +115,32 @@ class Generator(nn.Module, ABC):
     def for_export(self) -> nn.Module:
         """A copy in eval mode and float64, called like this one, with all of `FOLDED` put into its weights."""
 
-    def draw(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
-        """Random inputs of `count` images to train with, on the device of `random`."""
-        return {
-            name: torch.randn((count, *needed.shape), generator=random, device=random.device)
-            for name, needed in self.inputs.items()
-        }
+    def draw(self, count: int, random: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Random inputs of `count` images to train with, on the device of `random`.
 
-    def inputs_at(self, seed: int, start: int, stop: int) -> dict[str, Tensor]:
-        """The inputs of images `start` to `stop - 1` of a seed, on the device of the weights: `models.latents`."""
+        Args:
+            count: of images.
+            random: what draws them.
+            labels: int64 `[count]` for a generator with classes; drawn evenly where not given.
+        """
+        drawn: dict[str, Tensor] = {}
+        for name, needed in self.inputs.items():
+            size = (count, *needed.shape)
+            if name != LABEL:
+                drawn[name] = torch.randn(size, generator=random, device=random.device)
+            elif labels is not None:
+                drawn[name] = labels
+            else:
+                drawn[name] = torch.randint(needed.high, size, generator=random, device=random.device)
+        return drawn
+
+    def inputs_at(self, seed: int, start: int, stop: int, labels: Sequence[int] = ()) -> dict[str, Tensor]:
+        """The inputs of images `start` to `stop - 1` of a seed, on the device of the weights: `models.latents`.
+
+        Args:
+            seed, start, stop: which images.
+            labels: one each, for a generator with classes; where none are given they take turns.
+        """
         device = next(self.parameters()).device
-        drawn = inputs(seed, start, stop, self.inputs)
+        drawn = inputs(seed, start, stop, self.inputs, np.array(labels, np.int64) if labels else None)
         return {name: torch.from_numpy(values).to(device) for name, values in drawn.items()}

@@ -27,7 +27,7 @@ from gan.config import TrainConfig
 from gan.networks import stages
 from gan.networks.bend import Bend
 from gan.networks.generator import Generator
-from models.latents import Input
+from models.latents import LABEL, Input
 
 CELL = sizes.SIDES.step
 """Pixels of the image between two places of the first map."""
@@ -49,6 +49,8 @@ _MARGIN = 4
 _GATED, _REFINED, _BENT = 3, 1, 2
 _MIXED = 192
 """What the latents are mixed to before the first map: else what lies and what stands would come independently."""
+_CLASS = 32
+"""Numbers that tell a class to all that sees the latents: a quarter of what it sees."""
 _GRAIN, _LAST_GRAIN = 0.1, 0.02
 """Strengths of the noise to begin with, in the maps and in the image."""
 _TAPS, _REGION = 5, 9
@@ -60,7 +62,8 @@ class ShiftGenerator(Generator):
     """Latents to images; at 128: z → (8w,5,5) → (6w,9,9) → (4w,17,17) → (2w,33,33) → (w,66,66) → (C,132,132) → crop.
 
     A latent is made of `content`, the latents of the shift, and those of the grain, in this order. The network sees the
-    first two, so that it can learn defects that do stand at certain places.
+    first two, so that it can learn defects that do stand at certain places. What sees the latents sees numbers of the
+    class beside them: the mixed layer, the gates, which are gains of each map's channels, and the bends.
 
     Args:
         z_dim: latent dimension, with the `SHIFT_BITS` and `GRAIN_BITS`.
@@ -68,6 +71,7 @@ class ShiftGenerator(Generator):
         width: channels of the last hidden map.
         height: of the images in pixels, a multiple of 32; so `wide`.
         wide: see `height`.
+        classes: that an input `label` tells apart; 0: no such input.
 
     Raises:
         ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
@@ -75,10 +79,11 @@ class ShiftGenerator(Generator):
 
     architecture = "shift"
     noise: Tensor
+    class_strength: Tensor
     folded: Tensor | None
 
     def __init__(
-        self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128
+        self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128, classes: int = 0
     ) -> None:
         super().__init__()
         self.content = z_dim - SHIFT_BITS - GRAIN_BITS
@@ -89,6 +94,10 @@ class ShiftGenerator(Generator):
         self.z_dim, self.channels, self.height, self.width = z_dim, channels, height, wide
         widths = [width * factor for factor in FACTORS]
         seen = self.content + SHIFT_BITS + KINDS
+        self.embed = nn.Embedding(classes, _CLASS) if classes else None
+        if self.embed is not None:
+            self.register_buffer("class_strength", torch.ones(()))
+            seen += _CLASS
         self.mixed = nn.Linear(seen, _MIXED)
         self.first = nn.ConvTranspose2d(_MIXED, widths[0], (height // CELL + 1, wide // CELL + 1), bias=False)
         self.first_norm = nn.BatchNorm2d(widths[0])
@@ -105,8 +114,14 @@ class ShiftGenerator(Generator):
 
     @property
     def inputs(self) -> dict[str, Input]:
-        """A latent."""
-        return {"z": Input("float32", (self.z_dim,))}
+        """A latent, and where there are classes a label."""
+        latent = {"z": Input("float32", (self.z_dim,))}
+        return latent if self.embed is None else {**latent, LABEL: Input("int64", (), self.embed.num_embeddings)}
+
+    def phase_in(self, strength: float) -> None:
+        """Multiply what tells the class by this, from 0 to 1."""
+        if self.embed is not None:
+            self.class_strength.fill_(strength)
 
     @property
     def summary(self) -> str:
@@ -114,11 +129,12 @@ class ShiftGenerator(Generator):
         widths = [self.first.out_channels, *(stage.up.out_channels for stage in self._doublings())]
         return f"{self.architecture}, widths {' '.join(map(str, widths))}"
 
-    def forward(self, z: Tensor, grain: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None) -> Tensor:
         """Images for latents.
 
         Args:
             z: float `[N, z_dim]`, standard normal.
+            label: int64 `[N]`, 0 to `classes - 1`, where there are classes.
             grain: noise to use in the place of the crops of the bank, float `[N, 1, height + 4, width + 4]`, standard
                 normal: in training it is new each time, so that the bank is not learned by heart.
 
@@ -126,13 +142,13 @@ class ShiftGenerator(Generator):
             float `[N, channels, height, width]` in [-1, 1].
 
         Raises:
-            ValueError: latents of another shape.
+            ValueError: latents of another shape; labels missing, or where there are no classes.
         """
         if tuple(z.shape[1:]) != (self.z_dim,):
             raise ValueError(f"expected latents [N, {self.z_dim}], got {list(z.shape)}")
         up = z[:, self.content :] > 0
         kind = torch.where(z[:, :KINDS] > 0, 1.0, -1.0).to(z.dtype)
-        seen = torch.cat([z[:, : self.content + SHIFT_BITS], kind], dim=1)
+        seen = self._with_class(torch.cat([z[:, : self.content + SHIFT_BITS], kind], dim=1), label)
         if grain is None:
             grain, texture = self._crop(up[:, SHIFT_BITS:])
         else:
@@ -151,6 +167,13 @@ class ShiftGenerator(Generator):
 
     def _doublings(self) -> list[_Stage]:
         return [stage for stage in self.stages if isinstance(stage, _Stage)]
+
+    def _with_class(self, seen: Tensor, label: Tensor | None) -> Tensor:
+        if (label is None) != (self.embed is None):
+            raise ValueError("it has classes: give labels [N]" if label is None else "it has no classes to label")
+        if self.embed is None or label is None:
+            return seen
+        return torch.cat([seen, self.embed(label) * self.class_strength], dim=1)
 
     def _texture(self, grain: Tensor) -> Tensor:
         """The image's own noise `[N, channels, H, W]` of white noise `[N, 1, H, W]`: coloured.
@@ -199,15 +222,24 @@ class ShiftGenerator(Generator):
         for stage in self._doublings():
             stage.initialise(random)
         self.noise.normal_(generator=random)
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight, generator=random)
 
-    def draw(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, count: int, random: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Random inputs of `count` images to train with, and noise for their grain."""
         size = (count, 1, self.height + _MARGIN, self.width + _MARGIN)
-        return {**super().draw(count, random), "grain": torch.randn(size, generator=random, device=random.device)}
+        drawn = super().draw(count, random, labels)
+        return {**drawn, "grain": torch.randn(size, generator=random, device=random.device)}
 
     def for_export(self) -> Self:
-        """A copy in eval mode and float64 with batch norm folded into the convolutions before it, and the bank done."""
+        """A copy in eval mode and float64 with batch norm folded into the convolutions before it, the bank done, and
+        how much classes count in their numbers.
+        """
         folded = copy.deepcopy(self).eval().double()
+        if folded.embed is not None:
+            with torch.no_grad():
+                folded.embed.weight.mul_(folded.class_strength)
+            folded.phase_in(1.0)
         folded.first = fuse_conv_bn_eval(folded.first, folded.first_norm, transpose=True)
         folded.first_norm = nn.Identity()  # type: ignore[assignment]
         for stage in folded._doublings():
@@ -218,7 +250,8 @@ class ShiftGenerator(Generator):
     @classmethod
     def of(cls, config: TrainConfig) -> Self:
         """A new one of the sizes in `config`."""
-        return cls(config.z_dim, config.channels, config.g_width, *reversed(config.size))
+        wide, height = config.size
+        return cls(config.z_dim, config.channels, config.g_width, height, wide, len(config.class_names))
 
     @classmethod
     def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:
@@ -229,8 +262,9 @@ class ShiftGenerator(Generator):
         """
         try:
             seen, first, grain = (state[name].shape for name in ("mixed.weight", "first.weight", "grain.weight"))
+            classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
             sides = ((n - 1) * CELL for n in first[2:])
-            shape = (seen[1] - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], *sides)
+            shape = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], *sides, classes)
             with torch.device("meta"):
                 generator = cls(*shape)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):

@@ -35,9 +35,12 @@ class TwoPartDiscriminator(nn.Module):
         width: channels of the first stage of either part.
         image_size: of the images in pixels, as `gan.config.TrainConfig` has it; sides are multiples of 32.
         fine: how many channels, the first ones, the part that sees the whole does not get.
+        classes: that it can be told; either part then scores whether the image is one of its class, too.
     """
 
-    def __init__(self, channels: int = 3, width: int = 16, image_size: int | str = 128, fine: int = 1) -> None:
+    def __init__(
+        self, channels: int = 3, width: int = 16, image_size: int | str = 128, fine: int = 1, classes: int = 0
+    ) -> None:
         super().__init__()
         self.channels, self.width, self.image_size, self.fine = channels, width, image_size, fine
         wide, height = sides(image_size)
@@ -52,6 +55,8 @@ class TwoPartDiscriminator(nn.Module):
         widths = [channels - fine, *(width << stage for stage in range(halvings))]
         left = self.seen[0] >> halvings, self.seen[1] >> halvings
         self.whole = nn.Sequential(*_halvings(widths), MinibatchStddev(), nn.Conv2d(widths[-1] + 1, 1, left))
+        self.whole_classes = nn.Embedding(classes, widths[-1]) if classes else None
+        self.patch_classes = nn.Embedding(classes, 4 * width) if classes else None
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights to begin training with (He et al., ICCV 2015, equation 15)."""
@@ -61,15 +66,36 @@ class TwoPartDiscriminator(nn.Module):
                 with torch.no_grad():
                     module.weight.mul_(_GAIN)
                 nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.zeros_(module.weight)  # at first it says of a class what it says of all
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of whole images: float `[N, channels, height, width]` to `[N]`."""
-        whole: Tensor = self.whole(F.adaptive_avg_pool2d(images[:, self.fine :], self.seen))
+        whole: Tensor = self.whole(self._coarse(images))
         return whole.flatten()
 
-    def look(self, images: Tensor) -> tuple[list[Tensor], None]:
-        """Logits of the whole images, float `[N]`, and of their patches, `[N, P]`; nothing is redrawn."""
-        return [self(images), self.patches(images).flatten(1)], None
+    def look(self, images: Tensor, labels: Tensor | None = None) -> tuple[list[Tensor], None]:
+        """All scores; nothing is redrawn.
+
+        Args:
+            images: float `[N, channels, height, width]`.
+            labels: int64 `[N]`: what the images show, or should.
+
+        Returns:
+            Logits of the whole images, float `[N]`, and of their patches, `[N, P]`. With labels the same two again as
+            those of images of their class: the logit and the product of the features with numbers of the class (Miyato
+            and Koyama, "cGANs with Projection Discriminator", ICLR 2018).
+        """
+        if labels is None or self.whole_classes is None or self.patch_classes is None:
+            return [self(images), self.patches(images).flatten(1)], None
+        coarse, fine = self.whole[:-2](self._coarse(images)), self.patches[:-1](images)
+        whole, patches = self.whole[-2:](coarse).flatten(), self.patches[-1](fine).flatten(1)
+        of_class = (self.whole_classes(labels) * coarse.mean(dim=(2, 3))).sum(dim=1)
+        patches_of_class = (self.patch_classes(labels)[:, :, None, None] * fine).sum(dim=1).flatten(1)
+        return [whole, patches, whole + of_class, patches + patches_of_class], None
+
+    def _coarse(self, images: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(images[:, self.fine :], self.seen)
 
 
 def _halvings(widths: list[int]) -> list[nn.Module]:

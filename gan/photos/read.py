@@ -35,12 +35,16 @@ class ImageSet:
         names: N paths relative to the folder or inside the zip, sorted, `/`-separated.
         photos: only of `tile`: the N photos to crop from, each of its own size, which is that of the images at least.
         scales: how the folder's deep gray became 8 bits: give it to `load_images` for photos to be compared with these.
+        labels: N places in `class_names`, or nothing.
+        class_names: what the photos show.
     """
 
     images: Tensor
     names: list[str]
     photos: tuple[Tensor, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    labels: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass

@@ -34,6 +34,33 @@ def diversity(images: Tensor) -> float:
     return float(adaptive_avg_pool2d(images.float(), 8).std(dim=0).mean())
 
 
+def least_share(images: Tensor, labels: Sequence[int], photos: Tensor, of_photos: Sequence[int]) -> tuple[float, int]:
+    """The diversity of images as a share of the photos': that of the class with the smallest, and its label.
+
+    Classes differ from each other even where all images of each are one: conditional generators collapse like that.
+
+    Args:
+        images, photos: float `[N, C, H, W]`.
+        labels, of_photos: theirs, or nothing where they have none: then it is of all, and the label is 0.
+    """
+    ours, theirs = _by_label(labels, len(images)), _by_label(of_photos, len(photos))
+    found = [
+        (diversity(images[ours[label]]) / max(diversity(photos[theirs[label]]), 1e-6), label)
+        for label in ours.keys() & theirs.keys()
+    ]
+    return min(found, default=(1.0, 0))
+
+
+def _by_label(labels: Sequence[int], count: int) -> dict[int, list[int]]:
+    """Places of the images of each label that has two at least."""
+    if not labels:
+        return {0: list(range(count))}
+    places: dict[int, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    return {label: found for label, found in places.items() if len(found) > 1}
+
+
 class CollapseWatch:
     """Looks at every row of statistics; says in one sentence what has happened, once.
 
@@ -42,6 +69,7 @@ class CollapseWatch:
         label_smoothing: how far from 1 the discriminator's target for photos is.
         rows: those of the run that is resumed; what they showed counts, and is said again.
         bounded: whether the discriminator's loss pushes no further than a margin: then 0 is as won as certainty.
+        labels: of these photos, where they have classes.
     """
 
     def __init__(
@@ -50,8 +78,9 @@ class CollapseWatch:
         label_smoothing: float = 0.0,
         rows: Sequence[Mapping[str, float]] = (),
         bounded: bool = False,
+        labels: Sequence[int] = (),
     ) -> None:
-        self._photos = max(diversity(photos), 1e-6)
+        self._photos, self._labels = photos, labels
         self._target, self._bounded = 1 - label_smoothing, bounded
         self._won: list[float] = []  # kimg of the latest rows in a row in which it has
         self._alike: list[float] = []  # and of the latest sample grids that look alike
@@ -59,9 +88,9 @@ class CollapseWatch:
         for row in rows:
             self._count(row)
 
-    def share(self, samples: Tensor) -> float:
-        """The diversity of generated images, float `[N, C, H, W]`, as a share of the photos'."""
-        return diversity(samples) / self._photos
+    def share(self, samples: Tensor, labels: Sequence[int] = ()) -> float:
+        """The diversity of generated images, float `[N, C, H, W]`, as a share of the photos': see `least_share`."""
+        return least_share(samples, labels, self._photos, self._labels)[0]
 
     def look(self, row: Mapping[str, float]) -> str:
         """What is wrong, or nothing.
@@ -80,7 +109,8 @@ class CollapseWatch:
             )
         if len(self._alike) >= ALIKE_GRIDS:
             self._said = True
-            return f"all samples look alike (diversity under {ALIKE} of the photos'): {REMEDY}"
+            which = "all samples of a class" if self._labels else "all samples"
+            return f"{which} look alike (diversity under {ALIKE} of the photos'): {REMEDY}"
         return ""
 
     @property

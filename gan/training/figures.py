@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,9 +12,9 @@ from torch import Tensor
 from gan.evaluation.places import faults, places
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float, to_pixels
-from gan.training.collapse import ALIKE, diversity
+from gan.training.collapse import ALIKE, least_share
 from gan.training.monitor import sample
-from models.picks import spread
+from models.picks import in_proportion, spread
 
 LOOKED_AT = 500
 FIRST_LATENT = 1 << 21
@@ -21,23 +22,31 @@ FIRST_LATENT = 1 << 21
 _BATCH = 50
 
 
-def figures(generator: Generator, photos: Tensor, seed: int) -> dict[str, Any]:
+def figures(
+    generator: Generator, photos: Tensor, seed: int, labels: Sequence[int] = (), names: Sequence[str] = ()
+) -> dict[str, Any]:
     """Measure a generator beside the photos that it was trained on, as JSON takes it.
 
     Args:
         generator: in eval mode.
         photos: uint8 `[N, C, H, W]`.
         seed: of the latents.
+        labels: of the photos, where they have classes: the images have them in the same proportions.
+        names: of these classes.
 
     Returns:
-        `images` and `photos`: how many of each; `diversity`, as a share of the photos'; `places` and `places_real`, see
+        `images` and `photos`: how many of each; `diversity`, as a share of the photos', of the class that has least;
+        `places` and `places_real`, see
         `gan.evaluation.places.Places`; and `faults`, in words, for which no detector should be trained with the images.
     """
-    images = made(generator, seed, FIRST_LATENT, LOOKED_AT)
-    some = photos[spread(len(photos), LOOKED_AT)].cpu()
+    images = made(generator, seed, FIRST_LATENT, LOOKED_AT, labels)
+    looked_at = spread(len(photos), LOOKED_AT)
+    some, of_some = photos[looked_at].cpu(), [labels[place] for place in looked_at] if labels else []
     mine, theirs = places(images), places(some)
-    varied = diversity(to_float(images)) / max(diversity(to_float(some)), 1e-6)
-    found = [f"variety: all images look alike ({varied:.2f} of the photos')"] if varied < ALIKE else []
+    shown = in_proportion(labels, len(images)) if labels else []
+    varied, label = least_share(to_float(images), shown, to_float(some), of_some)
+    which = f"all images of {names[label]}" if names else "all images"
+    found = [f"variety: {which} look alike ({varied:.2f} of the photos')"] if varied < ALIKE else []
     return {
         "images": len(images),
         "photos": len(some),
@@ -48,10 +57,12 @@ def figures(generator: Generator, photos: Tensor, seed: int) -> dict[str, Any]:
     }
 
 
-def made(generator: Generator, seed: int, first: int, count: int) -> Tensor:
-    """Images of consecutive latents: uint8 `[count, C, H, W]` on the CPU."""
-    batches = [
-        to_pixels(sample(generator, generator.inputs_at(seed, start, min(start + _BATCH, first + count))))
-        for start in range(first, first + count, _BATCH)
-    ]
+def made(generator: Generator, seed: int, first: int, count: int, like: Sequence[int] = ()) -> Tensor:
+    """Images of consecutive latents: uint8 `[count, C, H, W]` on the CPU, with labels in the proportions of `like`."""
+    labels = in_proportion(like, count) if like else []
+    batches: list[Tensor] = []
+    for start in range(0, count, _BATCH):
+        stop = min(start + _BATCH, count)
+        inputs = generator.inputs_at(seed, first + start, first + stop, labels[start:stop])
+        batches.append(to_pixels(sample(generator, inputs)))
     return torch.cat(batches).permute(0, 3, 1, 2)

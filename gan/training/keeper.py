@@ -62,7 +62,8 @@ class Keeper:
         snapshots.save_weights(self.model, trainer.generator)
         options: dict[str, Any] = {
             "options": trainer.config.to_dict(),
-            "data": {"images": len(self.data.names), "sha256": trainer.images_sha256},
+            "data": {"images": len(self.data.names), "sha256": trainer.images_sha256, **self._photos_a_class()},
+            "class_names": list(self.data.class_names),
             "step": trainer.step,
             "kimg": trainer.kimg,
             "restarts": trainer.restarts,
@@ -77,9 +78,15 @@ class Keeper:
         """Measure the generator that is left, and write the figures beside it; returns its faults, in words."""
         left = reader.load_generator(self.model).to(trainer.device)
         options = reader.read_training(self.model, reader.weights_sha256(left.state_dict()))
-        found = figures(left, self.data.images, trainer.config.seed)
+        data = self.data
+        found = figures(left, data.images, trainer.config.seed, data.labels, data.class_names)
         self._write_options({**options, "figures": found})
         return list(found["faults"])
+
+    def _photos_a_class(self) -> dict[str, list[int]]:
+        """In the order of the labels; nothing where there are none."""
+        counts = [self.data.labels.count(label) for label in range(len(self.data.class_names))]
+        return {"photos_a_class": counts} if counts else {}
 
     def _write_options(self, options: dict[str, Any]) -> None:
         text = json.dumps(options, indent=2) + "\n"

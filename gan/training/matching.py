@@ -43,12 +43,15 @@ class FeatureMatching:
     Args:
         images: uint8 `[N, C, H, W]`: the training images, on the device to work on.
         flip: how they are mirrored while training.
+        labels: int64 `[N]` of images with classes.
     """
 
-    def __init__(self, images: Tensor, flip: str) -> None:
+    def __init__(self, images: Tensor, flip: str, labels: Tensor | None = None) -> None:
         self._network = lite_network(MATCHED, images.device.type)
         ways = orientations(flip)
-        some = images[spread(len(images), LOOKED_AT // len(ways))]
+        looked_at = spread(len(images), LOOKED_AT // len(ways))
+        some = images[looked_at]
+        self._labels = None if labels is None else labels[looked_at].repeat(len(ways))
         with torch.no_grad():
             parts = [
                 list(self._statistics(to_float(part.flip(way)))) for way in ways for part in torch.split(some, _BATCH)
@@ -57,28 +60,46 @@ class FeatureMatching:
         self._deviations = [depth.std(dim=0).clamp_min(_LEAST_DEVIATION) for depth in photos]
         self._photos = [depth / deviation for depth, deviation in zip(photos, self._deviations, strict=True)]
 
-    def distance(self, images: Tensor) -> Tensor:
+    def distance(self, images: Tensor, labels: Tensor | None = None, strength: float = 0.0) -> Tensor:
         """Half the energy distance to the photos, without what depends on these alone; summed over the depths.
 
         Args:
             images: float `[N, C, H, W]` in [-1, 1], N ≥ 2.
+            labels: int64 `[N]`, drawn in the photos' proportions, where the photos have classes.
+            strength: how much of it is the distance within each class, averaged over the photos, from 0 to 1.
 
         Returns:
             A scalar whose gradient is unbiased: no image is compared with itself.
         """
         total = images.new_zeros(())
+        weights = None if labels is None else self._weights(labels, strength)
         for depth, photos, deviation in zip(self._statistics(images), self._photos, self._deviations, strict=True):
             mine, count = depth / deviation, len(depth)
-            to_photos = torch.cdist(mine, photos).mean()
-            among = torch.cdist(mine, mine).sum() / (count * (count - 1))
+            to_photos, among = torch.cdist(mine, photos), torch.cdist(mine, mine)
+            if weights is not None:
+                to_photos, among = to_photos * weights[0], among * weights[1]
+            to_photos, among = to_photos.mean(), among.sum() / (count * (count - 1))
             total = total + (to_photos - among / 2) / math.sqrt(mine.shape[1])
         return total
 
-    def gradient(self, images: Tensor) -> Tensor:
+    def gradient(self, images: Tensor, labels: Tensor | None = None, strength: float = 0.0) -> Tensor:
         """That of the distance at `images`, of their shape."""
         seen = images.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(self.distance(seen), seen)
+        (gradient,) = torch.autograd.grad(self.distance(seen, labels, strength), seen)
         return gradient
+
+    def _weights(self, labels: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+        """Of each image's distances to the photos, `[N, P]`, and to the images, `[N, N]`.
+
+        Those between two of one class count by what is to be had of such pairs: the share of the class.
+        """
+        assert self._labels is not None
+        to_photos, among = (labels[:, None] == others for others in (self._labels, labels))
+        shares = to_photos.float().mean(dim=1, keepdim=True)
+        known = shares > 0  # a class may have no photo among those that are looked at
+        shares = torch.where(known, shares, 1.0)
+        within = torch.where(known, to_photos / shares, 1.0), torch.where(known, among / shares, 1.0)
+        return 1 + strength * (within[0] - 1), 1 + strength * (within[1] - 1)
 
     def _statistics(self, images: Tensor) -> Iterator[Tensor]:
         """Means and deviations of the maps at each depth, `[N, 2C]`, of images `[N, C, H, W]` in [-1, 1]."""

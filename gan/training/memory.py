@@ -48,7 +48,11 @@ def step_bytes(g: Generator, d: AnyDiscriminator, config: TrainConfig, batch: in
     images, and for these and the photos in the discriminator. It is counted with two images.
     """
     device = next(d.parameters()).device
-    inputs = {name: torch.zeros((2, *needed.shape), device=device) for name, needed in g.inputs.items()}
+    kinds = {"float32": torch.float32, "int64": torch.int64}
+    inputs = {
+        name: torch.zeros((2, *needed.shape), dtype=kinds[needed.dtype], device=device)
+        for name, needed in g.inputs.items()
+    }
     width, height = config.size
     seen = torch.zeros((2, d.channels, height, width), device=device)
     numbers = (_numbers_given(g, **inputs) + 2 * _numbers_given(d, seen)) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from gan.config import TrainConfig
 from gan.devices import fast_bfloat16, find_device
 from gan.evaluation import features as feature_networks
 from gan.photos.duplicates import near_copies, same_pixels
+from gan.photos.labels import Classes, few
 from gan.photos.lettering import LETTERED_SHARE, lettered
 from gan.photos.read import ImageSet, find_images, load_images, to_picture
 from gan.training.processes import Processes
@@ -35,11 +37,13 @@ class Which:
         skip_bad_files: without those that cannot be used.
         only: patterns of those to take, where not all.
         without: patterns of those to leave out.
+        classes: what they show, or None.
     """
 
     skip_bad_files: bool
     only: Sequence[str]
     without: Sequence[str]
+    classes: Classes | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def prepare(
     if config.precision == "auto" and not fast_bfloat16(place.type):
         log.info("%s does not calculate in bfloat16, so float32 is used; `precision=bfloat16` insists", place)
     images = _load(data, config, which)
+    _warn_of_few(images)
     if config.plain and len(images.names) < FEW_IMAGES:
         log.warning(
             "the plain recipe is known to collapse on few images and there are %d: `recipe=shift` is for few",
@@ -86,6 +91,11 @@ def prepare(
     if isinstance(validation, Validation):
         return Ready(images, validation, place)
     held_out = _load(validation, config, which, images)
+    if held_out.class_names and held_out.class_names != images.class_names:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"`validation` has the classes {', '.join(held_out.class_names)}, `data` {', '.join(images.class_names)}",
+        )
     _refuse_shared(images, held_out, str(validation) if isinstance(validation, Path) else "`validation`")
     return Ready(images, held_out, place)
 
@@ -98,7 +108,8 @@ def held_out_for(ready: Ready, features: str, seed: int) -> Validation | None:
     """
     if not isinstance(ready.held_out, ImageSet):
         return ready.held_out
-    return Validation(ready.held_out.images, feature_networks.load_features(features, str(ready.device)), seed)
+    network = feature_networks.load_features(features, str(ready.device))
+    return Validation(ready.held_out.images, network, seed, ready.held_out.labels)
 
 
 def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: ImageSet | None = None) -> ImageSet:
@@ -106,10 +117,26 @@ def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: Imag
         return photos
     count = len(find_images(photos, which.only, which.without))
     with Progress("checking", count, "files") as progress:
-        return load_images(
+        images = load_images(
             photos, config.channels, config.image_size, which.skip_bad_files, lambda: progress.update(1), config.fit,
             only=which.only, without=which.without, scales=like.scales if like else None,
         )  # fmt: skip
+    if which.classes is None:
+        return images
+    labels = which.classes.labels(images.names)
+    if like is None and (gone := [name for label, name in enumerate(which.classes.names) if label not in labels]):
+        raise CommandError(
+            ExitCode.BAD_DATA, f"the class {gone[0]} is empty: none of its photos in {photos} can be used"
+        )
+    return dataclasses.replace(images, labels=labels, class_names=which.classes.names)
+
+
+def _warn_of_few(images: ImageSet) -> None:
+    if images.class_names:
+        each = ", ".join(f"{name} {images.labels.count(label)}" for label, name in enumerate(images.class_names))
+        log.info("%d classes, photos of each: %s", len(images.class_names), each)
+    if complaint := few(images.labels, images.class_names):
+        log.warning("%s", complaint)
 
 
 def _warn_of_letters(images: ImageSet, config: TrainConfig) -> None:

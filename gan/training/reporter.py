@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from gan.networks.pixels import to_float
@@ -18,9 +20,13 @@ from gan.training.state import TrainingState
 from gan.training.stats import KID, SCORE, StatsWriter
 from gan.training.trainer import Trainer
 from gan.training.validation import FAKES, Measured, Validation
+from models.latents import LABEL
 from models.log import log
 from models.picks import spread
 from models.progress import Progress
+
+WATCHED = 1000
+"""Photos with classes at most that samples are compared with: some of each class have to be among them."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,27 @@ class Reporter(contextlib.ExitStack):
         self._out, self._validation, self._state = out, validation, state
         self._looked_at = 0
         self._reals = to_float(data.images[spread(len(data.images), monitor.GRID_IMAGES)])
-        self._inputs = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
+        self._left = self._reals
+        rows = monitor.rows_of(len(data.class_names)) if data.class_names else []
+        drawn = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
+        self._inputs = drawn if not rows else _a_row_each(drawn, rows)
+        self._labels = self._inputs[LABEL].tolist() if rows else []
+        watched = spread(len(data.images), WATCHED if rows else monitor.GRID_IMAGES)
         self._stats = StatsWriter(out, trainer.step)
         self._events = self.enter_context(Events(out, trainer.step))
-        self._watch = CollapseWatch(self._reals, trainer.config.label_smoothing, self._stats.rows, trainer.loss.bounded)
+        self._watch = CollapseWatch(
+            to_float(data.images[watched]), trainer.config.label_smoothing, self._stats.rows, trainer.loss.bounded,
+            [data.labels[place] for place in watched] if rows else (),
+        )  # fmt: skip
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
-        monitor.save_picture(monitor.grid(self._reals), out / SAMPLES / "reals.png")
+        shown = self._reals
+        if rows:
+            shown, self._left = (
+                to_float(data.images[monitor.of_each_class(data.labels, len(data.class_names), columns)])
+                for columns in (monitor.COLUMNS, monitor.COLUMNS // 2)
+            )
+            log.info("rows of the grids in %s, from the top: %s", out / SAMPLES, _named(rows, data.class_names))
+        monitor.save_picture(monitor.grid(shown), out / SAMPLES / "reals.png")
 
     def step(self) -> None:
         """One more step is done."""
@@ -71,7 +92,7 @@ class Reporter(contextlib.ExitStack):
         measured: Measured | None = None
         if with_samples:
             fakes = monitor.sample(trainer.generator, self._inputs)
-            row["diversity"] = round(self._watch.share(fakes), 4)
+            row["diversity"] = round(self._watch.share(fakes, self._labels), 4)
             if with_kid and self._validation is not None:
                 self._looked_at = 0
                 measured = self._validation.measure(trainer.generator, self._looked)
@@ -97,7 +118,21 @@ class Reporter(contextlib.ExitStack):
 
     def _draw(self, step: int, fakes: Tensor) -> None:
         """Leave a sample grid of this step, and the curves up to it."""
-        picture = monitor.beside(self._reals, fakes)
+        picture = monitor.beside(self._left, fakes)
         monitor.save_picture(picture, self._out / SAMPLES / f"fakes{step:06d}.png")
         self._events.picture(picture, step)
         monitor.plot_losses(self._stats.rows, self._out / CURVES)
+
+
+def _a_row_each(drawn: Mapping[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
+    """Inputs of a grid whose rows have these labels: rows of different classes have the same latents, so that what
+    differs is the class's."""
+    columns = monitor.COLUMNS
+    turns = [place - rows.index(label) for place, label in enumerate(rows)]
+    places = [turn * columns + column for turn in turns for column in range(columns)]
+    labels = torch.tensor(rows, device=drawn[LABEL].device).repeat_interleave(columns)
+    return {**{name: values[places] for name, values in drawn.items()}, LABEL: labels}
+
+
+def _named(rows: Sequence[int], names: Sequence[str]) -> str:
+    return ", ".join(f"{rows.count(label)} × {names[label]}" for label in dict.fromkeys(rows))

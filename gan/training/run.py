@@ -6,6 +6,7 @@ What can be refused without PyTorch is refused before it is imported, which take
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 import os
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from gan.config import Course, TrainConfig
 from gan.evaluation.defaults import FEATURES, refuse_teacher
 from gan.photos.find import photos_in
+from gan.photos.labels import Classes, classes_in
 from gan.training import folder
 from gan.training.processes import ALONE, Processes, started
 from gan.training.run_log import RunLog
@@ -51,6 +53,8 @@ def train(
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    classes: bool = False,
+    labels: Path | None = None,
     metrics_file: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
@@ -71,6 +75,9 @@ def train(
         skip_bad_files: train without the photos that cannot be used.
         only: patterns of the photos to take, where not all; see `gan.photos.find.fits`.
         without: patterns of photos to leave out.
+        classes: the folder's sub-folders are classes: the generator has an input `label`. (An `ImageSet` with labels
+            needs neither this nor `labels`.)
+        labels: a CSV file that says which photo is of which class: `gan.photos.labels.classes_in`.
         metrics_file: a file to leave for node-exporter's textfile collector when the run ends, by a name in `.prom`.
         processes: this one among those that train together, all of which call this function; by default what
             `torchrun` says.
@@ -91,9 +98,11 @@ def train(
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
     with metrics, _one_speaks(processes), RunLog() as run_log:
         _refuse_arguments(resume, overwrite, course, validation)
+        _refuse_classes(data, validation, config, classes, labels)
         if config.feature_matching:
             refuse_teacher(features)
         _refuse_photos(data, validation, only, without)
+        known = _classes(data, validation, classes, labels, only, without)
         _refuse_nesting(out, data, validation)
         if processes.is_first:
             folder.refuse(out, resume=resume, overwrite=overwrite)
@@ -104,8 +113,9 @@ def train(
         from gan.training.training import Training
 
         try:
-            which = Which(skip_bad_files, only, without)
+            which = Which(skip_bad_files, only, without, known)
             ready = prepare(data, validation, config, device, which, processes)
+            config = dataclasses.replace(config, class_names=ready.images.class_names)
             held_out = held_out_for(ready, features, config.seed)
             training = Training(ready.images, out, config, ready.device, course, held_out, processes)
             with joined(processes):
@@ -127,6 +137,8 @@ def plan(
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    classes: bool = False,
+    labels: Path | None = None,
 ) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.
 
@@ -135,7 +147,9 @@ def plan(
     """
     config = TrainConfig.of() if config is None else config
     _refuse_arguments(resume, overwrite, course, validation)
+    _refuse_classes(data, validation, config, classes, labels)
     _refuse_photos(data, validation, only, without)
+    known = _classes(data, validation, classes, labels, only, without)
     if out is not None:
         _refuse_nesting(out, data, validation)
         if resume and not folder.found(out):
@@ -146,8 +160,9 @@ def plan(
     from gan.training.prepare import Which, prepare
 
     try:
-        which = Which(skip_bad_files, only, without)
+        which = Which(skip_bad_files, only, without, known)
         ready = prepare(data, validation, config, device, which, ALONE)
+        config = dataclasses.replace(config, class_names=ready.images.class_names)
         return measured(ready.images, config, ready.device, ready.held_out is not None)
     except (RuntimeError, MemoryError) as error:
         raise memory_error(error, LESS_MEMORY) or error from None
@@ -218,6 +233,50 @@ def _refuse_arguments(resume: bool, overwrite: bool, course: Course, validation:
         raise CommandError(ExitCode.USAGE, "`resume` and `overwrite` exclude each other")
     if course.patience_kimg and validation is None:
         raise CommandError(ExitCode.USAGE, "`patience_kimg` needs photos to measure on: add `validation`")
+
+
+def _refuse_classes(
+    data: ImageSet | Path,
+    validation: ImageSet | Validation | Path | None,
+    config: TrainConfig,
+    classes: bool,
+    labels: Path | None,
+) -> None:
+    """Refuse classes that cannot be trained.
+
+    Raises:
+        CommandError: 2.
+    """
+    of_folders = classes or labels is not None
+    if classes and labels is not None:
+        raise CommandError(
+            ExitCode.USAGE, "`classes` and `labels` exclude each other: folders or a table say the class"
+        )
+    if of_folders and not all(isinstance(photos, Path) for photos in (data, validation) if photos is not None):
+        raise CommandError(
+            ExitCode.USAGE, "`classes` and `labels` are for folders: give images with labels of their own"
+        )
+    labelled = of_folders or (not isinstance(data, Path) and bool(data.class_names))
+    if labelled and not config.can_have_classes:
+        raise CommandError(ExitCode.USAGE, "`classes` need the two networks of `recipe=shift`")
+
+
+def _classes(
+    data: ImageSet | Path,
+    validation: ImageSet | Validation | Path | None,
+    classes: bool,
+    labels: Path | None,
+    only: Sequence[str],
+    without: Sequence[str],
+) -> Classes | None:
+    """What the photos in folders show, or None.
+
+    Raises:
+        CommandError: 65, 66.
+    """
+    if not isinstance(data, Path) or not (classes or labels is not None):
+        return None
+    return classes_in(data, validation if isinstance(validation, Path) else None, labels, only, without)
 
 
 def _refuse_photos(

@@ -43,9 +43,11 @@ class Trainer:
         photos: uint8 `[C, H, W]` each, to crop the images from anew every time they are shown; none: `images` it is.
         restarts: how often the run began anew; each time with other random numbers.
         processes: that train together, each with its share of every batch.
+        labels: of the images, where `config` names classes.
 
     Raises:
-        ValueError: a batch that cannot be shared out evenly, at least two images to each process.
+        ValueError: a batch that cannot be shared out evenly, at least two images to each process; labels without
+            classes, or the other way round.
         CommandError: 70 another process has ended.
     """
 
@@ -57,7 +59,10 @@ class Trainer:
         photos: Sequence[Tensor] = (),
         restarts: int = 0,
         processes: Processes = ALONE,
+        labels: Sequence[int] = (),
     ) -> None:
+        if len(labels) != (len(images) if config.class_names else 0):
+            raise ValueError(f"{len(labels)} labels of {len(images)} images and {len(config.class_names)} classes")
         if config.batch_size % processes.count or config.batch_size < 2 * processes.count:
             raise ValueError(f"a batch of {config.batch_size} images cannot be shared by {processes.count} processes")
         if config.precision == "auto":
@@ -70,11 +75,14 @@ class Trainer:
         digest = hashlib.sha256(images.cpu().contiguous().numpy().data)
         for photo in photos:
             digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
+        digest.update(np.array(labels, "<i8").tobytes())
         self.images_sha256 = digest.hexdigest()
+        self.labels = torch.tensor(labels, device=device) if labels else None
         self._standardized = Standardizer(self.images, config.bands, config.band_weight) if config.standardize else None
         self._brightness = brightness_for(self.images) if config.augment else 0.0
         with self._autocast():
-            self._matching = FeatureMatching(self.images, config.flip) if config.feature_matching else None
+            matched = FeatureMatching(self.images, config.flip, self.labels) if config.feature_matching else None
+            self._matching = matched
         self._seeds = [config.seed, restarts] if restarts else [config.seed]
         for_weights, for_steps = _seeds(self._seeds)
         if processes.rank:
@@ -96,6 +104,7 @@ class Trainer:
         self.best: dict[str, Any] | None = None  # of the sample grids so far: what `validated` notes
         images_in_all = config.total_kimg * 1000 or config.epochs * len(images)
         self.total_steps = math.ceil(round(images_in_all, 6) / self.images_per_step)  # 1.1 * 1000 is more than 1100
+        self._phase_in()
 
     @property
     def _d_lr(self) -> float:
@@ -117,6 +126,21 @@ class Trainer:
         return self.step * self.images_per_step / 1000
 
     @property
+    def class_strength(self) -> float:
+        """How much classes count at this step: from 0 it rises linearly to 1.
+
+        On few photos a generator that is told classes from the start collapses within them (Shahbazi et al., "Collapse
+        by Conditioning: Training Class-conditional GANs with Limited Data", ICLR 2022).
+        """
+        if self.labels is None:
+            return 0.0
+        begin, full = self.config.class_from, self.config.class_to
+        share = self.step / self.total_steps
+        if share >= full:
+            return 1.0
+        return max(0.0, share - begin) / (full - begin) if full > begin else 0.0
+
+    @property
     def generator(self) -> Generator:
         """The generator to use: the average where the recipe has one."""
         return self.g_ema if self.g_ema is not None else self.g
@@ -129,16 +153,18 @@ class Trainer:
         """
         self._set_learning_rates()
         for repeat in range(self.config.d_steps):
-            real = self._real_batch(self.step * self.images_per_step + repeat * self.config.batch_size)
+            position = self.step * self.images_per_step + repeat * self.config.batch_size
+            real, labels = self._real_batch(position), self._labels(position)
             with self._autocast():
-                inputs = self.g.draw(self._share, self.random)
+                inputs = self.g.draw(self._share, self.random, labels)
                 last = repeat == self.config.d_steps - 1
                 fake = (self.g_shared if last else self.g)(**inputs).float()
-            d_loss, p_real, p_fake = self._d_step(real, fake.detach())
-        g_loss, p_fake_after = self._g_step(real, fake)
+            d_loss, p_real, p_fake = self._d_step(real, fake.detach(), labels)
+        g_loss, p_fake_after = self._g_step(real, fake, labels)
         self.step += 1
         if self.g_ema is not None:
             ema.update(self.g_ema, self.g, ema.decay(self.images_per_step, self.kimg, self.config.ema_kimg))
+        self._phase_in()
         return {
             "Loss_D": d_loss,
             "Loss_G": g_loss,
@@ -153,8 +179,8 @@ class Trainer:
         Returns:
             Whether its score is the best, or none was measured so far.
         """
-        if measured is None or math.isnan(measured.score):
-            return self.best is None
+        if measured is None or math.isnan(measured.score) or (self.labels is not None and self.class_strength < 1):
+            return self.best is None  # one whose labels mean little may be the nearest
         if self.best is not None and not measured.score < self.best["score"]:
             return False
         self.best = {
@@ -226,6 +252,12 @@ class Trainer:
         self.g_optimiser.load_state_dict(state["g_optimiser"])
         self.d_optimiser.load_state_dict(state["d_optimiser"])
         self.random.set_state(state["random"][self.processes.rank])
+        self._phase_in()
+
+    def _phase_in(self) -> None:
+        for network in (self.g, self.g_ema):
+            if network is not None:
+                network.phase_in(self.class_strength)
 
     def _set_learning_rates(self) -> None:
         left = 1 - self.step / self.total_steps
@@ -233,26 +265,29 @@ class Trainer:
         self.g_optimiser.param_groups[0]["lr"] = self.config.lr * factor
         self.d_optimiser.param_groups[0]["lr"] = self._d_lr * factor
 
-    def _d_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _d_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         config = self.config
         self.d_optimiser.zero_grad(set_to_none=True)
         penalise = config.penalised and self.step % config.penalty_interval == 0
         with self._autocast():
-            loss, penalty, p_real, p_fake = self.d_loss(self._as_seen(real), self._as_seen(fake), penalise)
+            loss, penalty, p_real, p_fake = self.d_loss(
+                self._as_seen(real), self._as_seen(fake), penalise, labels, self.class_strength
+            )
         torch.autograd.backward(loss + penalty)
         self._clip(self.d)
         self.d_optimiser.step()
         return loss.detach(), p_real, p_fake
 
-    def _g_step(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _g_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
         with self._autocast():
             seen = self._as_seen(real) if self.loss.relative else real  # the others do not look at it
-            loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, self._as_seen(fake))
+            seen_fake = self._as_seen(fake)
+            loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, seen_fake, labels, self.class_strength)
         if self._matching is not None:
             with self._autocast():
-                self._pull(fake, self._matching.gradient(fake))
+                self._pull(fake, self._matching.gradient(fake, labels, self.class_strength))
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
@@ -284,16 +319,25 @@ class Trainer:
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
 
-    def _real_batch(self, position: int) -> Tensor:
-        """This process's share of the batch at `position` of the endless row of shuffled epochs, in [-1, 1]."""
+    def _labels(self, position: int) -> Tensor | None:
+        """Of the batch at `position`: what is generated has the same, so that pairs are of one class."""
+        return None if self.labels is None else self.labels[torch.tensor(self._chosen(position), device=self.device)]
+
+    def _chosen(self, position: int) -> list[int]:
+        """This process's share of the batch at `position` of the endless row of shuffled epochs: places of images."""
         chosen: list[int] = []
         while len(chosen) < self.config.batch_size:
             epoch, offset = divmod(position + len(chosen), len(self.images))
             order = np.random.default_rng([*self._seeds, epoch]).permutation(len(self.images))
             chosen += order[offset : offset + self.config.batch_size - len(chosen)].tolist()
         first = self.processes.rank * self._share
-        chosen = chosen[first : first + self._share]
+        return chosen[first : first + self._share]
+
+    def _real_batch(self, position: int) -> Tensor:
+        """The images at `position`, in [-1, 1]."""
+        chosen = self._chosen(position)
         if self.photos:
+            first = self.processes.rank * self._share
             batch = self._crops(chosen, np.random.default_rng([*self._seeds, position, first]))
         else:
             batch = self.images[torch.tensor(chosen, device=self.device)]

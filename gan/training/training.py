@@ -96,8 +96,12 @@ class Training:
             trainer.best = self.processes.first(best)
         elif self.processes.is_first:
             self.keeper.check_result(trainer)
-        if trainer.total_steps != state["total_steps"] and (self.config.lr_decay or self.config.instance_noise):
-            log.warning("the length changed: from here on learning rate and instance noise follow the new one")
+        follows = self.config.lr_decay or self.config.instance_noise or self.config.class_names
+        if trainer.total_steps != state["total_steps"] and follows:
+            log.warning(
+                "the length changed: from here on learning rate, instance noise and the strength of classes follow the "
+                "new one"
+            )
         return trainer
 
     def run(self, trainer: Trainer, state: TrainingState) -> End:
@@ -205,7 +209,7 @@ def new_trainer(
     """
     try:
         refuse_large_networks(config, device)
-        trainer = Trainer(data.images, config, device, data.photos, restarts, processes)
+        trainer = Trainer(data.images, config, device, data.photos, restarts, processes, data.labels)
         refuse_large_batch(trainer.g, trainer.d, trainer.config, config.batch_size // processes.count, device)
     except ValueError as error:
         raise CommandError(ExitCode.USAGE, str(error)) from None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from gan.evaluation.features import FeatureNetwork
-from gan.evaluation.metrics import kid, manifold
+from gan.evaluation.metrics import NEIGHBOURS, Manifold, kid, manifold
 from gan.evaluation.places import MOST_COMMON_GRAIN, MOST_ECHO, beyond_grid, loudest_echo, places, worst_grid
 from gan.networks.generator import Generator
 from gan.training.figures import made
+from models.picks import in_proportion
 
 FAKES = 500
 """More would hardly help: most of the noise comes from the few photos."""
@@ -29,7 +32,7 @@ class Measured:
         score: the lower the better: KID × 1000, and what it hardly sees, brought to its scale by 100 for each: how much
             more lines keep to a grid and come again at one distance, and how much more fine structure is shared, than
             in the photos; and the shares of images unlike all photos, 1 - precision, and of photos unlike all images,
-            1 - coverage.
+            1 - coverage; with classes, of images and photos of the same class.
     """
 
     kid_x1000: float
@@ -45,19 +48,21 @@ class Validation:
         photos: uint8 `[N, C, H, W]`, N ≥ 10, never trained on.
         network: the features to compare in.
         seed: of the latents.
+        labels: of the photos, where they have classes: the images have them in the same proportions.
     """
 
-    def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int) -> None:
-        self._network, self._seed = network, seed
+    def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int, labels: Sequence[int] = ()) -> None:
+        self._network, self._seed, self._labels = network, seed, labels
         self._photos, self._places = network(photos), places(photos)
-        self.against = f"{hashlib.sha256(photos.numpy().tobytes()).hexdigest()} in {network.name}"
+        content = photos.numpy().tobytes() + np.array(labels, "<i8").tobytes()
+        self.against = f"{hashlib.sha256(content).hexdigest()} in {network.name}"
 
     def measure(self, generator: Generator, on_images: Callable[[int], None] = lambda count: None) -> Measured:
         """Measure what the generator makes, in eval mode; `on_images` is called with each number looked at."""
-        fakes = made(generator, self._seed, FIRST_LATENT, FAKES)
+        fakes = made(generator, self._seed, FIRST_LATENT, FAKES, self._labels)
         features = self._network(fakes, on_images)
         kid_x1000 = 1000 * kid(self._photos, features)
-        among = manifold(self._photos, features)
+        among = self._among(features)
         mine, theirs = places(fakes), self._places
         grid, echo = worst_grid(mine, theirs), loudest_echo(mine, theirs)
         beyond = (
@@ -68,3 +73,19 @@ class Validation:
             1 - among.coverage,
         )
         return Measured(kid_x1000, kid_x1000 + 100 * sum(max(0.0, excess) for excess in beyond))
+
+    def _among(self, features: Tensor) -> Manifold:
+        """How images lie among the photos; with classes each among those of its class, as far as there are enough."""
+        if not self._labels:
+            return manifold(self._photos, features)
+        labels, of_photos = torch.tensor(in_proportion(self._labels, len(features))), torch.tensor(self._labels)
+        found = [
+            (int(own.sum()), manifold(self._photos[own], features[labels == label]))
+            for label in sorted(set(self._labels))
+            for own in (of_photos == label,)
+            if own.sum() > NEIGHBOURS and (labels == label).any()
+        ]
+        if not found:
+            return manifold(self._photos, features)
+        total = sum(count for count, _ in found)
+        return Manifold(*(sum(count * each[place] for count, each in found) / total for place in range(3)))

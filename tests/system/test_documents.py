@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 import re
 import shlex
@@ -15,11 +16,15 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 import models
 from gan import TrainConfig
 from gan.cli import status_command
 from gan.config import RECIPES
+from gan.networks.reader import weights_sha256
+from gan.networks.shift import ShiftGenerator
+from gan.training.snapshots import save_weights
 from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
 from tests.jobs.object_server import ObjectServer
 from tests.jobs.small_models import write_model
@@ -114,6 +119,10 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = write_photos(folder / "path/to/photos", 48)  # a third is enough to be held out
     write_photos(folder / "path/to/held_out", 16, seed=1)
     write_photos(folder / "datasets/anomaly_detection_dataset/bad", 16, seed=2)
+    for seed, name in enumerate(("inclusion", "scratch"), 5):
+        write_photos(folder / "path/to/classes" / name, 12, seed)
+    rows = [f"{path.name},{'even' if number % 2 == 0 else 'odd'}" for number, path in enumerate(photos.iterdir())]
+    (folder / "labels.csv").write_text("file_name,label\n" + "\n".join(rows) + "\n")
     shutil.make_archive(str(folder / "photos"), "zip", photos)
     left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
     for package in ("gan", "export", "jobs", "models"):
@@ -138,6 +147,15 @@ def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactor
     for name in ("models/generator_model.pth", "their_generator.pth"):
         shutil.copy(trained / "generator_model.pth", folder / name)
     shutil.copy(exported, folder / "models/generator.onnx")
+    for part, seed in (("train", 7), ("validation", 9)):
+        for name in ("pits", "scratches"):
+            write_photos(folder / "datasets/classes" / part / name, 12, seed + len(name))
+    network = ShiftGenerator(40, width=2, classes=2)
+    network.initialise(torch.Generator().manual_seed(0))
+    (folder / "models-of-classes").mkdir()
+    save_weights(folder / "models-of-classes/generator_model.pth", network)
+    told = {"class_names": ["pits", "scratches"], "weights_sha256": weights_sha256(network.state_dict())}
+    (folder / "models-of-classes/training_options.json").write_text(json.dumps(told))
     return folder
 
 
@@ -189,6 +207,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
     folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
+        shutil.rmtree(folder / "models-of-classes")
     if page.name == "mix.md":
         write_model(folder / "models/generator.onnx", classes=["inclusion", "scratch"], faults=[])
         for seed, name in enumerate(("inclusion", "scratch")):

@@ -13,6 +13,7 @@ from gan.evaluation.generators import TrainedGenerator
 from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
+from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save
 from models.errors import CommandError, ExitCode
 from models.latents import latents
@@ -82,3 +83,16 @@ def test_what_is_no_generator_or_is_not_there_is_refused(tmp_path: Path) -> None
         with pytest.raises(CommandError, match=name) as caught:
             TrainedGenerator.open(tmp_path / name)
         assert caught.value.exit_code == ExitCode.NO_INPUT
+
+
+@pytest.mark.parametrize(("photos", "counts"), [([30, 10], [15, 5]), ([30, -1], [10, 10]), ("many", [10, 10])])
+def test_labels_come_in_the_proportions_of_the_photos(tmp_path: Path, photos: object, counts: list[int]) -> None:
+    network = ShiftGenerator(40, 1, 2, 32, 32, 2)
+    network.initialise(torch.Generator().manual_seed(0))
+    save(tmp_path / "generator_model.pth", network.state_dict())
+    told = {"class_names": ["line", "pit"], "data": {"photos_a_class": photos}}
+    told["weights_sha256"] = weights_sha256(network.state_dict())
+    (tmp_path / "training_options.json").write_text(json.dumps(told))
+    found = TrainedGenerator.open(tmp_path / "generator_model.pth").images(20, 0)
+    assert [found.labels.count(label) for label in (0, 1)] == counts
+    assert found.class_names == ("line", "pit")

@@ -16,6 +16,7 @@ from gan.networks.shift import GRAIN_BITS, SHIFT_BITS, ShiftGenerator
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.trainer import Trainer
+from models.latents import Input
 from tests.conftest import TINY, run_in_process
 from tests.gan.conftest import same
 
@@ -145,7 +146,7 @@ def test_grain_is_new_in_training_and_that_of_the_latent_else(generator: ShiftGe
     drawn = [generator.draw(4, random) for _ in range(2)]
     assert not torch.equal(drawn[0]["grain"], drawn[1]["grain"])
     z = latents(4)
-    assert not torch.equal(generator(z, drawn[0]["grain"]), generator(z, drawn[1]["grain"]))
+    assert not torch.equal(generator(z, grain=drawn[0]["grain"]), generator(z, grain=drawn[1]["grain"]))
     assert torch.equal(generator(z), generator(z))
 
 
@@ -186,6 +187,64 @@ def test_the_onnx_file_passes_the_gate_without_batch_norm(variant: dict[str, int
     graph = onnx.load(tmp_path / "generator.onnx").graph
     assert "BatchNormalization" not in {node.op_type for node in graph.node}
     assert [value.name for value in graph.input] == ["z"]
+
+
+def labelled(classes: int = 3) -> ShiftGenerator:
+    made = ShiftGenerator(Z, 1, 2, 32, 32, classes)
+    made.initialise(torch.Generator().manual_seed(0))
+    made.train()(**made.draw(16, torch.Generator().manual_seed(1)))
+    return made.eval()
+
+
+def test_without_classes_no_weight_and_no_random_number_is_another() -> None:
+    plain, told = ShiftGenerator(Z, 1, 2, 32, 32), labelled()
+    assert told.state_dict().keys() - plain.state_dict().keys() == {"embed.weight", "class_strength"}
+    assert list(plain.inputs) == ["z"]
+    random, again = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+    drawn = plain.draw(4, random)
+    assert torch.equal(drawn["z"], torch.randn((4, Z), generator=again))
+    assert torch.equal(drawn["grain"], torch.randn((4, 1, 36, 36), generator=again))
+
+
+@torch.no_grad()
+def test_an_image_depends_on_its_own_label_as_far_as_classes_count() -> None:
+    made = labelled()
+    assert made.inputs["label"] == Input("int64", (), 3)
+    z, zeros = latents(3), torch.zeros(3, dtype=torch.int64)
+    plain, mixed = made(z, zeros), made(z, torch.tensor([0, 1, 2]))
+    assert torch.allclose(plain[0], mixed[0], atol=1e-6)
+    assert not torch.allclose(plain[1:], mixed[1:], atol=1e-4)
+    made.phase_in(0.0)
+    assert torch.equal(made(z, zeros), made(z, zeros + 2))
+
+
+@torch.no_grad()
+def test_a_state_tells_its_classes_and_export_folds_how_much_they_count() -> None:
+    made = labelled()
+    made.phase_in(0.5)
+    z, label = latents(4), torch.tensor([2, 0, 1, 1])
+    again = generator_of(made.state_dict())
+    assert again.classes == 3
+    assert torch.equal(again(z=z, label=label), made(z, label))
+    folded = made.for_export()
+    assert torch.allclose(folded(z.double(), label), made.double()(z.double(), label), atol=1e-12)
+
+
+def test_labels_are_asked_for_where_there_are_classes_alone(generator: ShiftGenerator) -> None:
+    with pytest.raises(ValueError, match="give labels"):
+        labelled()(latents(2))
+    with pytest.raises(ValueError, match="no classes"):
+        generator(latents(2), torch.zeros(2, dtype=torch.int64))
+
+
+def test_labels_are_drawn_given_or_take_turns() -> None:
+    made, random = labelled(), torch.Generator().manual_seed(0)
+    assert set(made.draw(60, random)["label"].tolist()) == {0, 1, 2}
+    given = torch.tensor([1, 1])
+    assert torch.equal(made.draw(2, random, given)["label"], given)
+    assert made.inputs_at(0, 1, 5)["label"].tolist() == [1, 2, 0, 1]
+    assert made.inputs_at(0, 1, 3, [2, 2])["label"].tolist() == [2, 2]
+    assert torch.equal(made.inputs_at(0, 1, 3, [2, 2])["z"], made.inputs_at(0, 1, 3)["z"])
 
 
 def test_four_steps_are_two_and_two_more_to_the_bit(plates: ImageSet, tmp_path: Path) -> None:

@@ -81,3 +81,28 @@ def test_a_patch_is_judged_without_what_is_far_from_it() -> None:
 def test_what_the_other_discriminator_has_is_refused_beside_it(option: str) -> None:
     with pytest.raises(ValueError, match=f"`{option}=False`"):
         TrainConfig.of("shift", **{option: True, **({"r1_gamma": 0.0} if option == "d_batch_norm" else {})})
+
+
+def test_classes_are_scored_on_top_of_what_is_scored_without_them() -> None:
+    made = TwoPartDiscriminator(3, 4, 64, classes=2)
+    made.initialise(torch.Generator().manual_seed(0))
+    seen, labels = images(4, 3, 64, 64), torch.tensor([0, 1, 1, 0])
+    plain, _ = made.look(seen)
+    begun, _ = made.look(seen, labels)
+    assert [score.shape for score in begun] == [score.shape for score in plain * 2]
+    for score, other in zip(begun, plain * 2, strict=True):  # at first it says of a class what it says of all
+        assert torch.equal(score, other)
+    torch.nn.init.normal_(made.whole_classes.weight, generator=torch.Generator().manual_seed(1))  # type: ignore[union-attr]
+    torch.nn.init.normal_(made.patch_classes.weight, generator=torch.Generator().manual_seed(2))  # type: ignore[union-attr]
+    of_these, of_others = made.look(seen, labels)[0], made.look(seen, 1 - labels)[0]
+    for score, other in zip(of_these[:2], of_others[:2], strict=True):
+        assert torch.equal(score, other)
+    for score, other in zip(of_these[2:], of_others[2:], strict=True):
+        assert not torch.allclose(score, other, atol=1e-3)
+
+
+def test_without_classes_there_is_nothing_for_them() -> None:
+    assert drawn().state_dict().keys() == TwoPartDiscriminator(3, 4, 128, classes=2).state_dict().keys() - {
+        "whole_classes.weight",
+        "patch_classes.weight",
+    }

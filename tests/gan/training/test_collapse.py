@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.training.collapse import CollapseWatch, diversity
+from gan.training.collapse import CollapseWatch, diversity, least_share
 
 
 def plates(count: int = 16, seed: int = 0) -> Tensor:
@@ -94,3 +94,19 @@ def test_what_a_resumed_run_showed_before_counts_and_is_said_again() -> None:
     assert CollapseWatch(plates(), rows=before).look(row(0.001))
     assert not CollapseWatch(plates(), rows=before[:2]).look(row(0.001))
     assert CollapseWatch(plates(), rows=[row(0.001)] * 9).look(row(0.001))
+
+
+def test_a_class_of_one_picture_is_seen_though_classes_differ() -> None:
+    photos, labels = plates(16), [0, 1] * 8
+    samples = torch.cat([plates(8, seed=1), plates(1, seed=2).expand(8, -1, -1, -1)])
+    share, label = least_share(samples, [0] * 8 + [1] * 8, photos, labels)
+    assert (share < 1e-3, label) == (True, 1)
+    assert least_share(samples, [], photos, [])[0] > 0.5
+    watch = CollapseWatch(photos, labels=labels)
+    assert watch.share(samples, [0] * 8 + [1] * 8) == share
+    complaints = [watch.look(row(0.7, share)) for _ in range(3)]
+    assert "all samples of a class look alike" in complaints[2]
+
+
+def test_a_class_of_one_photo_does_not_tell_how_much_images_differ() -> None:
+    assert least_share(plates(4), [0, 0, 1, 1], plates(3, seed=1), [0, 0, 1])[1] == 0

@@ -98,3 +98,35 @@ def test_a_step_without_matching_has_no_pull(photos: ImageSet) -> None:
     weights = [trainer.g.state_dict()["first.weight"] for trainer in (first, second, without)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.fixture(scope="module")
+def by_class() -> tuple[ImageSet, FeatureMatching]:
+    """Bright and dark plates, one after the other."""
+    photos = plates(40, 1)
+    images = photos.images.clone()
+    images[1::2] //= 3
+    labels = torch.arange(40) % 2
+    return ImageSet(images, photos.names), FeatureMatching(images, "horizontal", labels)
+
+
+def test_images_of_the_right_class_are_nearer_as_far_as_classes_count(
+    by_class: tuple[ImageSet, FeatureMatching],
+) -> None:
+    photos, matching = by_class
+    images, labels = to_float(photos.images[:16]), torch.arange(16) % 2
+    right, wrong = (float(matching.distance(images, each, 1.0)) for each in (labels, 1 - labels))
+    assert right < wrong - 0.1
+    assert float(matching.distance(images, labels, 0.0)) == float(matching.distance(images, 1 - labels, 0.0))
+
+
+def test_classes_that_do_not_count_change_nothing(by_class: tuple[ImageSet, FeatureMatching]) -> None:
+    photos, matching = by_class
+    images, labels = to_float(photos.images[:16]), torch.arange(16) % 2
+    without = FeatureMatching(photos.images, "horizontal")
+    torch.testing.assert_close(matching.gradient(images, labels, 0.0), without.gradient(images))
+
+
+def test_a_class_alone_in_both_is_as_without_classes(photos: ImageSet, matching: FeatureMatching) -> None:
+    told, labels = FeatureMatching(photos.images, "none", torch.zeros(40, dtype=torch.int64)), torch.zeros(16).long()
+    torch.testing.assert_close(told.distance(fresh(), labels, 1.0), matching.distance(fresh()))

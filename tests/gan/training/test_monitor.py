@@ -30,6 +30,19 @@ def gray(path: Path) -> NDArray[np.uint8]:
 # Sample grids
 
 
+@pytest.mark.parametrize(("classes", "rows"), [(2, [0] * 4 + [1] * 4), (3, [0, 0, 1, 1, 2, 2]), (7, [*range(7)])])
+def test_a_grid_has_as_many_rows_of_each_class_as_there_is_room_for(classes: int, rows: list[int]) -> None:
+    assert monitor.rows_of(classes) == rows
+
+
+def test_of_many_classes_some_are_shown() -> None:
+    assert monitor.rows_of(32) == [*range(0, 32, 2)]
+
+
+def test_photos_of_a_row_are_of_its_class_and_begin_again_where_there_are_few() -> None:
+    assert monitor.of_each_class([1, 0, 1, 1, 0], 2, 2) == [1, 4, 1, 4, 1, 4, 1, 4, 0, 2, 3, 0, 2, 3, 0, 2]
+
+
 def test_grid_has_rows_of_eight_images(tmp_path: Path) -> None:
     monitor.save_picture(monitor.grid(torch.zeros(64, 1, 16, 16)), tmp_path / "grid.png")
     assert gray(tmp_path / "grid.png").shape == (8 * 18 + 2, 8 * 18 + 2)

@@ -12,6 +12,7 @@ from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.metrics import kid
 from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
+from gan.networks.shift import ShiftGenerator
 from gan.training import validation
 from gan.training.validation import FIRST_LATENT, Validation
 from models.latents import latents
@@ -132,3 +133,26 @@ def test_other_photos_and_other_features_are_told_apart() -> None:
     assert Validation(photos.flip(0), network, 0).against != usual
     network.name = "another"
     assert Validation(photos, network, 0).against != usual
+
+
+def test_images_have_labels_in_the_proportions_of_the_photos() -> None:
+    network = ShiftGenerator(40, 1, 2, 32, 32, 2)
+    network.initialise(torch.Generator().manual_seed(0))
+    asked: list[int] = []
+    network.register_forward_hook(lambda _, __, named, ___: asked.extend(named["label"].tolist()), with_kwargs=True)
+    photos = torch.randint(0, 256, (20, 1, 32, 32), dtype=torch.uint8)
+    Validation(photos, Seen(), 3, [1] * 15 + [0] * 5).measure(network)
+    assert (asked.count(0), asked.count(1)) in ((17, 53), (18, 52))
+
+
+def test_an_image_is_like_a_photo_only_where_the_photo_is_of_its_class() -> None:
+    labels = [0] * 20 + [1] * 20
+    network = ShiftGenerator(40, 1, 2, 32, 32, 2)
+    network.initialise(torch.Generator().manual_seed(0))
+    held_out = Validation(torch.zeros(40, 1, 32, 32, dtype=torch.uint8), Seen(), 3, labels)
+    random = torch.Generator().manual_seed(1)
+    apart = torch.tensor(labels)[:, None] * 100.0
+    held_out._photos = apart + torch.randn((40, 4), generator=random)
+    features = apart + torch.randn((40, 4), generator=random)
+    assert held_out._among(features).precision > 0.7
+    assert held_out._among(features.flip(0)).precision == 0
