@@ -41,7 +41,7 @@ class Mix:
         if fault := names_fault(self.names):
             raise ValueError(fault)
         if len(self.names) != len(self.shares) or min(self.shares) < 0 or math.gcd(*self.shares) != 1:
-            raise ValueError(f"need a share for each of {len(self.names)} classes, the smallest whole ones: {self}")
+            raise ValueError(f"need the smallest whole shares of {len(self.names)} classes, not {self.shares}")
         if self.parts > MOST_PARTS:
             raise ValueError(f"the shares add up to {self.parts:,} parts, at most {MOST_PARTS:,} are possible")
 
@@ -121,10 +121,10 @@ def names_fault(names: Sequence[str]) -> str:
 
 
 def rounded(shares: Sequence[int], parts: int = MOST_PARTS) -> tuple[int, ...]:
-    """Whole shares as such that add up to at most so many parts, each off by less than one of them.
+    """Whole shares as such that add up to at most so many parts.
 
-    Largest remainders first (Hare and Hamilton); a share above 0 stays above 0. Shares that are few enough stay as they
-    are.
+    Largest remainders first (Hare and Hamilton), so that each is off by less than one part. A share above 0 stays above
+    0, and what raises such small ones to 1 is taken from the others. Shares that are few enough stay as they are.
     """
     total = sum(shares)
     if total <= parts:
