@@ -19,6 +19,7 @@ from jobs.dataset.convert.run_reader import RunReader
 from jobs.dataset.convert.sample import PARTS, TEST, TRAIN, VAL, Sample
 from jobs.dataset.convert.shapes import Shaping
 from jobs.dataset.convert.writer import DatasetFolder
+from jobs.stores.place import place
 from models.errors import CommandError, ExitCode, writing_error
 from models.log import log
 from models.progress import Progress
@@ -143,9 +144,11 @@ def convert(
     if shaping.holes not in HOLES or shaping.min_area < 1 or not shaping.simplify >= 0:
         raise CommandError(ExitCode.USAGE, f"no way to make shapes: {shaping}")
     real.refuse_misuse(to)
+    run = place(run)
     _refuse_within(out, [run, real.photos, real.masks, real.good])
     with Stop() as stop:
-        found = _find(RunReader.of(run), to, class_name, real)
+        reader = RunReader.of(run)
+        found = _find(reader, to, class_name, real)
         folder = DatasetFolder(out, _made_from(found, to, shaping, copy), copy)
         try:
             made = folder.claim()
@@ -158,6 +161,7 @@ def convert(
             raise writing_error(error) from None
         finally:
             folder.close()
+            reader.store.close()
     for note in folder.said["notes"]:
         log.warning("%s", note)
     return ConversionResult(out, tuple(found.classes), folder.said["images"], made, tuple(folder.said["notes"]))
@@ -212,7 +216,6 @@ def _divided(found: Sequence[RealPhoto], file: Path | None, tested: bool = True)
 
 
 def _made_from(found: _Found, to: str, shaping: Shaping, copy: bool) -> dict[str, Any]:
-    real = photos.digest(photo for photo, _ in found.photos)
     return {
         "version": VERSION,
         "layout": to,
@@ -222,8 +225,7 @@ def _made_from(found: _Found, to: str, shaping: Shaping, copy: bool) -> dict[str
         "classes": found.classes,
         "shapes": dataclasses.asdict(shaping) if LAYOUTS[to].needs_masks and to != MVTEC else None,
         "files": "copies" if copy else "links",
-        "photos_sha256": real if found.photos else None,
-        "parts": dict(Counter(part for _, part in found.photos)),
+        "photos_sha256": photos.digest(found.photos) if found.photos else None,
     }
 
 

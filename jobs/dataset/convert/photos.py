@@ -100,12 +100,14 @@ def read_photos(folder: Path, class_name: str, masks: Path | None = None) -> lis
     return found
 
 
-def digest(photos: Iterable[RealPhoto]) -> str:
-    """Of the files of photos and of their masks, their names and classes."""
+def digest(photos: Iterable[tuple[RealPhoto, str]]) -> str:
+    """Of the files of photos and of their masks, their names and classes, and the part that each goes into."""
     whole = hashlib.sha256()
-    for photo in photos:
+    for photo, part in photos:
         mask = "" if photo.mask is None else hashlib.sha256(photo.mask.read_bytes()).hexdigest()
-        whole.update(f"{photo.name}\0{photo.class_name}\0{photo.sha256}\0{mask}\n".encode(errors="surrogateescape"))
+        whole.update(
+            f"{photo.name}\0{photo.class_name}\0{part}\0{photo.sha256}\0{mask}\n".encode(errors="surrogateescape")
+        )
     return whole.hexdigest()
 
 
@@ -121,7 +123,7 @@ class _Masks:
         beside = {name for name in names if name.lower().endswith(".png") and name.rpartition(".")[0] in photos}
         self._folder = folder
         masks = named | beside or set(names)
-        self._files = {folder / name for name in masks}
+        self._files = {(folder / name).resolve() for name in masks}
         self._by_name: dict[str, list[str]] = {}
         for name in sorted(masks):
             stem = name.rpartition(".")[0].removesuffix(_MASK)
@@ -129,7 +131,7 @@ class _Masks:
                 self._by_name.setdefault(key, []).append(name)
 
     def has(self, path: Path) -> bool:
-        return path in self._files
+        return path.resolve() in self._files
 
     def of(self, name: str) -> Path:
         """The mask of a photo.
