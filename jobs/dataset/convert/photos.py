@@ -71,7 +71,7 @@ def read_photos(folder: Path, class_name: str, masks: Path | None = None) -> lis
     """The photos below a folder, in natural order of their names, each with its mask where there are any.
 
     The mask of `scratch/X.jpg` is `scratch/X.png` or `scratch/X_mask.png` in the folder of masks, or a file of such a
-    name anywhere in it, where there is one only. Photos and masks may lie in one folder, as those of the magnetic tiles
+    name directly in it. Photos and masks may lie in one folder, as those of the magnetic tiles
     do: a mask is then what ends in `_mask`, or a PNG beside a JPEG of the same name.
 
     Args:
@@ -126,9 +126,8 @@ class _Masks:
         self._files = {(folder / name).resolve() for name in masks}
         self._by_name: dict[str, list[str]] = {}
         for name in sorted(masks):
-            stem = name.rpartition(".")[0].removesuffix(_MASK)
-            for key in {stem, stem.rpartition("/")[2]}:
-                self._by_name.setdefault(key, []).append(name)
+            self._by_name.setdefault(name.rpartition(".")[0].removesuffix(_MASK), []).append(name)
+        self._taken: dict[str, str] = {}
 
     def has(self, path: Path) -> bool:
         return path.resolve() in self._files
@@ -137,13 +136,15 @@ class _Masks:
         """The mask of a photo.
 
         Raises:
-            ValueError: there is none, or more than one.
+            ValueError: there is none, more than one, or it is another photo's.
         """
         stem = name.rpartition(".")[0]
         for key in (stem, stem.rpartition("/")[2]):
             if found := self._by_name.get(key):
                 if len(found) > 1:
                     raise ValueError(f"{len(found)} files could be its mask, such as {found[0]} and {found[1]}")
+                if (other := self._taken.setdefault(found[0], name)) != name:
+                    raise ValueError(f"its mask {found[0]} is that of {other} as well")
                 return self._folder / found[0]
         raise ValueError(f"it has no mask in {self._folder}; of a photo without a defect it would be all black")
 
