@@ -9,6 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 OLDEST := .venv-oldest/installed
+TRAINERS := .venv/trainers
 WEB := tests/export/web/node_modules/.package-lock.json
 
 .PHONY: demo test test-long benchmark
@@ -33,7 +34,7 @@ test: $(INSTALLED) $(OLDEST) $(if $(shell command -v npm 2>/dev/null),$(WEB))
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not long" -n auto --dist worksteal
 
-test-long: $(INSTALLED)
+test-long: $(TRAINERS)
 	$(BIN)/pytest -m long
 
 benchmark: $(INSTALLED)
@@ -46,6 +47,11 @@ benchmark: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+# The trainers that read what `gan-batch convert` writes.
+$(TRAINERS): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[trainers]'
 	@touch $@
 
 # The oldest ONNX Runtime that is claimed to run our files, with a NumPy of its days. It knows Python up to 3.13.

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["Engine", "Gate", "OnDisk", "Part", "Publishing", "RunResult", "Work", "finish", "run_batch"]
+__all__ = ["Engine", "Gate", "OnDisk", "Part", "Publishing", "RunResult", "Work", "convert", "finish", "run_batch"]
 
 if TYPE_CHECKING:
     from jobs.checks.quality import Gate
+    from jobs.dataset.convert.conversion import convert
     from jobs.dataset.part import Part
     from jobs.dataset.result import RunResult
     from jobs.ending import Publishing
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = lazy_names(
         {
+            "convert": "jobs.dataset.convert.conversion",
             "finish": "jobs.finishing",
             "run_batch": "jobs.run",
             "OnDisk": "jobs.run",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobs import options
+from jobs.dataset.convert import NAMES
+from jobs.stores.place import place
 from models import console
 from models.errors import CommandError, ExitCode
 from models.flags import Group
@@ -252,6 +254,28 @@ def regen(out: Path | str, index: int, to: Path | None, model: str | None, devic
             "device, processor or version made",
         )
     log.info("%s: image %d, %s", path, index, "equal to the run's" if same else "which the run does not have yet")
+
+
+@cli.command()
+@click.argument("run", type=place)
+@click.option("--to", type=click.Choice(NAMES), required=True, help="Layout of the trainer.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write: a new or an empty one.")
+@options.converting_options
+@console.debug_option
+@click.pass_context
+def convert(context: click.Context, /, run: Path | str, to: str, out: Path, **others: Any) -> None:
+    """Write the complete run RUN as the data set of a trainer.
+
+    A conversion that was cut off is finished by the same command.
+    """
+    options.refuse_nan(context)
+    from jobs.dataset.convert.conversion import convert as write
+
+    shaping, real = options.shaping(others), options.real(others)
+    result = write(run, out, to, shaping=shaping, real=real, **others)
+    counts = ", ".join(f"{count} {part}" for part, count in result.images.items())
+    there = "" if result.made else ", as it was"
+    log.info("%s is complete%s: %s; classes: %s", out, there, counts, ", ".join(result.classes))
 
 
 def _number(faults: list[Any]) -> str:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from jobs.dataset.convert import FILL, HOLES
 from jobs.dataset.part import Part
 from jobs.stores.place import place
 from models.providers import DEVICES
 
 if TYPE_CHECKING:
     from jobs.checks.quality import Gate
+    from jobs.dataset.convert.conversion import Real
+    from jobs.dataset.convert.shapes import Shaping
     from jobs.ending import Publishing
     from jobs.run import OnDisk
     from jobs.workers.engine import Engine, Work
@@ -147,6 +150,67 @@ _QUALITY_GATE = (
         help="How much of a sample of 512 images may be alike with another in it.",
     ),
 )
+_FOLDER = click.Path(path_type=Path)
+_CONVERTING = (
+    click.option(
+        "--class-name",
+        default="defect",
+        help="Class of all images where the run has no classes, and of photos that lie in no class folder.",
+    ),
+    click.option(
+        "--copy/--link",
+        default=False,
+        help="Copy images, or let them be hard links where the disk allows it: then a change in place changes both.",
+    ),
+    click.option(
+        "--min-area",
+        type=click.IntRange(min=1),
+        default=4,
+        help="Pixels that a spot of a mask must have to count as a defect.",
+    ),
+    click.option(
+        "--holes",
+        type=click.Choice(HOLES),
+        default=FILL,
+        help="Take a hole in a defect for a part of it (fill), or leave it out of the outline (keep).",
+    ),
+    click.option(
+        "--simplify",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        help="Pixels by which an outline may differ from the true one to have fewer corners.",
+    ),
+    click.option(
+        "--real", type=_FOLDER, help="Folder of photos, a folder a class, to mix in: val and test have only photos."
+    ),
+    click.option("--real-masks", type=_FOLDER, help="Folder of the masks of these photos, paired by name."),
+    click.option("--real-good", type=_FOLDER, help="Folder of photos of good parts, for mvtec-ad."),
+    click.option(
+        "--split",
+        type=_FOLDER,
+        help="split.json of gan-eval data that says which photos are trained on.  [default: divided here, by groups]",
+    ),
+)
+
+
+def converting_options(command: _Command) -> _Command:
+    """Add the options of `convert`; `shaping` and `real` take most of them."""
+    return _with(command, _CONVERTING)
+
+
+def shaping(given: dict[str, Any]) -> Shaping:
+    """How masks become boxes and polygons, taken out of `given`."""
+    from jobs.dataset.convert.shapes import Shaping
+
+    return Shaping(**_taken(given, Shaping))
+
+
+def real(given: dict[str, Any]) -> Real:
+    """The photos to mix in, taken out of `given`."""
+    from jobs.dataset.convert.conversion import Real
+
+    names = {"photos": "real", "masks": "real_masks", "good": "real_good", "split": "split"}
+    return Real(**{field: given.pop(name) for field, name in names.items()})
 
 
 def publishing_options(command: _Command) -> _Command:

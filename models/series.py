@@ -42,7 +42,7 @@ def runs(names: Iterable[str], times: Mapping[str, float] = NO_TIMES) -> list[li
 
     Args:
         names: relative, `/`-separated.
-        times: name to seconds, of the photos whose time is known: `gan.photos.times.minutes_of`.
+        times: name to seconds, of the photos whose time is known: `models.times.minutes_of`.
     """
     ordered = sorted(names, key=natural)
     timed = sorted((name for name in ordered if name in times), key=times.__getitem__)

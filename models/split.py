@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan.photos.series import BLOCK, NO_TIMES, blocks, natural, same_minute
+from models.series import BLOCK, NO_TIMES, blocks, natural, same_minute
 
 SHARE = 0.25
 ENOUGH = 60

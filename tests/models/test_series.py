@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gan.photos.series import blocks, natural, runs, same_minute
+from models.series import blocks, natural, runs, same_minute
 
 
 def numbers(*ranges: range, prefix: str = "scratch_") -> list[str]:

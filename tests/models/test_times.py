@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan.photos.decode import decode
-from gan.photos.times import minutes_of, time_of
+from models.times import minutes_of, time_of
 
 NEW_YEARS = datetime(2023, 12, 31, 23, 59, 58, tzinfo=UTC).timestamp()
 SECONDS = int(NEW_YEARS)

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-
-from PIL import Image
+from typing import Any
 
 _DAY = r"(?P<year>(?:19|20)\d\d)(?P<gap>[-_.:/]?)(?P<month>0[1-9]|1[0-2])(?P=gap)(?P<day>0[1-9]|[12]\d|3[01])"
 _SHORT_DAY = r"(?P<year>\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])"
@@ -50,10 +49,13 @@ def time_of(name: str) -> float | None:
     return None
 
 
-def taken_at(image: Image.Image) -> float | None:
+def taken_at(image: Any) -> float | None:
     """Seconds, as of `time_of`, at which a photo was taken by its EXIF: the original's time, else the digitisation's.
 
     Not the time of the last change, which a program that converts many files gives to all of them.
+
+    Args:
+        image: of Pillow, which is not imported here.
     """
     try:
         details = image.getexif().get_ifd(_EXIF)

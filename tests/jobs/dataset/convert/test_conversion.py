@@ -1,0 +1,321 @@
+"""`gan-batch convert`: what goes where, what is refused, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jobs.dataset.convert import NAMES
+from jobs.dataset.convert.conversion import Real, convert
+from jobs.dataset.convert.layouts import LAYOUTS
+from jobs.dataset.convert.writer import RECORD
+from models.errors import CommandError
+from tests.conftest import fails_in_one_line, run_in_process
+from tests.jobs.conftest import kill_at
+from tests.jobs.dataset.conftest import refused
+from tests.jobs.dataset.convert.made import CLASSES, mask_of, tree, write_run, write_split
+
+ALL = [name for name in NAMES if name != "mvtec-ad"]
+
+
+def command(run: Path, to: str, out: Path, *options: str | Path) -> list[str]:
+    return ["gan-batch", "convert", *map(str, (run, "--to", to, "--out", out, *options))]
+
+
+def test_names_of_the_command_are_those_of_the_layouts() -> None:
+    assert tuple(LAYOUTS) == NAMES
+
+
+# What goes where
+
+
+@pytest.mark.parametrize("to", ALL)
+def test_photos_fill_all_parts_and_images_of_the_run_only_train(
+    to: str, labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    result = convert(labelled, tmp_path / "out", to, real=Real(workshop / "photos", workshop / "masks"))
+    assert result.images["train"] > 50
+    assert result.images["val"] > 0
+    assert result.images["test"] > 0
+    assert sum(result.images.values()) == 50 + 48
+    files = [path for path in (tmp_path / "out").rglob("*") if path.suffix in {".png", ".jpg"} and "val" in str(path)]
+    assert [path for path in files if not path.name.startswith("real_")] == []
+
+
+@pytest.mark.parametrize("to", ALL)
+def test_without_photos_all_is_train_and_val_is_called_a_copy_where_there_must_be_one(
+    to: str, labelled: Path, tmp_path: Path
+) -> None:
+    result = run_in_process(*command(labelled, to, tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    images = json.loads((tmp_path / "out" / RECORD).read_text())["said"]["images"]
+    if to.startswith("yolo"):
+        assert images == {"train": 50, "val": 4}  # every 20th of each class
+        assert "it validates nothing" in result.stderr
+    else:
+        assert images == {"train": 50}
+        assert "validates" not in result.stderr
+
+
+def test_split_decides_which_photos_are_trained_on(labelled: Path, workshop: Path, tmp_path: Path) -> None:
+    split = write_split(tmp_path, workshop / "photos", held_back=4)
+    result = convert(labelled, tmp_path / "out", "imagefolder", real=Real(workshop / "photos", split=split))
+    assert result.images == {"train": 50 + 36, "val": 12}
+    assert not any("divided here" in note for note in result.notes)
+
+
+def test_photo_that_a_split_does_not_know_or_that_changed_is_refused(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    split = write_split(tmp_path, workshop / "photos", held_back=4)
+    photos = shutil.copytree(workshop / "photos", tmp_path / "photos")
+    (photos / "dent" / "p00000.png").write_bytes((photos / "dent" / "p00100.png").read_bytes())
+    error = refused(lambda: convert(labelled, tmp_path / "out", "hf", real=Real(photos, split=split)))
+    assert (error.exit_code, "dent/p00000.png" in str(error)) == (65, True)
+    (photos / "dent" / "p00000.png").rename(photos / "dent" / "new.png")
+    error = refused(lambda: convert(labelled, tmp_path / "out", "hf", real=Real(photos, split=split)))
+    assert (error.exit_code, "dent/new.png" in str(error)) == (65, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_copies_of_one_photo_stay_in_one_part(labelled: Path, workshop: Path, tmp_path: Path) -> None:
+    photos = shutil.copytree(workshop / "photos", tmp_path / "photos")
+    for name in CLASSES:  # each photo once more, far away in number
+        for path in sorted((photos / name).iterdir()):
+            shutil.copy(path, path.with_name(f"q{path.name}"))
+    convert(labelled, tmp_path / "out", "imagefolder", real=Real(photos))
+    part_of = {path.read_bytes(): path.parts[-3] for path in sorted((tmp_path / "out").rglob("real_*_p*.png"))}
+    others = {path.read_bytes(): path.parts[-3] for path in sorted((tmp_path / "out").rglob("real_*_qp*.png"))}
+    assert len(part_of) == 48
+    assert part_of == others
+    assert set(part_of.values()) == {"train", "val", "test"}
+
+
+def test_mvtec_has_defects_under_test_only_and_good_photos_in_both(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = convert(labelled, out, "mvtec-ad", real=Real(good=workshop / "photos" / "dent"))
+    assert {path.name for path in (out / "train").iterdir()} == {"good"}
+    assert {path.name for path in (out / "test").iterdir()} == {"good", *CLASSES}
+    assert {path.parent.parent.name for path in out.rglob("*.png")} == {"train", "test", "ground_truth"}
+    assert result.images["test"] == 45 + len(list((out / "test/good").iterdir()))
+    assert "5 images whose mask is empty are left out" in "".join(result.notes)
+
+
+def test_run_without_classes_takes_the_name_that_is_given(plain: Path, tmp_path: Path) -> None:
+    assert convert(plain, tmp_path / "a", "imagefolder").classes == ("defect",)
+    assert convert(plain, tmp_path / "b", "imagefolder", class_name="pit").classes == ("pit",)
+    assert len(list((tmp_path / "b/train/pit").iterdir())) == 30
+
+
+@pytest.mark.parametrize("to", ["yolo-segment", "hf"])
+def test_run_in_tar_files_gives_the_same_data_set(to: str, labelled: Path, tmp_path: Path) -> None:
+    tarred = write_run(tmp_path / "tarred", format="tar")
+    convert(labelled, tmp_path / "a", to)
+    convert(tarred, tmp_path / "b", to)
+    ours, theirs = tree(tmp_path / "a"), tree(tmp_path / "b")
+    ours.pop(RECORD), theirs.pop(RECORD)
+    assert ours == theirs
+
+
+def test_images_are_links_unless_copies_are_asked_for(labelled: Path, tmp_path: Path) -> None:
+    first = labelled / "images/00000/00000000.png"
+    convert(labelled, tmp_path / "links", "hf")
+    convert(labelled, tmp_path / "copies", "hf", copy=True)
+    assert (tmp_path / "links/train/images/00000000.png").samefile(first)
+    assert not (tmp_path / "copies/train/images/00000000.png").samefile(first)
+    assert (tmp_path / "copies/train/images/00000000.png").read_bytes() == first.read_bytes()
+
+
+def test_photo_that_trainers_would_read_otherwise_is_written_anew(labelled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos" / "scratch"
+    folder.mkdir(parents=True)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 60), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number * 100}.jpg", exif=turned)
+    convert(labelled, tmp_path / "out", "hf", real=Real(tmp_path / "photos"))
+    found = list((tmp_path / "out").rglob("real_*"))
+    assert len(found) == 12
+    assert {(path.suffix, Image.open(path).size) for path in found} == {(".png", (40, 60))}
+
+
+@pytest.mark.parametrize("coding", ["0 and 1", "palette", "jpeg", "beside", "colour"])
+def test_masks_of_photos_are_read_in_any_coding(coding: str, labelled: Path, tmp_path: Path) -> None:
+    photos, masks = tmp_path / "photos", tmp_path / ("photos" if coding == "beside" else "masks")
+    photos.mkdir()
+    masks.mkdir(exist_ok=True)
+    for index in range(12):
+        pixels = np.random.default_rng(index).integers(0, 255, (48, 48), np.uint8)
+        Image.fromarray(pixels).save(photos / f"{index * 100}.jpg")
+        inside = mask_of(index).astype(np.uint8)
+        picture = Image.fromarray(inside * (1 if coding in {"0 and 1", "palette"} else 255))
+        if coding == "palette":
+            picture.putpalette([0, 0, 0, 200, 0, 0])
+        if coding == "colour":
+            picture = picture.convert("RGB")
+        name = f"{index * 100}{'_mask' if coding == 'jpeg' else ''}.{'jpg' if coding == 'jpeg' else 'png'}"
+        picture.save(masks / name, quality=60)
+    convert(labelled, tmp_path / "out", "hf", class_name="scratch", real=Real(photos, masks))
+    found = sorted((tmp_path / "out").glob("*/masks/real_*"))
+    assert len(found) == 12
+    for path in found:
+        expected = mask_of(int(path.stem.split("_")[2]) // 100)
+        assert set(np.unique(Image.open(path))) <= {0, 255}
+        if coding != "jpeg":
+            assert (np.asarray(Image.open(path)) == 255 * expected).all()
+
+
+def test_mask_that_lies_with_no_class_is_that_of_one_photo_only(labelled: Path, workshop: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    shutil.copytree(workshop / "masks" / "dent", masks)
+    one, both = tmp_path / "one", workshop / "photos"
+    shutil.copytree(both / "dent", one / "dent")
+    convert(labelled, tmp_path / "out", "coco", real=Real(one, masks))
+    error = refused(lambda: convert(labelled, tmp_path / "out2", "coco", real=Real(both, masks)))
+    assert (error.exit_code, "is that of dent/p00000.png as well" in str(error)) == (65, True)
+
+
+# Again
+
+
+@pytest.mark.parametrize("to", ["yolo-segment", "voc"])
+def test_conversion_that_was_killed_is_finished_by_the_same_command(to: str, labelled: Path, tmp_path: Path) -> None:
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "out"
+    convert(labelled, undisturbed, to)
+    for calls in (0, 1, 30):
+        imports = "from jobs.dataset.convert.conversion import convert"
+        kill_at("replace", calls, imports, f"convert({str(labelled)!r}, {str(out)!r}, {to!r})")
+    assert convert(labelled, out, to).made
+    assert tree(out) == tree(undisturbed)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert not convert(labelled, out, to).made
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == times
+
+
+def test_file_that_a_kill_left_as_a_link_is_no_way_into_the_run(labelled: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(labelled, tmp_path / "run")
+    before = tree(run)
+    convert(run, tmp_path / "out", "coco")
+    record = tmp_path / "out" / RECORD
+    record.write_text(record.read_text().replace('"complete"', '"running"', 1))
+    image = tmp_path / "out/images/train/00000000.png"
+    image.unlink()
+    os.link(run / "images/00000/00000000.png", image.with_name(f".{image.name}.tmp"))
+    os.link(run / "images/00000/00000001.png", tmp_path / "out/annotations/.instances_train.json.tmp")
+    (tmp_path / "out/annotations/instances_train.json").write_text("old")
+    convert(run, tmp_path / "out", "coco")
+    assert tree(run) == before
+    assert image.read_bytes() == before["images/00000/00000000.png"]
+
+
+# Refused
+
+
+@pytest.mark.parametrize("to", ["yolo-detect", "yolo-segment", "coco", "voc"])
+def test_layout_that_needs_masks_says_why_a_run_without_them_does_not_do(to: str, plain: Path, tmp_path: Path) -> None:
+    result = run_in_process(*command(plain, to, tmp_path / "out"))
+    fails_in_one_line(result, 65, "no masks", to, "imagefolder")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["notes.txt", "train/scratch/mine.png"])
+def test_folder_that_holds_something_else_is_refused(content: str, labelled: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out" / content
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    fails_in_one_line(run_in_process(*command(labelled, "imagefolder", tmp_path / "out")), 73, "something else")
+    assert [found for found in (tmp_path / "out").rglob("*") if found.is_file()] == [path]
+
+
+def test_folder_of_another_conversion_is_refused(labelled: Path, plain: Path, tmp_path: Path) -> None:
+    convert(labelled, tmp_path / "out", "hf")
+    fails_in_one_line(run_in_process(*command(labelled, "coco", tmp_path / "out")), 78, "layout")
+    fails_in_one_line(run_in_process(*command(plain, "hf", tmp_path / "out")), 78, "classes")
+    fails_in_one_line(run_in_process(*command(labelled, "hf", tmp_path / "out", "--copy")), 78, "files")
+
+
+def test_file_that_was_put_into_the_folder_meanwhile_is_named(labelled: Path, tmp_path: Path) -> None:
+    convert(labelled, tmp_path / "out", "imagefolder")
+    record = tmp_path / "out" / RECORD
+    record.write_text(record.read_text().replace('"complete"', '"running"', 1))
+    (tmp_path / "out/train/other").mkdir()
+    (tmp_path / "out/train/other/mine.png").write_bytes(b"mine")
+    error = refused(lambda: convert(labelled, tmp_path / "out", "imagefolder"))
+    assert (error.exit_code, "train/other/mine.png" in str(error)) == (73, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("running", 66), ("rejected by the quality gate", 76), ("being removed", 66)]
+)
+def test_run_that_is_not_complete_is_refused(state: str, code: int, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 20, state=state)
+    fails_in_one_line(run_in_process(*command(run, "hf", tmp_path / "out")), code, state)
+    fails_in_one_line(run_in_process(*command(tmp_path / "none", "hf", tmp_path / "out")), 66, "none")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "word"),
+    [
+        ("mvtec-ad", [], "--real-good"),
+        ("coco", ["--real-good", "."], "mvtec-ad"),
+        ("coco", ["--real", "."], "--real-masks"),
+        ("coco", ["--real-masks", "."], "--real"),
+        ("hf", ["--split", "split.json"], "--real"),
+        ("hf", ["--min-area", "0"], "--min-area"),
+        ("hf", ["--simplify", "nan"], "--simplify"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_usage_error(
+    to: str, options: list[str], word: str, labelled: Path, tmp_path: Path
+) -> None:
+    fails_in_one_line(run_in_process(*command(labelled, to, tmp_path / "out", *options)), 2, word)
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_within_the_run_is_a_usage_error(labelled: Path) -> None:
+    fails_in_one_line(run_in_process(*command(labelled, "hf", labelled / "hf")), 2, "lies in")
+
+
+def test_class_that_a_part_lacks_is_named_before_anything_is_written(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(workshop / "photos" / "dent", tmp_path / "photos" / "dent")
+    error = refused(lambda: convert(labelled, tmp_path / "out", "yolo-classify", real=Real(tmp_path / "photos")))
+    assert (error.exit_code, "'scratch' is in" in str(error)) == (65, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_photo_without_a_mask_or_with_one_of_another_size_is_refused(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    masks = shutil.copytree(workshop / "masks", tmp_path / "masks")
+    (masks / "dent/p00100_mask.png").unlink()
+    Image.new("L", (5, 5)).save(masks / "dent/p00200_mask.png")
+    error = refused(lambda: convert(labelled, tmp_path / "out", "coco", real=Real(workshop / "photos", masks)))
+    assert error.exit_code == 65
+    assert "2 of 48 photos" in str(error)
+    assert "p00100.png" in str(error)
+
+
+def test_damaged_image_or_mask_or_manifest_is_named(labelled: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(labelled, tmp_path / "run")
+    (run / "masks/00001/00000021.png").write_bytes((run / "masks/00001/00000020.png").read_bytes())
+    error = refused(lambda: convert(run, tmp_path / "out", "coco"))
+    assert (error.exit_code, "masks/00001/00000021.png" in str(error)) == (76, True)
+    (run / "images/00000/00000003.png").unlink()
+    error = refused(lambda: convert(run, tmp_path / "out", "coco"))
+    assert (error.exit_code, "images/00000/00000003.png" in str(error)) == (76, True)
+    table = run / "_manifests/00001.csv"
+    table.write_text(table.read_text()[:-9])
+    with pytest.raises(CommandError, match=r"_manifests/00001\.csv is damaged"):
+        convert(run, tmp_path / "out2", "hf")
