@@ -141,6 +141,15 @@ class Trainer:
         return max(0.0, share - begin) / (full - begin) if full > begin else 0.0
 
     @property
+    def _settles(self) -> bool:
+        """Whether the learning rate falls, where it will, and classes count in full.
+
+        Before that a generator may be the nearest by features, and its scratches are pieces, or its labels mean little.
+        """
+        falls = self.step >= (1 - self.config.lr_decay) * self.total_steps or not self.config.lr_decay
+        return falls and (self.labels is None or self.class_strength == 1)
+
+    @property
     def generator(self) -> Generator:
         """The generator to use: the average where the recipe has one."""
         return self.g_ema if self.g_ema is not None else self.g
@@ -179,8 +188,8 @@ class Trainer:
         Returns:
             Whether its score is the best, or none was measured so far.
         """
-        if measured is None or math.isnan(measured.score) or (self.labels is not None and self.class_strength < 1):
-            return self.best is None  # one whose labels mean little may be the nearest
+        if measured is None or math.isnan(measured.score) or not self._settles:
+            return self.best is None
         if self.best is not None and not measured.score < self.best["score"]:
             return False
         self.best = {

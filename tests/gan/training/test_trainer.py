@@ -16,6 +16,7 @@ from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.monitor import sample
 from gan.training.trainer import Trainer
+from gan.training.validation import Measured
 from models.errors import CommandError, ExitCode
 from tests.gan.conftest import same, tiny
 
@@ -402,6 +403,17 @@ def test_an_automatic_rate_of_the_discriminator_is_that_of_the_generator_on_few_
     trainer.train_step()
     assert trainer.d_optimiser.param_groups[0]["lr"] == trainer.config.d_lr == pytest.approx(rate)
     assert trainer.g_optimiser.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("lr_decay", "step", "kept"), [(0.5, 5, False), (0.5, 6, True), (0.0, 1, True)])
+def test_no_generator_is_the_best_before_its_learning_rate_falls(
+    plates: ImageSet, lr_decay: float, step: int, kept: bool
+) -> None:
+    trainer = Trainer(plates.images, tiny(lr_decay=lr_decay, epochs=4), CPU)
+    assert trainer.total_steps == 12
+    trainer.step = step
+    assert trainer.validated(Measured(1.0, 1.0))  # where none is the best, the newest is left
+    assert (trainer.best is not None) == kept
 
 
 def test_lazy_penalty_comes_every_nth_step_with_n_times_the_weight(
