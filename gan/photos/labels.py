@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from gan.photos.find import LEFT_BESIDE, SHEETS, fits, photos_in, place_of, printable
 from models.errors import CommandError, ExitCode
+from models.mix import names_fault
 
 FEW = 50
 """Photos of a class below which a generator repeats them, or gives images of other classes under its name."""
 _FILES = ("file_name", "file", "filename", "image", "name", "path")
 _CLASSES = ("label", "class", "class_name", "category", "defect")
 """What the columns of a table may be called; the first of each is what `gan-batch` writes."""
-_NO_NAME = re.compile(r'[,=/\\"]')
 _SAID = 3
 
 
@@ -72,8 +71,8 @@ def classes_in(
             f"the class {printable(strange[0])} has photos to measure on and none to train on: {place_of(data)} has "
             f"{_some(trained)}"
         )
-    if bad := [n for n in trained if not n.isprintable() or n != n.strip() or _NO_NAME.search(n)]:
-        raise _bad(f'the class {bad[0]!r} has a name that cannot stand in a mix or a table: leave out , = / \\ and "')
+    if fault := names_fault(trained):
+        raise _bad(fault)
     return Classes(tuple(trained), {photo: name for each in found for photo, name in each.items()})
 
 

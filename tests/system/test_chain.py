@@ -214,3 +214,19 @@ def test_chain_makes_images_of_the_size_that_was_trained(size: int, photos: Path
         assert result.returncode == 0, result.stderr
     image = Image.open(tmp_path / "run" / "images" / "00000" / "00000011.png")
     assert (image.size, image.mode) == ((size, size), "L")
+
+
+def test_chain_of_classes_makes_the_folders_that_a_classifier_trains_on(tmp_path: Path) -> None:
+    for name in ("dent", "scratch"):
+        write_photos(tmp_path / "photos" / name, 12, seed=len(name))
+    for command in (
+        ("gan-train", "photos", "--classes", "--epochs", "2", *TINY, "--image-size", "32"),
+        ("gan-export", "onnx", "--batch-check", "1,2"),
+        ("gan-batch", "--count", "30", "--mix", "scratch=2,dent=1", "--out", "out", "--quality-gate", "off"),
+        ("gan-batch", "verify", "out"),
+        ("gan-batch", "convert", "out", "--to", "imagefolder", "--out", "set"),
+    ):
+        result = run_in_process(*command, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    counts = {name: len(list(tmp_path.glob(f"set/**/{name}/*.png"))) for name in ("dent", "scratch")}
+    assert counts == {"dent": 10, "scratch": 20}

@@ -89,7 +89,7 @@ def test_a_class_that_only_photos_to_measure_on_show_is_named(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["a,b", "a=b", 'a"b', "a\tb"])
 def test_a_name_that_cannot_stand_in_a_mix_is_refused(tmp_path: Path, name: str) -> None:
-    assert "cannot stand in a mix" in refused(photos(tmp_path, f"{name}/a.png", "line/b.png"))
+    assert "is no name for a class" in refused(photos(tmp_path, f"{name}/a.png", "line/b.png"))
 
 
 WRONG = {
