@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 MOST_PARTS = 2**20
 """That whole shares may add up to: an order of so many is reckoned in about a second, once in each process."""
-_BAD = re.compile(r"""[,=/\\"\x00-\x1f\x7f\u2028\u2029]""")
+_BAD = re.compile(r"""[,=/\\"]""")
 _SHARE = re.compile(r"(.+)=(\d{1,9})", re.DOTALL)
 
 
@@ -109,13 +109,16 @@ class Mix:
 def names_fault(names: Sequence[str]) -> str:
     """Why these cannot be the names of classes; empty where they can.
 
-    They stand in tables, in `--mix`, and as names of folders, so that they hold none of `, = / \\ "` nor a line break.
+    They stand in tables, in `--mix`, and as names of folders that are not hidden, so that they hold none of
+    `, = / \\ "`, nothing that cannot be printed or is no text, and begin with no dot.
     """
     if not names:
         return "there are no classes"
     for name in names:
-        if not isinstance(name, str) or not name or name != name.strip() or name in (".", "..") or _BAD.search(name):
-            return f'{name!r} is no name for a class: it is empty, a dot, begins or ends blank, or holds , = / \\ or "'
+        if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
+            return f"{name!r} is no name for a class: it is empty, begins or ends blank, or cannot be printed"
+        if name.startswith(".") or _BAD.search(name):
+            return f'{name!r} is no name for a class: it begins with a dot, or holds , = / \\ or "'
     again = next((name for at, name in enumerate(names) if name in names[:at]), None)
     return "" if again is None else f"two classes are named {again!r}"
 

@@ -90,9 +90,13 @@ def read_table(path: Path) -> dict[str, str]:
         raise _bad(f"{place_of(path)} is no text in UTF-8: save it as a CSV file in UTF-8") from None
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
+    try:
+        read = list(csv.reader(text.splitlines(), delimiter=separator, strict=True))
+    except csv.Error as error:  # such as a quote that is never closed
+        raise _bad(f"{place_of(path)} is no CSV file: {error}") from None
     rows = [
         (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(text.splitlines(), delimiter=separator), 1)
+        for number, row in enumerate(read, 1)
         if any(cell.strip() for cell in row)
     ]
     file, name, has_head = _columns(rows[0][1] if rows else [], path)

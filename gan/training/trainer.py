@@ -141,13 +141,14 @@ class Trainer:
         return max(0.0, share - begin) / (full - begin) if full > begin else 0.0
 
     @property
-    def _settles(self) -> bool:
-        """Whether the learning rate falls, where it will, and classes count in full.
+    def counts_from_kimg(self) -> float:
+        """From when on a generator may be the best: the learning rate falls, where it will, and classes count in full.
 
-        Before that a generator may be the nearest by features, and its scratches are pieces, or its labels mean little.
+        Before that one may be the nearest by features, and its scratches are pieces, or its labels mean little.
         """
-        falls = self.step >= (1 - self.config.lr_decay) * self.total_steps or not self.config.lr_decay
-        return falls and (self.labels is None or self.class_strength == 1)
+        falls = 1 - self.config.lr_decay if self.config.lr_decay else 0.0
+        full = self.config.class_to if self.labels is not None else 0.0
+        return max(falls, full) * self.total_steps * self.images_per_step / 1000
 
     @property
     def generator(self) -> Generator:
@@ -188,7 +189,7 @@ class Trainer:
         Returns:
             Whether its score is the best, or none was measured so far.
         """
-        if measured is None or math.isnan(measured.score) or not self._settles:
+        if measured is None or math.isnan(measured.score) or self.kimg < self.counts_from_kimg:
             return self.best is None
         if self.best is not None and not measured.score < self.best["score"]:
             return False

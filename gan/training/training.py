@@ -172,9 +172,12 @@ class Training:
         if verdict.complaint:
             log.warning("%s", verdict.complaint)
         patience, best = self.course.patience_kimg, trainer.best
-        if best is None or not patience or verdict.measured is None or trainer.kimg - best["kimg"] < patience:
+        if best is None or not patience or verdict.measured is None:
             return False
-        log.info("nothing has improved since %.1f kimg: enough", best["kimg"])
+        since = max(best["kimg"], trainer.counts_from_kimg)
+        if trainer.kimg - since < patience:
+            return False
+        log.info("nothing has improved since %.1f kimg: enough", since)
         return True
 
     @property

@@ -123,7 +123,7 @@ def test_impossible_shares_are_refused(shares: tuple[int, ...]) -> None:
         Mix.of("ab", shares)
 
 
-@pytest.mark.parametrize("name", ["", " a", "a,b", "a=1", "a/b", 'a"', "a\nb", "..", 3])
+@pytest.mark.parametrize("name", ["", " a", "a,b", "a=1", "a/b", 'a"', "a\nb", "..", ".a", "a\x85", "Kratz\udce4r", 3])
 def test_names_that_would_break_a_table_or_a_folder_are_refused(name: str) -> None:
     assert "no name" in names_fault(["good", name])
 

@@ -77,6 +77,12 @@ def test_photos_without_a_folder_of_their_class_are_named(tmp_path: Path) -> Non
     assert "c.png" in said
 
 
+def test_a_table_with_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text('file_name,label\nline/a.png,"line\nline/b.png,pit\n')
+    assert "is no CSV file" in refused(photos(tmp_path / "photos", "line/a.png", "line/b.png"), labels=table)
+
+
 @pytest.mark.parametrize("names", [["line/a.png", "line/b.png"], ["line/a.png"]])
 def test_one_class_alone_is_refused(tmp_path: Path, names: list[str]) -> None:
     assert "are of the class line: train without classes" in refused(photos(tmp_path, *names))

@@ -185,6 +185,16 @@ def test_patience_ends_a_run_that_gets_no_better(plates: ImageSet, tmp_path: Pat
     assert read_stats(tmp_path / "stats.jsonl")[-1]["step"] == 12
 
 
+def test_patience_counts_from_when_a_generator_may_be_the_best(plates: ImageSet, tmp_path: Path) -> None:
+    """A longer run begins with a best one, and with a learning rate that has yet to fall again."""
+    short = tiny(epochs=2, lr_decay=0.5)
+    train(plates, tmp_path, short, course=OFTEN, validation=Scripted(5, 3))
+    course = Course(sample_epochs=1, validation_kimg=0.001, patience_kimg=0.02)
+    longer = tiny(epochs=8, lr_decay=0.5)
+    train(plates, tmp_path, longer, course=course, validation=Scripted(*[4] * 8), resume=True)
+    assert read_stats(tmp_path / "stats.jsonl")[-1]["step"] == 15  # half is 12, and one measure later it ends
+
+
 def test_patience_waits_for_a_measure(plates: ImageSet, tmp_path: Path) -> None:
     course = Course(stats_every=1, sample_epochs=1, validation_kimg=0.06, patience_kimg=0.03)
     train(plates, tmp_path, tiny(epochs=7), course=course, validation=Scripted(5, 4, 3))

@@ -31,6 +31,7 @@ def test_every_option_is_printed_with_the_value_it_would_have(gan_train: Train, 
     assert printed == {"--" + field.name.replace("_", "-") for field in dataclasses.fields(TrainConfig)} - {
         unused,
         "--architecture",  # the recipe decides it
+        "--class-names",  # the folders do
     }
     assert ["--seed", "77"] in [line.split() for line in result.stdout.splitlines()]
 

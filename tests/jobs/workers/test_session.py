@@ -274,6 +274,7 @@ def test_facts_are_those_of_the_file_and_the_session(
     assert found == {
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "faults": None,
+        "class_names": (),
         "z_dim": z_dim,
         "width": 128,
         "height": 128,
