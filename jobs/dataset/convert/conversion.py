@@ -132,10 +132,10 @@ def convert(
         real: photos to mix in: `train` gets both, `val` and `test` photos only.
 
     Raises:
-        CommandError: 2 options that do not go together; 65 the run has no masks and the layout needs them, a class is
-            missing in a part, or photos cannot be used; 66 no complete run, no photos; 73 `out` holds something else;
-            73, 74 writing; 75 another process writes it; 76 an image of the run is damaged, or the run was rejected; 78
-            `out` is another conversion's; 130, 143 a signal.
+        CommandError: 2 options that do not go together, or not with this run; 65 the run has no masks and the layout
+            needs them, a class is missing in a part, or photos cannot be used; 66 no complete run, no photos; 73 `out`
+            holds something else; 73, 74 writing; 75 another process writes it; 76 an image of the run is damaged, or the
+            run was rejected; 78 `out` is another conversion's; 130, 143 a signal.
     """
     shaping, real, out = shaping or Shaping(), real or Real(), Path(out)
     if to not in LAYOUTS:
@@ -190,6 +190,9 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
             f"{run.store} has no masks, and `{to}` tells where a defect is: the generator must make masks; without "
             f"them there are {others}",
         )
+    if layout.masks_in_all and real.photos is not None and run.has_masks != (real.masks is not None):
+        how = "give `real_masks`, as the run has masks" if run.has_masks else "leave out `real_masks`: the run has none"
+        raise CommandError(ExitCode.USAGE, f"in `{to}` all images have masks or none: {how}")
     found = _Found(run, class_name, list(run.classes) or [class_name])
     ours = list(found.classes)
     if real.photos is not None:

@@ -76,10 +76,10 @@ def test_photo_that_a_split_does_not_know_or_that_changed_is_refused(
     split = write_split(tmp_path, workshop / "photos", held_back=4)
     photos = shutil.copytree(workshop / "photos", tmp_path / "photos")
     (photos / "dent" / "p00000.png").write_bytes((photos / "dent" / "p00100.png").read_bytes())
-    error = refused(lambda: convert(labelled, tmp_path / "out", "hf", real=Real(photos, split=split)))
+    error = refused(lambda: convert(labelled, tmp_path / "out", "imagefolder", real=Real(photos, split=split)))
     assert (error.exit_code, "dent/p00000.png" in str(error)) == (65, True)
     (photos / "dent" / "p00000.png").rename(photos / "dent" / "new.png")
-    error = refused(lambda: convert(labelled, tmp_path / "out", "hf", real=Real(photos, split=split)))
+    error = refused(lambda: convert(labelled, tmp_path / "out", "imagefolder", real=Real(photos, split=split)))
     assert (error.exit_code, "dent/new.png" in str(error)) == (65, True)
     assert not (tmp_path / "out").exists()
 
@@ -134,7 +134,7 @@ def test_images_are_links_unless_copies_are_asked_for(labelled: Path, tmp_path: 
     assert (tmp_path / "copies/train/images/00000000.png").read_bytes() == first.read_bytes()
 
 
-def test_photo_that_trainers_would_read_otherwise_is_written_anew(labelled: Path, tmp_path: Path) -> None:
+def test_photo_that_trainers_would_read_otherwise_is_written_anew(plain: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos" / "scratch"
     folder.mkdir(parents=True)
     turned = Image.Exif()
@@ -142,7 +142,7 @@ def test_photo_that_trainers_would_read_otherwise_is_written_anew(labelled: Path
     for number in range(12):
         pixels = np.random.default_rng(number).integers(0, 255, (40, 60), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number * 100}.jpg", exif=turned)
-    convert(labelled, tmp_path / "out", "hf", real=Real(tmp_path / "photos"))
+    convert(plain, tmp_path / "out", "hf", real=Real(tmp_path / "photos"))
     found = list((tmp_path / "out").rglob("real_*"))
     assert len(found) == 12
     assert {(path.suffix, Image.open(path).size) for path in found} == {(".png", (40, 60))}
@@ -280,6 +280,21 @@ def test_options_that_do_not_go_together_are_a_usage_error(
 ) -> None:
     fails_in_one_line(run_in_process(*command(labelled, to, tmp_path / "out", *options)), 2, word)
     assert not (tmp_path / "out").exists()
+
+
+def test_table_whose_rows_would_differ_in_columns_is_a_usage_error(
+    labelled: Path, plain: Path, workshop: Path, tmp_path: Path
+) -> None:
+    photos, masks, out = workshop / "photos", workshop / "masks", tmp_path / "out"
+    error = refused(lambda: convert(labelled, out, "hf", real=Real(photos)))
+    assert (error.exit_code, "give `real_masks`" in str(error)) == (2, True)
+    error = refused(lambda: convert(plain, out, "hf", real=Real(photos, masks)))
+    assert (error.exit_code, "leave out `real_masks`" in str(error)) == (2, True)
+    assert not out.exists()
+    convert(labelled, out, "hf", real=Real(photos, masks))
+    tables = [path.read_text().splitlines() for path in out.glob("*/metadata.csv")]
+    assert {table[0] for table in tables} == {"file_name,mask_file_name,label,label_id"}
+    assert {row.count(",") for table in tables for row in table} == {3}
 
 
 def test_out_within_the_run_is_a_usage_error(labelled: Path) -> None:
