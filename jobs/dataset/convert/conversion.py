@@ -134,8 +134,8 @@ def convert(
     Raises:
         CommandError: 2 options that do not go together, or not with this run; 65 the run has no masks and the layout
             needs them, a class is missing in a part, or photos cannot be used; 66 no complete run, no photos; 73 `out`
-            holds something else; 73, 74 writing; 75 another process writes it; 76 an image of the run is damaged, or the
-            run was rejected; 78 `out` is another conversion's; 130, 143 a signal.
+            holds something else; 73, 74 writing; 75 another process writes it; 76 an image of the run is damaged, or
+            the run was rejected; 78 `out` is another conversion's; 130, 143 a signal.
     """
     shaping, real, out = shaping or Shaping(), real or Real(), Path(out)
     if to not in LAYOUTS:
@@ -194,10 +194,9 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
         how = "give `real_masks`, as the run has masks" if run.has_masks else "leave out `real_masks`: the run has none"
         raise CommandError(ExitCode.USAGE, f"in `{to}` all images have masks or none: {how}")
     found = _Found(run, class_name, list(run.classes) or [class_name])
-    ours = list(found.classes)
     if real.photos is not None:
         theirs = photos.read_photos(real.photos, class_name, real.masks)
-        found.classes += sorted({photo.class_name for photo in theirs} - set(ours))
+        found.classes += sorted({photo.class_name for photo in theirs} - set(found.classes))
         tests = dict.fromkeys((photo.name for photo in theirs), TEST)
         parts = tests if to == MVTEC else _divided(theirs, real.split)
         found.photos += [(photo, parts[photo.name]) for photo in theirs]
@@ -210,7 +209,7 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
         found.photos += [(photo, parts[photo.name]) for photo in good]
     _refuse_names(found.classes)
     if layout.needs_every_class and found.photos:
-        _refuse_gaps(found, ours)
+        _refuse_gaps(found)
     return found
 
 
@@ -246,7 +245,7 @@ def _notes(to: str, found: _Found, dropped: int, real: Real) -> list[str]:
             "test; give `split` with what it was trained on"
         )
     of_photos = {photo.class_name for photo, _ in found.photos}
-    of_run = set(found.run.classes or [found.class_name])
+    of_run = set(found.run.shown or [found.class_name])
     if real.photos is not None and (alone := sorted((of_run ^ of_photos) - {GOOD})):
         notes.append(f"classes that only the run or only the photos have: {', '.join(alone)}")
     return notes
@@ -264,15 +263,17 @@ def _refuse_names(classes: Sequence[str]) -> None:
             raise CommandError(ExitCode.BAD_DATA, f"the class {name!r} cannot be a folder's name: call it otherwise")
 
 
-def _refuse_gaps(found: _Found, of_run: Sequence[str]) -> None:
-    """Refuse parts that lack a class: loaders would number the classes of that part otherwise, or fail."""
-    there: dict[str, set[str]] = {TRAIN: set(of_run)}
+def _refuse_gaps(found: _Found) -> None:
+    """Refuse parts that lack a class of another part: loaders would number the classes of that part otherwise, or
+    fail."""
+    there: dict[str, set[str]] = {TRAIN: set(found.run.shown or [found.class_name])}
     for photo, part in found.photos:
         there.setdefault(part, set()).add(photo.class_name)
+    shown = set[str]().union(*there.values())
     for part, classes in there.items():
-        if missing := sorted(set(found.classes) - classes):
+        if missing := sorted(shown - classes):
             raise CommandError(
                 ExitCode.BAD_DATA,
                 f"no image of the class {missing[0]!r} is in {part}, and loaders number classes by what they find: add "
-                f"photos of it, or take only classes that the run and the photos have ({', '.join(found.classes)})",
+                f"photos of it, or take only classes that the run and the photos have ({', '.join(sorted(shown))})",
             )

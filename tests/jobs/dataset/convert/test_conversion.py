@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from jobs.dataset.convert.conversion import Real, convert
 from jobs.dataset.convert.layouts import LAYOUTS
 from jobs.dataset.convert.writer import RECORD
 from models.errors import CommandError
+from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import kill_at
 from tests.jobs.dataset.conftest import refused
@@ -113,6 +115,21 @@ def test_run_without_classes_takes_the_name_that_is_given(plain: Path, tmp_path:
     assert convert(plain, tmp_path / "a", "imagefolder").classes == ("defect",)
     assert convert(plain, tmp_path / "b", "imagefolder", class_name="pit").classes == ("pit",)
     assert len(list((tmp_path / "b/train/pit").iterdir())) == 30
+
+
+def test_class_without_an_image_keeps_its_id_and_is_asked_of_no_part(workshop: Path, tmp_path: Path) -> None:
+    mix = Mix(("crack", "dent", "hole", "scratch"), (0, 1, 0, 1))
+    run = write_run(tmp_path / "run", 10, mix=mix)
+    assert convert(run, tmp_path / "hf", "hf").classes == mix.names
+    rows = list(csv.DictReader((tmp_path / "hf/train/metadata.csv").open()))
+    assert {(row["label"], row["label_id"]) for row in rows} == {("dent", "1"), ("scratch", "3")}
+    convert(run, tmp_path / "coco", "coco")
+    described = json.loads((tmp_path / "coco/annotations/instances_train.json").read_text())
+    assert {entry["id"]: entry["name"] for entry in described["categories"]} == dict(enumerate(mix.names, 1))
+    assert {entry["category_id"] for entry in described["annotations"]} == {2, 4}
+    result = convert(run, tmp_path / "folders", "imagefolder", real=Real(workshop / "photos"))
+    assert set(result.images) == {"train", "val", "test"}
+    assert not any("hole" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("to", ["yolo-segment", "hf"])
