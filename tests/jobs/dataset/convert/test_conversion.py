@@ -191,6 +191,20 @@ def test_masks_of_photos_are_read_in_any_coding(coding: str, labelled: Path, tmp
             assert (np.asarray(Image.open(path)) == 255 * expected).all()
 
 
+def test_mask_beside_a_photo_is_no_photo(plain: Path, workshop: Path, tmp_path: Path) -> None:
+    photos = shutil.copytree(workshop / "photos" / "dent", tmp_path / "photos")
+    for path in sorted(photos.iterdir())[:12]:
+        shutil.copy(workshop / "masks/dent" / f"{path.stem}_mask.png", photos)
+    for path in sorted((workshop / "photos/scratch").iterdir())[:12]:
+        Image.open(path).save(photos / f"q{path.stem}.jpg")
+        shutil.copy(workshop / "masks/scratch" / f"{path.stem}_mask.png", photos / f"q{path.stem}.png")
+    result = convert(plain, tmp_path / "out", "hf", real=Real(photos))
+    assert sum(result.images.values()) == 30 + 24 + 12
+    names = [path.name for path in (tmp_path / "out").rglob("real_*")]
+    assert not any("mask" in name for name in names)
+    assert {name.rpartition(".")[2] for name in names if "_qp" in name} == {"jpg"}
+
+
 def test_mask_that_lies_with_no_class_is_that_of_one_photo_only(labelled: Path, workshop: Path, tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     shutil.copytree(workshop / "masks" / "dent", masks)
