@@ -353,6 +353,15 @@ def test_photo_without_a_mask_or_with_one_of_another_size_is_refused(
     assert "p00100.png" in str(error)
 
 
+@pytest.mark.parametrize("copy", [False, True])
+def test_damaged_image_is_never_passed_on(copy: bool, plain: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(plain, tmp_path / "run")
+    image = run / "images/00001/00000021.png"
+    image.write_bytes(image.read_bytes()[:-20])
+    error = refused(lambda: convert(run, tmp_path / "out", "imagefolder", copy=copy))
+    assert (error.exit_code, "images/00001/00000021.png" in str(error)) == (76, True)
+
+
 def test_damaged_image_or_mask_or_manifest_is_named(labelled: Path, tmp_path: Path) -> None:
     run = shutil.copytree(labelled, tmp_path / "run")
     (run / "masks/00001/00000021.png").write_bytes((run / "masks/00001/00000020.png").read_bytes())
