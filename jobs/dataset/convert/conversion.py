@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,12 +199,15 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
         found.classes += sorted({photo.class_name for photo in theirs} - set(found.classes))
         tests = dict.fromkeys((photo.name for photo in theirs), TEST)
         parts = tests if to == MVTEC else _divided(theirs, real.split)
+        if layout.needs_val:
+            _refuse_nothing_kept(parts, VAL, real.split)
         found.photos += [(photo, parts[photo.name]) for photo in theirs]
     if to == MVTEC and real.good is not None:
         good = [dataclasses.replace(photo, class_name=GOOD) for photo in photos.read_photos(real.good, GOOD)]
         if GOOD in found.classes:
             raise CommandError(ExitCode.BAD_DATA, f"a class of defects is called {GOOD!r}, which has another meaning")
         parts = {name: TRAIN if part == TRAIN else TEST for name, part in _divided(good, real.split, False).items()}
+        _refuse_nothing_kept(parts, TEST, real.split)
         found.classes.append(GOOD)
         found.photos += [(photo, parts[photo.name]) for photo in good]
     _refuse_names(found.classes)
@@ -215,6 +218,15 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
 
 def _divided(found: Sequence[RealPhoto], file: Path | None, tested: bool = True) -> dict[str, str]:
     return parts_by_group(found, tested=tested) if file is None else parts_by_file(found, file)
+
+
+def _refuse_nothing_kept(parts: Mapping[str, str], wanted: str, split: Path | None) -> None:
+    if wanted not in parts.values():
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"{split}: the split keeps nothing back of these {len(parts)} photos, so that {wanted} would be empty: "
+            "make one that does, or leave out `split`",
+        )
 
 
 def _made_from(found: _Found, to: str, shaping: Shaping, copy: bool) -> dict[str, Any]:

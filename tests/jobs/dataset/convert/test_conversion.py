@@ -353,6 +353,19 @@ def test_photo_without_a_mask_or_with_one_of_another_size_is_refused(
     assert "p00100.png" in str(error)
 
 
+@pytest.mark.parametrize("to", ["yolo-classify", "mvtec-ad"])
+def test_split_that_keeps_nothing_back_is_refused_where_a_part_would_be_empty(
+    to: str, labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    photos, out = workshop / "photos", tmp_path / "out"
+    split = write_split(tmp_path, photos, held_back=1000)
+    split.write_text(split.read_text().replace('"validation"', '"train"'))
+    real = Real(good=photos, split=split) if to == "mvtec-ad" else Real(photos, split=split)
+    error = refused(lambda: convert(labelled, out, to, real=real))
+    assert (error.exit_code, "the split keeps nothing back" in str(error)) == (65, True)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("copy", [False, True])
 def test_damaged_image_is_never_passed_on(copy: bool, plain: Path, tmp_path: Path) -> None:
     run = shutil.copytree(plain, tmp_path / "run")
