@@ -168,7 +168,10 @@ def _names(folder: Path, among: Callable[[Iterable[str]], list[str]] = list) -> 
 def _read(path: Path, name: str, class_name: str, masks: _Masks | None) -> RealPhoto:
     from PIL import Image, ImageOps
 
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
     mask = None if masks is None else masks.of(name)
     try:
         with Image.open(io.BytesIO(content), formats=tuple(_FORMATS)) as image:
@@ -200,12 +203,14 @@ def _reduced(gray: object, side: int) -> NDArray[np.float32]:
 
 
 def _size(mask: Path) -> tuple[int, int]:
+    """Of a mask that can be read to its end."""
     from PIL import Image
 
     try:
         with Image.open(mask) as image:
+            image.load()
             return image.size
-    except OSError:
+    except Exception:  # decoders raise many kinds
         raise ValueError(f"its mask {mask} is no image, or damaged") from None
 
 

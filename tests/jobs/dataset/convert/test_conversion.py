@@ -353,6 +353,19 @@ def test_photo_without_a_mask_or_with_one_of_another_size_is_refused(
     assert "p00100.png" in str(error)
 
 
+def test_truncated_mask_and_dangling_link_are_named_before_anything_is_written(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    real = shutil.copytree(workshop, tmp_path / "real")
+    options = ["--real", real / "photos", "--real-masks", real / "masks"]
+    mask, link = real / "masks/dent/p00100_mask.png", real / "photos/dent/a.png"
+    mask.write_bytes(mask.read_bytes()[:-30])
+    fails_in_one_line(run_in_process(*command(labelled, "coco", tmp_path / "out", *options)), 65, str(mask))
+    link.symlink_to(tmp_path / "none")
+    fails_in_one_line(run_in_process(*command(labelled, "coco", tmp_path / "out", *options)), 65, str(link))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("to", ["yolo-classify", "mvtec-ad"])
 def test_split_that_keeps_nothing_back_is_refused_where_a_part_would_be_empty(
     to: str, labelled: Path, workshop: Path, tmp_path: Path
