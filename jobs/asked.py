@@ -53,6 +53,8 @@ class Asked:
             CommandError: 2 this is no mix, 66 there is no such folder, 65 it is a damaged run.
         """
         folder, option = self._folder()
+        if (self.mix or "").strip() == LIKE:  # it would be the current folder
+            raise _usage("`mix=like:` names no folder: write like:DIR")
         if folder is None:
             if self.mix is not None and self.mix.strip() != BALANCED:
                 shares_in(self.mix)

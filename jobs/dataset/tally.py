@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from jobs.dataset import manifest
@@ -50,13 +51,25 @@ def _of_folders(folder: Path) -> Counter[str]:
     return +counts
 
 
+def images_among(names: Iterable[str]) -> list[str]:
+    """Those of the files of one folder that are images of their own, sorted.
+
+    Of several that differ only in what comes after the last dot that is one, and no PNG where there is another: a PNG
+    beside a photo is its mask, and so is `X_mask.png` beside `X.png`.
+    """
+    paths = [Path(name) for name in names if not name.startswith(".")]
+    found = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    by_stem = {path.stem: path.name for path in sorted(found, key=lambda path: (path.suffix.lower() != ".png", path))}
+    return sorted(
+        name for stem, name in by_stem.items() if not stem.endswith(MASK) or stem.removesuffix(MASK) not in by_stem
+    )
+
+
 def _images_below(folder: Path) -> int:
     count = 0
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(name) for name in files if not name.startswith(".")]
-        stems = {path.stem for path in paths if path.suffix.lower() in SUFFIXES}
-        count += sum(not stem.endswith(MASK) or stem.removesuffix(MASK) not in stems for stem in stems)
+        count += len(images_among(files))
     return count
 
 

@@ -71,6 +71,7 @@ def test_shares_become_the_smallest_whole_ones(text: str, resolved: str) -> None
         ("dent=1", "no class 'dent'; it has"),
         ("balnced", "did you mean balanced?"),
         ("lke:photos", "did you mean like?"),
+        (" like: ", "names no folder"),
         ("scratch", "'scratch' is no share"),
         ("scratch=0.6,inclusion", "'inclusion' is no share"),
         ("scratch=0.6,,inclusion=0.4", "'' is no share"),

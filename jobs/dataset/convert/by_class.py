@@ -41,11 +41,13 @@ class HuggingFace(DatasetLayout):
     """
 
     needs_masks: ClassVar[bool] = False
+    masks_in_all: ClassVar[bool] = True  # they are a column
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._tables: dict[str, io.StringIO] = {}
-        self._masks: dict[str, bool] = {}
+        self._columns: list[str] = []
+        """Of the first image: the tables of all parts have the same."""
 
     def place(self, sample: Sample, part: str) -> bool:
         row: dict[str, Any] = {"file_name": f"images/{sample.name}"}
@@ -54,10 +56,12 @@ class HuggingFace(DatasetLayout):
             row["mask_file_name"] = f"masks/{sample.stem}.png"
             self.folder.put(f"{part}/{row['mask_file_name']}", sample.mask)
         row |= {"label": self.classes[sample.label], "label_id": sample.label}
-        if part not in self._tables:
-            self._tables[part] = io.StringIO()
-            csv.writer(self._tables[part], lineterminator="\n").writerow(row)
-        csv.writer(self._tables[part], lineterminator="\n").writerow(row.values())
+        self._columns = self._columns or list(row)
+        is_new = part not in self._tables
+        writer = csv.DictWriter(self._tables.setdefault(part, io.StringIO()), self._columns, lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
         return True
 
     def finish(self, parts: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,10 +132,10 @@ def convert(
         real: photos to mix in: `train` gets both, `val` and `test` photos only.
 
     Raises:
-        CommandError: 2 options that do not go together; 65 the run has no masks and the layout needs them, a class is
-            missing in a part, or photos cannot be used; 66 no complete run, no photos; 73 `out` holds something else;
-            73, 74 writing; 75 another process writes it; 76 an image of the run is damaged, or the run was rejected; 78
-            `out` is another conversion's; 130, 143 a signal.
+        CommandError: 2 options that do not go together, or not with this run; 65 the run has no masks and the layout
+            needs them, a class is missing in a part, or photos cannot be used; 66 no complete run, no photos; 73 `out`
+            holds something else; 73, 74 writing; 75 another process writes it; 76 an image of the run is damaged, or
+            the run was rejected; 78 `out` is another conversion's; 130, 143 a signal.
     """
     shaping, real, out = shaping or Shaping(), real or Real(), Path(out)
     if to not in LAYOUTS:
@@ -190,29 +190,43 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
             f"{run.store} has no masks, and `{to}` tells where a defect is: the generator must make masks; without "
             f"them there are {others}",
         )
+    if layout.masks_in_all and real.photos is not None and run.has_masks != (real.masks is not None):
+        how = "give `real_masks`, as the run has masks" if run.has_masks else "leave out `real_masks`: the run has none"
+        raise CommandError(ExitCode.USAGE, f"in `{to}` all images have masks or none: {how}")
     found = _Found(run, class_name, list(run.classes) or [class_name])
-    ours = list(found.classes)
     if real.photos is not None:
         theirs = photos.read_photos(real.photos, class_name, real.masks)
-        found.classes += sorted({photo.class_name for photo in theirs} - set(ours))
+        found.classes += sorted({photo.class_name for photo in theirs} - set(found.classes))
         tests = dict.fromkeys((photo.name for photo in theirs), TEST)
         parts = tests if to == MVTEC else _divided(theirs, real.split)
+        if layout.needs_val:
+            _refuse_nothing_kept(parts, VAL, real.split)
         found.photos += [(photo, parts[photo.name]) for photo in theirs]
     if to == MVTEC and real.good is not None:
         good = [dataclasses.replace(photo, class_name=GOOD) for photo in photos.read_photos(real.good, GOOD)]
         if GOOD in found.classes:
             raise CommandError(ExitCode.BAD_DATA, f"a class of defects is called {GOOD!r}, which has another meaning")
         parts = {name: TRAIN if part == TRAIN else TEST for name, part in _divided(good, real.split, False).items()}
+        _refuse_nothing_kept(parts, TEST, real.split)
         found.classes.append(GOOD)
         found.photos += [(photo, parts[photo.name]) for photo in good]
     _refuse_names(found.classes)
     if layout.needs_every_class and found.photos:
-        _refuse_gaps(found, ours)
+        _refuse_gaps(found)
     return found
 
 
 def _divided(found: Sequence[RealPhoto], file: Path | None, tested: bool = True) -> dict[str, str]:
     return parts_by_group(found, tested=tested) if file is None else parts_by_file(found, file)
+
+
+def _refuse_nothing_kept(parts: Mapping[str, str], wanted: str, split: Path | None) -> None:
+    if wanted not in parts.values():
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"{split}: the split keeps nothing back of these {len(parts)} photos, so that {wanted} would be empty: "
+            "make one that does, or leave out `split`",
+        )
 
 
 def _made_from(found: _Found, to: str, shaping: Shaping, copy: bool) -> dict[str, Any]:
@@ -243,7 +257,7 @@ def _notes(to: str, found: _Found, dropped: int, real: Real) -> list[str]:
             "test; give `split` with what it was trained on"
         )
     of_photos = {photo.class_name for photo, _ in found.photos}
-    of_run = set(found.run.classes or [found.class_name])
+    of_run = set(found.run.shown or [found.class_name])
     if real.photos is not None and (alone := sorted((of_run ^ of_photos) - {GOOD})):
         notes.append(f"classes that only the run or only the photos have: {', '.join(alone)}")
     return notes
@@ -261,15 +275,17 @@ def _refuse_names(classes: Sequence[str]) -> None:
             raise CommandError(ExitCode.BAD_DATA, f"the class {name!r} cannot be a folder's name: call it otherwise")
 
 
-def _refuse_gaps(found: _Found, of_run: Sequence[str]) -> None:
-    """Refuse parts that lack a class: loaders would number the classes of that part otherwise, or fail."""
-    there: dict[str, set[str]] = {TRAIN: set(of_run)}
+def _refuse_gaps(found: _Found) -> None:
+    """Refuse parts that lack a class of another part: loaders would number the classes of that part otherwise, or
+    fail."""
+    there: dict[str, set[str]] = {TRAIN: set(found.run.shown or [found.class_name])}
     for photo, part in found.photos:
         there.setdefault(part, set()).add(photo.class_name)
+    shown = set[str]().union(*there.values())
     for part, classes in there.items():
-        if missing := sorted(set(found.classes) - classes):
+        if missing := sorted(shown - classes):
             raise CommandError(
                 ExitCode.BAD_DATA,
                 f"no image of the class {missing[0]!r} is in {part}, and loaders number classes by what they find: add "
-                f"photos of it, or take only classes that the run and the photos have ({', '.join(found.classes)})",
+                f"photos of it, or take only classes that the run and the photos have ({', '.join(sorted(shown))})",
             )

@@ -21,12 +21,14 @@ class DatasetLayout(ABC):
 
     Attributes:
         needs_masks: whether it tells where a defect is.
+        masks_in_all: whether all images must have masks, or none.
         needs_val: whether its trainers refuse to begin without a part `val`.
         needs_every_class: whether each class must be in each part.
         part_of_run: where the images of a run go.
     """
 
     needs_masks: ClassVar[bool] = True
+    masks_in_all: ClassVar[bool] = False
     needs_val: ClassVar[bool] = False
     needs_every_class: ClassVar[bool] = False
     part_of_run: ClassVar[str] = TRAIN

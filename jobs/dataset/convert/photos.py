@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.dataset.convert.sample import Content, Sample, encoded
+from jobs.dataset.tally import MASK, images_among
 from models.errors import CommandError, ExitCode
 from models.groups import SIDE, VIEW
 from models.series import natural
@@ -23,7 +24,6 @@ from models.times import taken_at
 _FORMATS = {"PNG": {".png"}, "JPEG": {".jpg", ".jpeg"}, "BMP": {".bmp"}, "TIFF": set[str](), "WEBP": set[str]()}
 """What is read, and by which names every trainer knows it; under another name it is written anew."""
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-_MASK = "_mask"
 _UPRIGHT, _ORIENTATION = 1, 0x0112
 
 
@@ -72,7 +72,8 @@ def read_photos(folder: Path, class_name: str, masks: Path | None = None) -> lis
 
     The mask of `scratch/X.jpg` is `scratch/X.png` or `scratch/X_mask.png` in the folder of masks, or a file of such a
     name directly in it. Photos and masks may lie in one folder, as those of the magnetic tiles
-    do: a mask is then what ends in `_mask`, or a PNG beside a JPEG of the same name.
+    do: a mask is then what ends in `_mask`, or a PNG beside a JPEG of the same name. Without `masks`, what
+    `images_among` takes for a mask is left out.
 
     Args:
         folder: searched with all folders below it.
@@ -84,7 +85,8 @@ def read_photos(folder: Path, class_name: str, masks: Path | None = None) -> lis
             and the first.
     """
     known = _Masks(masks) if masks is not None else None
-    names = [name for name in _names(folder) if known is None or not known.has(folder / name)]
+    every = _names(folder, among=images_among if known is None else list)
+    names = [name for name in every if known is None or not known.has(folder / name)]
     if not names:
         raise CommandError(ExitCode.NO_INPUT, f"no photos ({' '.join(sorted(_SUFFIXES))}) in {folder} or below it")
     found: list[RealPhoto] = []
@@ -119,14 +121,14 @@ class _Masks:
         if not names:
             raise CommandError(ExitCode.NO_INPUT, f"no masks in {folder} or below it")
         photos = {name.rpartition(".")[0] for name in names if name.lower().endswith((".jpg", ".jpeg"))}
-        named = {name for name in names if name.rpartition(".")[0].endswith(_MASK)}
+        named = {name for name in names if name.rpartition(".")[0].endswith(MASK)}
         beside = {name for name in names if name.lower().endswith(".png") and name.rpartition(".")[0] in photos}
         self._folder = folder
         masks = named | beside or set(names)
         self._files = {(folder / name).resolve() for name in masks}
         self._by_name: dict[str, list[str]] = {}
         for name in sorted(masks):
-            self._by_name.setdefault(name.rpartition(".")[0].removesuffix(_MASK), []).append(name)
+            self._by_name.setdefault(name.rpartition(".")[0].removesuffix(MASK), []).append(name)
         self._taken: dict[str, str] = {}
 
     def has(self, path: Path) -> bool:
@@ -149,26 +151,27 @@ class _Masks:
         raise ValueError(f"it has no mask in {self._folder}; of a photo without a defect it would be all black")
 
 
-def _names(folder: Path) -> list[str]:
-    """The images below a folder, relative to it; hidden files and folders are left out."""
+def _names(folder: Path, among: Callable[[Iterable[str]], list[str]] = list) -> list[str]:
+    """The images below a folder, relative to it, of each folder those that `among` picks; hidden files and folders are
+    left out."""
     if not folder.is_dir():
         raise CommandError(ExitCode.NO_INPUT, f"no folder {folder.absolute()}")
     found: list[str] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         within = Path(parent).relative_to(folder)
-        found += [
-            (within / name).as_posix()
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in _SUFFIXES
-        ]
+        images = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in _SUFFIXES]
+        found += [(within / name).as_posix() for name in among(images)]
     return found
 
 
 def _read(path: Path, name: str, class_name: str, masks: _Masks | None) -> RealPhoto:
     from PIL import Image, ImageOps
 
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
     mask = None if masks is None else masks.of(name)
     try:
         with Image.open(io.BytesIO(content), formats=tuple(_FORMATS)) as image:
@@ -200,12 +203,14 @@ def _reduced(gray: object, side: int) -> NDArray[np.float32]:
 
 
 def _size(mask: Path) -> tuple[int, int]:
+    """Of a mask that can be read to its end."""
     from PIL import Image
 
     try:
         with Image.open(mask) as image:
+            image.load()
             return image.size
-    except OSError:
+    except Exception:  # decoders raise many kinds
         raise ValueError(f"its mask {mask} is no image, or damaged") from None
 
 

@@ -38,7 +38,8 @@ class RunReader:
     Attributes:
         store: where it is.
         state: what its run.json says.
-        classes: names of its classes, in the order of their ids; empty where it has none.
+        classes: names of the classes of its model, in the order of their ids; empty where it has none.
+        shown: those that have images.
         has_masks: whether its images have masks.
         sha256: of the manifests of all its shards.
     """
@@ -46,6 +47,7 @@ class RunReader:
     store: Store
     state: RunState
     classes: tuple[str, ...]
+    shown: frozenset[str]
     has_masks: bool
     sha256: str
 
@@ -67,16 +69,18 @@ class RunReader:
             raise CommandError(
                 ExitCode.NO_INPUT, f"{run} is {state.state}, not complete: `gan-batch status {run}` says how far it is"
             )
-        names: dict[int, str] = {}
+        mix = state.mix
+        names = dict(enumerate(mix.names)) if mix else {}
+        shown: set[str] = set()
         digest, masked = hashlib.sha256(), False
         for _, content, rows in _tables(store, state):
             digest.update(content)
             masked = masked or MASK in rows[0]
             for row in rows:
-                if LABEL in row:
-                    _name(store, names, row)
+                if mix or LABEL in row:
+                    shown.add(_name(store, names, row, is_known=mix is not None))
         classes = tuple(names[number] for number in sorted(names))
-        return cls(store, state, classes, masked, digest.hexdigest())
+        return cls(store, state, classes, frozenset(shown), masked, digest.hexdigest())
 
     def samples(self, class_name: str) -> Iterator[Sample]:
         """Its images in order.
@@ -160,9 +164,13 @@ def _tables(store: Store, state: RunState) -> Iterator[tuple[int, bytes, list[Ro
         yield shard.number, content, rows
 
 
-def _name(store: Store, names: dict[int, str], row: Row) -> None:
-    number = int(row[LABEL_ID]) if row.get(LABEL_ID, "").isdigit() else -1
-    if number < 0 or names.setdefault(number, row[LABEL]) != row[LABEL]:
+def _name(store: Store, names: dict[int, str], row: Row, is_known: bool) -> str:
+    """The class of an image, which is added to `names` where these are not known from elsewhere."""
+    label, text = row.get(LABEL, ""), row.get(LABEL_ID, "")
+    number = int(text) if text.isdigit() else -1
+    known = names.get(number) if is_known or number < 0 else names.setdefault(number, label)
+    if known != label:
         raise CommandError(
-            ExitCode.BAD_DATA, f"{store}: the label {row[LABEL]!r} of image {row['index']} does not fit its label_id"
+            ExitCode.BAD_DATA, f"{store}: the label {label!r} of image {row['index']} does not fit its label_id"
         )
+    return label

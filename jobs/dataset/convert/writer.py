@@ -69,9 +69,9 @@ class DatasetFolder:
     def put(self, name: str, content: Content) -> None:
         """A file, which becomes a hard link where that can be and is wanted."""
         path = self._place(name)
-        if content.path is not None and not self._copy and _link(content.path, path):
-            return
-        self._write(path, content.read())
+        checked = content.read()  # also where a link will do: none of it is left unchecked
+        if content.path is None or self._copy or not _link(content.path, path):
+            self._write(path, checked)
 
     def write(self, name: str, content: bytes) -> None:
         """A file with this content."""

@@ -20,6 +20,7 @@ from jobs.dataset.png import encode
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import COMPLETE, RunState
 from jobs.stores.local_store import LocalStore
+from models.mix import Mix
 
 SIDE, SHARD = 48, 20
 FINGERPRINT = {
@@ -51,12 +52,14 @@ def image_of(index: int) -> NDArray[np.uint8]:
 
 
 def write_run(
-    out: Path, count: int = 50, *, format: str = "png", labels: bool = True, masks: bool = True, state: str = COMPLETE
-) -> Path:
-    """A run of `count` images in shards of 20; image *i* is of class *i* mod 2."""
+    out: Path, count: int = 50, *, format: str = "png", labels: bool = True, masks: bool = True, state: str = COMPLETE,
+    mix: Mix | None = None,
+) -> Path:  # fmt: skip
+    """A run of `count` images in shards of 20; image *i* is of class *i* mod 2 where no mix says otherwise."""
     store = LocalStore(out)
     store.prepare()
-    fingerprint = FINGERPRINT | ({"format": format} if format != "png" else {})
+    fingerprint = FINGERPRINT | ({"format": format} if format != "png" else {}) | ({"mix": str(mix)} if mix else {})
+    names = mix.names if mix else CLASSES
     shapes = format_of(fingerprint)
     of_masks = dataclasses.replace(shapes, root="masks")  # type: ignore[type-var]
     store.make_folder(MANIFESTS)
@@ -74,7 +77,8 @@ def write_run(
         for i in indices:
             row = vars(manifest.Row(i, shapes.image(i, number), 1, sha256(images[i]), SIDE, SIDE, "L", len(images[i])))
             row = dict(list(row.items())[:8])
-            row |= {"label": CLASSES[i % 2], "label_id": i % 2} if labels else {}
+            label = mix.label(i) if mix else i % 2
+            row |= {"label": names[label], "label_id": label} if labels else {}
             row |= {"mask_file_name": of_masks.image(i, number), "mask_sha256": sha256(covers[i])} if masks else {}
             rows.append(row)
         text = io.StringIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from jobs.dataset.convert.conversion import Real, convert
 from jobs.dataset.convert.layouts import LAYOUTS
 from jobs.dataset.convert.writer import RECORD
 from models.errors import CommandError
+from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import kill_at
 from tests.jobs.dataset.conftest import refused
@@ -76,10 +78,10 @@ def test_photo_that_a_split_does_not_know_or_that_changed_is_refused(
     split = write_split(tmp_path, workshop / "photos", held_back=4)
     photos = shutil.copytree(workshop / "photos", tmp_path / "photos")
     (photos / "dent" / "p00000.png").write_bytes((photos / "dent" / "p00100.png").read_bytes())
-    error = refused(lambda: convert(labelled, tmp_path / "out", "hf", real=Real(photos, split=split)))
+    error = refused(lambda: convert(labelled, tmp_path / "out", "imagefolder", real=Real(photos, split=split)))
     assert (error.exit_code, "dent/p00000.png" in str(error)) == (65, True)
     (photos / "dent" / "p00000.png").rename(photos / "dent" / "new.png")
-    error = refused(lambda: convert(labelled, tmp_path / "out", "hf", real=Real(photos, split=split)))
+    error = refused(lambda: convert(labelled, tmp_path / "out", "imagefolder", real=Real(photos, split=split)))
     assert (error.exit_code, "dent/new.png" in str(error)) == (65, True)
     assert not (tmp_path / "out").exists()
 
@@ -115,6 +117,21 @@ def test_run_without_classes_takes_the_name_that_is_given(plain: Path, tmp_path:
     assert len(list((tmp_path / "b/train/pit").iterdir())) == 30
 
 
+def test_class_without_an_image_keeps_its_id_and_is_asked_of_no_part(workshop: Path, tmp_path: Path) -> None:
+    mix = Mix(("crack", "dent", "hole", "scratch"), (0, 1, 0, 1))
+    run = write_run(tmp_path / "run", 10, mix=mix)
+    assert convert(run, tmp_path / "hf", "hf").classes == mix.names
+    rows = list(csv.DictReader((tmp_path / "hf/train/metadata.csv").open()))
+    assert {(row["label"], row["label_id"]) for row in rows} == {("dent", "1"), ("scratch", "3")}
+    convert(run, tmp_path / "coco", "coco")
+    described = json.loads((tmp_path / "coco/annotations/instances_train.json").read_text())
+    assert {entry["id"]: entry["name"] for entry in described["categories"]} == dict(enumerate(mix.names, 1))
+    assert {entry["category_id"] for entry in described["annotations"]} == {2, 4}
+    result = convert(run, tmp_path / "folders", "imagefolder", real=Real(workshop / "photos"))
+    assert set(result.images) == {"train", "val", "test"}
+    assert not any("hole" in note for note in result.notes)
+
+
 @pytest.mark.parametrize("to", ["yolo-segment", "hf"])
 def test_run_in_tar_files_gives_the_same_data_set(to: str, labelled: Path, tmp_path: Path) -> None:
     tarred = write_run(tmp_path / "tarred", format="tar")
@@ -134,7 +151,7 @@ def test_images_are_links_unless_copies_are_asked_for(labelled: Path, tmp_path: 
     assert (tmp_path / "copies/train/images/00000000.png").read_bytes() == first.read_bytes()
 
 
-def test_photo_that_trainers_would_read_otherwise_is_written_anew(labelled: Path, tmp_path: Path) -> None:
+def test_photo_that_trainers_would_read_otherwise_is_written_anew(plain: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos" / "scratch"
     folder.mkdir(parents=True)
     turned = Image.Exif()
@@ -142,7 +159,7 @@ def test_photo_that_trainers_would_read_otherwise_is_written_anew(labelled: Path
     for number in range(12):
         pixels = np.random.default_rng(number).integers(0, 255, (40, 60), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number * 100}.jpg", exif=turned)
-    convert(labelled, tmp_path / "out", "hf", real=Real(tmp_path / "photos"))
+    convert(plain, tmp_path / "out", "hf", real=Real(tmp_path / "photos"))
     found = list((tmp_path / "out").rglob("real_*"))
     assert len(found) == 12
     assert {(path.suffix, Image.open(path).size) for path in found} == {(".png", (40, 60))}
@@ -172,6 +189,20 @@ def test_masks_of_photos_are_read_in_any_coding(coding: str, labelled: Path, tmp
         assert set(np.unique(Image.open(path))) <= {0, 255}
         if coding != "jpeg":
             assert (np.asarray(Image.open(path)) == 255 * expected).all()
+
+
+def test_mask_beside_a_photo_is_no_photo(plain: Path, workshop: Path, tmp_path: Path) -> None:
+    photos = shutil.copytree(workshop / "photos" / "dent", tmp_path / "photos")
+    for path in sorted(photos.iterdir())[:12]:
+        shutil.copy(workshop / "masks/dent" / f"{path.stem}_mask.png", photos)
+    for path in sorted((workshop / "photos/scratch").iterdir())[:12]:
+        Image.open(path).save(photos / f"q{path.stem}.jpg")
+        shutil.copy(workshop / "masks/scratch" / f"{path.stem}_mask.png", photos / f"q{path.stem}.png")
+    result = convert(plain, tmp_path / "out", "hf", real=Real(photos))
+    assert sum(result.images.values()) == 30 + 24 + 12
+    names = [path.name for path in (tmp_path / "out").rglob("real_*")]
+    assert not any("mask" in name for name in names)
+    assert {name.rpartition(".")[2] for name in names if "_qp" in name} == {"jpg"}
 
 
 def test_mask_that_lies_with_no_class_is_that_of_one_photo_only(labelled: Path, workshop: Path, tmp_path: Path) -> None:
@@ -282,6 +313,21 @@ def test_options_that_do_not_go_together_are_a_usage_error(
     assert not (tmp_path / "out").exists()
 
 
+def test_table_whose_rows_would_differ_in_columns_is_a_usage_error(
+    labelled: Path, plain: Path, workshop: Path, tmp_path: Path
+) -> None:
+    photos, masks, out = workshop / "photos", workshop / "masks", tmp_path / "out"
+    error = refused(lambda: convert(labelled, out, "hf", real=Real(photos)))
+    assert (error.exit_code, "give `real_masks`" in str(error)) == (2, True)
+    error = refused(lambda: convert(plain, out, "hf", real=Real(photos, masks)))
+    assert (error.exit_code, "leave out `real_masks`" in str(error)) == (2, True)
+    assert not out.exists()
+    convert(labelled, out, "hf", real=Real(photos, masks))
+    tables = [path.read_text().splitlines() for path in out.glob("*/metadata.csv")]
+    assert {table[0] for table in tables} == {"file_name,mask_file_name,label,label_id"}
+    assert {row.count(",") for table in tables for row in table} == {3}
+
+
 def test_out_within_the_run_is_a_usage_error(labelled: Path) -> None:
     fails_in_one_line(run_in_process(*command(labelled, "hf", labelled / "hf")), 2, "lies in")
 
@@ -305,6 +351,41 @@ def test_photo_without_a_mask_or_with_one_of_another_size_is_refused(
     assert error.exit_code == 65
     assert "2 of 48 photos" in str(error)
     assert "p00100.png" in str(error)
+
+
+def test_truncated_mask_and_dangling_link_are_named_before_anything_is_written(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    real = shutil.copytree(workshop, tmp_path / "real")
+    options = ["--real", real / "photos", "--real-masks", real / "masks"]
+    mask, link = real / "masks/dent/p00100_mask.png", real / "photos/dent/a.png"
+    mask.write_bytes(mask.read_bytes()[:-30])
+    fails_in_one_line(run_in_process(*command(labelled, "coco", tmp_path / "out", *options)), 65, str(mask))
+    link.symlink_to(tmp_path / "none")
+    fails_in_one_line(run_in_process(*command(labelled, "coco", tmp_path / "out", *options)), 65, str(link))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("to", ["yolo-classify", "mvtec-ad"])
+def test_split_that_keeps_nothing_back_is_refused_where_a_part_would_be_empty(
+    to: str, labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    photos, out = workshop / "photos", tmp_path / "out"
+    split = write_split(tmp_path, photos, held_back=1000)
+    split.write_text(split.read_text().replace('"validation"', '"train"'))
+    real = Real(good=photos, split=split) if to == "mvtec-ad" else Real(photos, split=split)
+    error = refused(lambda: convert(labelled, out, to, real=real))
+    assert (error.exit_code, "the split keeps nothing back" in str(error)) == (65, True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_damaged_image_is_never_passed_on(copy: bool, plain: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(plain, tmp_path / "run")
+    image = run / "images/00001/00000021.png"
+    image.write_bytes(image.read_bytes()[:-20])
+    error = refused(lambda: convert(run, tmp_path / "out", "imagefolder", copy=copy))
+    assert (error.exit_code, "images/00001/00000021.png" in str(error)) == (76, True)
 
 
 def test_damaged_image_or_mask_or_manifest_is_named(labelled: Path, tmp_path: Path) -> None:
