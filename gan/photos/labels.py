@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 
 from gan.photos.find import LEFT_BESIDE, SHEETS, fits, photos_in, place_of, printable
 from models.errors import CommandError, ExitCode
-from models.mix import names_fault
 
 FEW = 50
 """Photos of a class below which a generator repeats them, or gives images of other classes under its name."""
@@ -71,6 +70,8 @@ def classes_in(
             f"the class {printable(strange[0])} has photos to measure on and none to train on: {place_of(data)} has "
             f"{_some(trained)}"
         )
+    from models.mix import names_fault  # here, as it needs NumPy, and a wrong option is told of without
+
     if fault := names_fault(trained):
         raise _bad(fault)
     return Classes(tuple(trained), {photo: name for each in found for photo, name in each.items()})

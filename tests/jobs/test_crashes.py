@@ -248,10 +248,14 @@ def test_second_start_is_refused_and_does_not_disturb_the_first(
     first = start(command)
     wait_for(out / MANIFESTS / "00000.csv", first)
     pause(first)  # so that the second one meets it at work, however fast it is
+    workers = workers_of(first.pid)  # which go on with the images that they were told of
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
     before = stamps(out)
     second = run(*command)
     after = stamps(out)
-    first.send_signal(signal.SIGCONT)
+    for pid in (*workers, first.pid):
+        os.kill(pid, signal.SIGCONT)
     _, stderr = first.communicate()
     fails_in_one_line(second, 75, str(out))
     assert after == before
