@@ -17,8 +17,10 @@ from gan.config import TrainConfig
 from gan.photos.read import ImageSet
 from gan.training import monitor
 from gan.training.events import Events
+from gan.training.trainer import Trainer
 from tests.conftest import run_in_process, scratch
 
+CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {
     "image_size": 32,
     "z_dim": 40,
@@ -43,6 +45,19 @@ def tiny(recipe: str = "dcgan", **changes: Any) -> TrainConfig:
     if options["total_kimg"]:  # it is asked for in the place of epochs
         del options["epochs"]
     return TrainConfig.of(recipe, **options)
+
+
+def after(steps: int, images: Tensor, config: TrainConfig) -> Trainer:
+    """A trainer that has made some steps."""
+    trainer = Trainer(images, config, CPU)
+    for _ in range(steps):
+        trainer.train_step()
+    return trainer
+
+
+def numbered(count: int) -> Tensor:
+    """Images whose every pixel is their own index."""
+    return torch.arange(count, dtype=torch.uint8).reshape(count, 1, 1, 1).expand(count, 1, 32, 32)
 
 
 def same(ours: Any, theirs: Any) -> bool:
