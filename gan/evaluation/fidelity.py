@@ -44,6 +44,7 @@ class Classifier:
             torch.autograd.backward(total)
             return total
 
+        # PyTorch gives LBFGS no types.
         optimiser.step(loss)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()

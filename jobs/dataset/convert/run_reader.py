@@ -93,6 +93,7 @@ class RunReader:
                 contents, when they are read.
         """
         plan = Plan.of(self.state.fingerprint)
+        # Every format is a dataclass, which the protocol does not say.
         masks = dataclasses.replace(plan.format, root=MASKS)  # type: ignore[type-var]
         numbers = {name: number for number, name in enumerate(self.classes or (class_name,))}
         for shard, _, rows in _tables(self.store, self.state):

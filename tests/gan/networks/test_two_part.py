@@ -92,8 +92,9 @@ def test_classes_are_scored_on_top_of_what_is_scored_without_them() -> None:
     assert [score.shape for score in begun] == [score.shape for score in plain * 2]
     for score, other in zip(begun, plain * 2, strict=True):  # at first it says of a class what it says of all
         assert torch.equal(score, other)
-    torch.nn.init.normal_(made.whole_classes.weight, generator=torch.Generator().manual_seed(1))  # type: ignore[union-attr]
-    torch.nn.init.normal_(made.patch_classes.weight, generator=torch.Generator().manual_seed(2))  # type: ignore[union-attr]
+    for seed, embedding in enumerate((made.whole_classes, made.patch_classes), 1):
+        assert embedding is not None
+        torch.nn.init.normal_(embedding.weight, generator=torch.Generator().manual_seed(seed))
     of_these, of_others = made.look(seen, labels)[0], made.look(seen, 1 - labels)[0]
     for score, other in zip(of_these[:2], of_others[:2], strict=True):
         assert torch.equal(score, other)

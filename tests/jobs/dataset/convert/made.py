@@ -61,6 +61,7 @@ def write_run(
     fingerprint = FINGERPRINT | ({"format": format} if format != "png" else {}) | ({"mix": str(mix)} if mix else {})
     names = mix.names if mix else CLASSES
     shapes = format_of(fingerprint)
+    # Every format is a dataclass, which the protocol does not say.
     of_masks = dataclasses.replace(shapes, root="masks")  # type: ignore[type-var]
     store.make_folder(MANIFESTS)
     for number, start in enumerate(range(0, count, SHARD)):
