@@ -17,7 +17,7 @@ from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
 from models.errors import CommandError, ExitCode
-from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
+from models.info import GOLDEN_COUNT, OUTPUTS, GeneratorInfo, Golden
 from models.latents import LABEL, inputs
 from models.mix import names_fault
 
@@ -56,6 +56,7 @@ def evidence(generator: Generator, report: ParityReport, training: dict[str, Any
         precision=report.precision,
         class_names=class_names(generator, training),
         inputs=generator.inputs,
+        outputs=list(OUTPUTS[0]),
         channels=generator.channels,
         height=generator.height,
         width=generator.width,

@@ -86,6 +86,7 @@ class TrainConfig:
     flip: str = "none"  # mirror the real images
     feature_matching: float = 0.0  # pull towards the photos in a frozen network's eyes, times that of D; 0: none
 
+    masks: bool = False  # the photos have masks of their defects, and the generator makes such with its images
     class_names: tuple[str, ...] = ()  # of what the photos show, in the order of their labels; none: no labels
     class_from: float = 0.2  # share of the run after which classes begin to count
     class_to: float = 0.5  # share of the run from which on they count in full
@@ -120,6 +121,8 @@ class TrainConfig:
             )
         if self.class_names and not self.can_have_classes:
             raise ValueError("`classes` need the two networks of `recipe=shift`")
+        if self.masks and not self.can_have_masks:
+            raise ValueError("`masks` need the two networks of `recipe=shift`")
         if self.class_from > self.class_to:
             raise ValueError(f"`class_from` is {self.class_from}, after `class_to`, which is {self.class_to}")
         if self.label_smoothing and self.loss != "bce":
@@ -139,6 +142,11 @@ class TrainConfig:
     def can_have_classes(self) -> bool:
         """Whether both networks can be told what an image shows."""
         return self.architecture == "shift" and self.d_two_part
+
+    @property
+    def can_have_masks(self) -> bool:
+        """Whether both networks know what a mask is."""
+        return self.can_have_classes
 
     @property
     def plain(self) -> bool:

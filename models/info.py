@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 from models.latents import LABEL, LATENT, Input, inputs
 from models.mix import names_fault
 
-SCHEMA_VERSION = 3
-"""3 names the inputs, where 1 and 2 had `z` alone and told its length; 2 added precision and class names."""
+SCHEMA_VERSION = 4
+"""4 names the outputs, where the others had `images` and `pixels` alone; 3 names the inputs, where 1 and 2 had `z`
+alone and told its length; 2 added precision and class names."""
+IMAGES, PIXELS, MASKS = "images", "pixels", "masks"
+OUTPUTS = ((IMAGES, PIXELS), (IMAGES, PIXELS, MASKS))
+"""What a file may give."""
 GOLDEN_COUNT = 16
 _PREFIX = "gan."
 _STRIDE = 8
@@ -29,6 +33,7 @@ _KINDS = {
     "precision": str,
     "class_names": list,
     "inputs": dict,
+    "outputs": list,
     "weights_sha256": str,
     "assumed": dict,
     "training": dict,
@@ -39,7 +44,8 @@ _KINDS = {
 LARGEST = 65536
 """Of any size in the metadata; a larger number is damage."""
 Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
-"""Inputs by name, `[N, …]` each, to `images` float32 `[N, C, H, W]` and `pixels` uint8 `[N, H, W, C]`."""
+"""Inputs by name, `[N, …]` each, to `images` float32 `[N, C, H, W]`, `pixels` uint8 `[N, H, W, C]` and, of a generator
+that gives them, `masks` uint8 `[N, H, W]`, 0 or 255."""
 
 
 class InfoError(ValueError):
@@ -55,6 +61,7 @@ class GeneratorInfo:
         precision: of the weights and of what is computed with them, one of `PRECISIONS`.
         class_names: of what the images show, in the order of their labels; empty for a generator without labels.
         inputs: what the generator is given, by name; `z` is there always.
+        outputs: what it gives, one of `OUTPUTS`.
         channels, height, width: sizes of an image.
         weights_sha256: of the trained weights, whatever file they come in.
         assumed: what the images depend on and the weights do not show: `gan.networks.generator.Generator.unseen`.
@@ -69,6 +76,7 @@ class GeneratorInfo:
     precision: str
     class_names: list[str]
     inputs: dict[str, Input]
+    outputs: list[str]
     channels: int
     height: int
     width: int
@@ -91,6 +99,11 @@ class GeneratorInfo:
     def z_dim(self) -> int:
         """Length of a latent."""
         return self.inputs[LATENT].shape[0]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether it gives a mask with each image."""
+        return MASKS in self.outputs
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -126,6 +139,8 @@ class GeneratorInfo:
         if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
             raise InfoError(f"its metadata has schema version {version}, this program reads 1 to {SCHEMA_VERSION}")
         z_dim = values.pop("z_dim", None)
+        if version < 4:
+            values = {"outputs": list(OUTPUTS[0]), **values}
         if version < 3:
             values = {"inputs": {LATENT: {"dtype": "float32", "shape": [z_dim]}}, "assumed": {}, **values}
         if version < 2:
@@ -142,8 +157,11 @@ class GeneratorInfo:
             if not _is_size(values[name]):
                 raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
         info = cls(**{**values, "inputs": _inputs(values["inputs"], values["class_names"])})
-        shape = Golden.from_dict(info.golden).pixels.shape[1:]
-        if shape != (info.height, info.width, info.channels):
+        if tuple(info.outputs) not in OUTPUTS:
+            raise InfoError(f"its outputs are {info.outputs!r}, which this program does not know: install a later one")
+        golden = Golden.from_dict(info.golden)
+        shape = golden.pixels.shape[1:]
+        if shape != (info.height, info.width, info.channels) or (golden.masks is not None) != info.has_masks:
             raise InfoError(f"its metadata is damaged, its golden images are {shape}: export the trained model again")
         return info
 
@@ -180,28 +198,48 @@ class Golden:
     """A few latents with the images they must give, so that every load can be checked.
 
     The inputs are `models.latents.inputs(seed, 0, 16, …)`. Of `images` every eighth row and column is kept
-    as float32; `pixels` are kept whole. Two correct kernels differ in rounding, so neither is compared exactly.
+    as float32; `pixels` are kept whole. Two correct kernels differ in rounding, so neither is compared exactly. `masks`
+    are kept whole too, with `UNSURE` where rounding may decide; elsewhere they must be equal.
     """
 
-    def __init__(self, seed: int, atol: float, images: NDArray[np.float32], pixels: NDArray[np.uint8]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        atol: float,
+        images: NDArray[np.float32],
+        pixels: NDArray[np.uint8],
+        masks: NDArray[np.uint8] | None = None,
+    ) -> None:
         self.seed, self.atol = seed, atol
         self.images = np.ascontiguousarray(images, dtype="<f4")
         self.pixels = np.ascontiguousarray(pixels)
+        self.masks = None if masks is None else np.ascontiguousarray(masks)
 
     @classmethod
-    def of(cls, seed: int, atol: float, images: NDArray[np.float32], pixels: NDArray[np.uint8]) -> Golden:
-        """From whole outputs: `images` float32 `[16, C, H, W]`, `pixels` uint8 `[16, H, W, C]`."""
-        return cls(seed, atol, images[:, :, ::_STRIDE, ::_STRIDE], pixels)
+    def of(
+        cls,
+        seed: int,
+        atol: float,
+        images: NDArray[np.float32],
+        pixels: NDArray[np.uint8],
+        masks: NDArray[np.floating[Any]] | None = None,
+    ) -> Golden:
+        """From whole outputs: `images` float32 `[16, C, H, W]`, `pixels` uint8 `[16, H, W, C]`, and `masks` before they
+        are told from 0 and 255, `[16, 1, H, W]` in [-1, 1]."""
+        told = None if masks is None else sure_masks(masks, atol)
+        return cls(seed, atol, images[:, :, ::_STRIDE, ::_STRIDE], pixels, told)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
+        masks = {} if self.masks is None else {"masks": _packed(self.masks)}
         return {
+            **masks,
             "seed": self.seed,
             "atol": self.atol,
             "images_shape": list(self.images.shape),
             "images": base64.b64encode(self.images.tobytes()).decode(),
             "pixels_shape": list(self.pixels.shape),
-            "pixels": base64.b64encode(zlib.compress(self.pixels.tobytes(), 9)).decode(),
+            "pixels": _packed(self.pixels),
         }
 
     @classmethod
@@ -216,13 +254,12 @@ class Golden:
             shape = values["pixels_shape"]
             if min(shape) < 1:  # their product limits what is unpacked, and 0 would be no limit
                 raise ValueError
-            size = min(math.prod(shape), _MOST_BYTES)
-            raw = zlib.decompressobj().decompress(base64.b64decode(values["pixels"]), size + 1)
-            pixels = np.frombuffer(raw, np.uint8).reshape(shape)
+            pixels = _unpacked(values["pixels"], shape)
+            masks = _unpacked(values["masks"], shape[:3]) if "masks" in values else None
             seed, atol = int(values["seed"]), float(values["atol"])
             if not (0 <= seed < 2**64 and 0 <= atol < 1 and pixels.ndim == 4):
                 raise ValueError
-            return cls(seed, atol, images, pixels)
+            return cls(seed, atol, images, pixels, masks)
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
             raise InfoError("its golden images are damaged: export the trained model again") from None
 
@@ -231,12 +268,13 @@ class Golden:
 
         Args:
             needed: the generator's inputs.
-            run: gives whole `images` and `pixels`.
+            run: gives whole `images` and `pixels`, and `masks` where there are any.
         """
-        images, pixels = run(inputs(self.seed, 0, GOLDEN_COUNT, needed))
+        images, pixels, *masks = run(inputs(self.seed, 0, GOLDEN_COUNT, needed))
         by_value, by_pixels = self.differences(images, pixels)
         if by_value <= self.atol and by_pixels <= 1:
-            return ""
+            others = 0 if self.masks is None else mask_differences(masks[0], self.masks)
+            return f"{others} pixels of their masks differ (allowed none)" if others else ""
         return f"they differ by {by_value:.2e} (allowed {self.atol:.2e}) and {by_pixels} pixel steps (allowed 1)"
 
     def differences(self, images: NDArray[np.float32], pixels: NDArray[np.uint8]) -> tuple[float, int]:
@@ -246,3 +284,39 @@ class Golden:
             raise InfoError("its outputs do not have the shape of its golden images")
         by_pixels = np.abs(pixels.astype(np.int16) - self.pixels.astype(np.int16)).max()
         return float(np.abs(sampled - self.images).max()), int(by_pixels)
+
+
+UNSURE = 128
+"""Of a pixel of a mask that is so near to the limit that rounding may decide."""
+
+
+def sure_masks(masks: NDArray[np.floating[Any]], atol: float) -> NDArray[np.uint8]:
+    """What any correct kernel makes of masks: uint8 `[N, H, W]`, 255, 0, or `UNSURE`.
+
+    Args:
+        masks: `[N, 1, H, W]` in [-1, 1].
+        atol: by how much kernels may differ.
+    """
+    flat = masks[:, 0]
+    return np.where(np.abs(flat) <= atol, UNSURE, np.where(flat > 0, 255, 0)).astype(np.uint8)
+
+
+def mask_differences(masks: NDArray[np.uint8], sure: NDArray[np.uint8]) -> int:
+    """How many pixels of masks uint8 `[N, H, W]` are not what `sure_masks` says.
+
+    Raises:
+        InfoError: they have another shape.
+    """
+    if masks.shape != sure.shape:
+        raise InfoError("its masks do not have the shape of its images")
+    return int(((masks != sure) & ((sure != UNSURE) | ((masks != 0) & (masks != 255)))).sum())
+
+
+def _packed(values: NDArray[np.uint8]) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
+
+
+def _unpacked(text: str, shape: Sequence[int]) -> NDArray[np.uint8]:
+    size = min(math.prod(shape), _MOST_BYTES)
+    raw = zlib.decompressobj().decompress(base64.b64decode(text), size + 1)
+    return np.frombuffer(raw, np.uint8).reshape(shape)

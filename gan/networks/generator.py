@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gan.config import TrainConfig
 from gan.networks import stages
+from models.info import IMAGES
 from models.latents import LABEL, Input, inputs
 
 FOLDED = frozenset({"BatchNormalization"})
@@ -23,14 +24,12 @@ class Generator(nn.Module, ABC):
 
     Attributes:
         architecture: its name in options and in messages.
-        outputs: what it gives, in order.
         channels, height, width: sizes of an image.
     """
 
     architecture: ClassVar[str]
     UNSEEN: ClassVar[frozenset[str]] = frozenset()
     """Names in `unseen`, whether they are in use or not."""
-    outputs: ClassVar[tuple[str, ...]] = ("images",)
     channels: int
     height: int
     width: int
@@ -39,6 +38,19 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def inputs(self) -> dict[str, Input]:
         """Name to kind and shape; `z` is there always, and first."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What `forward` gives: the images alone, as a tensor; or a tuple of them and their `masks`.
+
+        Masks are float `[N, 1, height, width]` in [-1, 1], above 0 where the defect is.
+        """
+        return (IMAGES,)
+
+    def named(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """All outputs by name, for named inputs as of `forward`."""
+        given = self(**inputs)
+        return dict(zip(self.outputs, given if isinstance(given, tuple) else (given,), strict=True))
 
     @property
     def classes(self) -> int:

@@ -37,6 +37,8 @@ class ImageSet:
         scales: how the folder's deep gray became 8 bits: give it to `load_images` for photos to be compared with these.
         labels: N places in `class_names`, or nothing.
         class_names: what the photos show.
+        masks: uint8 `[N, 1, H, W]`, 255 where the defect is, else 0, fitted with the images; or None.
+        whole_masks: only of `tile` with masks: those of `photos`, uint8 `[1, H, W]` each, of their sizes.
     """
 
     images: Tensor
@@ -45,6 +47,8 @@ class ImageSet:
     scales: Mapping[str, Scale] = field(default_factory=dict)
     labels: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
+    masks: Tensor | None = None
+    whole_masks: tuple[Tensor, ...] = ()
 
 
 @dataclass

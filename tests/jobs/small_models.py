@@ -108,6 +108,7 @@ def _info(model: onnx.ModelProto, classes: Sequence[str]) -> GeneratorInfo:
         precision="float32",
         class_names=list(classes),
         inputs=needed,
+        outputs=["images", "pixels"],
         channels=1,
         height=SIZE,
         width=SIZE,

@@ -28,6 +28,7 @@ INFO = GeneratorInfo(
     precision="float32",
     class_names=[],
     inputs={"z": Input("float32", (100,)), "grain": Input("float32", (4, 8))},
+    outputs=["images", "pixels"],
     channels=3,
     height=32,
     width=32,
