@@ -27,6 +27,7 @@ from gan.config import TrainConfig
 from gan.networks import stages
 from gan.networks.bend import Bend
 from gan.networks.generator import Generator
+from models.info import IMAGES, MASKS
 from models.latents import LABEL, Input
 
 CELL = sizes.SIDES.step
@@ -72,6 +73,8 @@ class ShiftGenerator(Generator):
         height: of the images in pixels, a multiple of 32; so `wide`.
         wide: see `height`.
         classes: that an input `label` tells apart; 0: no such input.
+        masks: make a mask of the defect with each image: one more channel of the last map, which is shifted as the
+            image is.
 
     Raises:
         ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
@@ -83,7 +86,14 @@ class ShiftGenerator(Generator):
     folded: Tensor | None
 
     def __init__(
-        self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128, classes: int = 0
+        self,
+        z_dim: int = 128,
+        channels: int = 1,
+        width: int = 32,
+        height: int = 128,
+        wide: int = 128,
+        classes: int = 0,
+        masks: bool = False,
     ) -> None:
         super().__init__()
         self.content = z_dim - SHIFT_BITS - GRAIN_BITS
@@ -105,9 +115,10 @@ class ShiftGenerator(Generator):
             _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED, number == _BENT)
             for number, (before, after) in enumerate(itertools.pairwise(widths))
         )
-        # At each place of the last map four pixels of the image, and how strong their grain is.
-        self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
-        self.smooth = _filter(channels, 5, padding=2, padding_mode="reflect")
+        # At each place of the last map four pixels of the image, and of the mask, and how strong their grain is.
+        self.drawn = channels + masks
+        self.last = nn.Conv2d(widths[-1], 4 * self.drawn + 1, 3, padding=1, padding_mode="reflect")
+        self.smooth = _filter(self.drawn, 5, padding=2, padding_mode="reflect")
         self.grain = nn.Conv2d(1, channels, _TAPS, bias=False)
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
@@ -117,6 +128,11 @@ class ShiftGenerator(Generator):
         """A latent, and where there are classes a label."""
         latent = {"z": Input("float32", (self.z_dim,))}
         return latent if self.embed is None else {**latent, LABEL: Input("int64", (), self.embed.num_embeddings)}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Images, and where it makes them masks."""
+        return (IMAGES, MASKS) if self.drawn > self.channels else (IMAGES,)
 
     def phase_in(self, strength: float) -> None:
         """Multiply what tells the class by this, from 0 to 1."""
@@ -129,7 +145,9 @@ class ShiftGenerator(Generator):
         widths = [self.first.out_channels, *(stage.up.out_channels for stage in self._doublings())]
         return f"{self.architecture}, widths {' '.join(map(str, widths))}"
 
-    def forward(self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None) -> Tensor:
+    def forward(
+        self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Images for latents.
 
         Args:
@@ -139,7 +157,8 @@ class ShiftGenerator(Generator):
                 normal: in training it is new each time, so that the bank is not learned by heart.
 
         Returns:
-            float `[N, channels, height, width]` in [-1, 1].
+            float `[N, channels, height, width]` in [-1, 1]; with masks a tuple of these and of `[N, 1, height, width]`
+            in [-1, 1], above 0 where the defect is.
 
         Raises:
             ValueError: latents of another shape; labels missing, or where there are no classes.
@@ -161,9 +180,11 @@ class ShiftGenerator(Generator):
         strength = 1 + torch.tanh(F.avg_pool2d(F.pad(x[:, -1:], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1))
         # Else the four pixels of each place would weave a lattice of two pixels.
         x = self.smooth(F.pixel_shuffle(x[:, :-1], 2))
-        x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
+        textured = x[:, : self.channels] + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
+        x = torch.cat([textured, x[:, self.channels :]], dim=1) if self.drawn > self.channels else textured
         x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
-        return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
+        x = torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
+        return (x[:, : self.channels], x[:, self.channels :]) if self.drawn > self.channels else x
 
     def _doublings(self) -> list[_Stage]:
         return [stage for stage in self.stages if isinstance(stage, _Stage)]
@@ -251,7 +272,7 @@ class ShiftGenerator(Generator):
     def of(cls, config: TrainConfig) -> Self:
         """A new one of the sizes in `config`."""
         wide, height = config.size
-        return cls(config.z_dim, config.channels, config.g_width, height, wide, len(config.class_names))
+        return cls(config.z_dim, config.channels, config.g_width, height, wide, len(config.class_names), config.masks)
 
     @classmethod
     def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:
@@ -261,12 +282,12 @@ class ShiftGenerator(Generator):
             ValueError: the state is not that of a shift generator.
         """
         try:
-            seen, first, grain = (state[name].shape for name in ("mixed.weight", "first.weight", "grain.weight"))
+            seen, first, grain, last = (state[f"{name}.weight"].shape for name in ("mixed", "first", "grain", "last"))
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
-            sides = ((n - 1) * CELL for n in first[2:])
-            shape = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], *sides, classes)
+            height, wide = ((n - 1) * CELL for n in first[2:])
+            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
-                generator = cls(*shape)
+                generator = cls(*sizes_of, masks=last[0] > 4 * grain[0] + 1)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
