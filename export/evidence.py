@@ -17,7 +17,8 @@ from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
 from models.errors import CommandError, ExitCode
-from models.info import GOLDEN_COUNT, OUTPUTS, GeneratorInfo, Golden
+from models.golden import GOLDEN_COUNT, Golden
+from models.info import OUTPUTS, GeneratorInfo
 from models.latents import LABEL, inputs
 from models.mix import names_fault
 

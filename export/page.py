@@ -11,7 +11,8 @@ from export.parity import ParityReport
 from export.torch_exporter import SUFFIX, ProgramFile
 from export.verify import load_onnx
 from models.errors import CommandError, ExitCode
-from models.info import GOLDEN_COUNT, GeneratorInfo
+from models.golden import GOLDEN_COUNT
+from models.info import GeneratorInfo
 from models.latents import LATENT, Input
 
 _MANY = 16  # characters of a hash that tell files apart

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gan.networks.pixels import to_pixels
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import Run
+from models.golden import Run
 from models.latents import Input, inputs
 
 Inputs = Mapping[str, NDArray[Any]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import Run
+from models.golden import Run
 from models.providers import CPU, CUDA, cuda_options
 
 TF32 = f"{CUDA}, TF32"

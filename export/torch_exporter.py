@@ -21,7 +21,8 @@ from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.files import write_file
-from models.info import GeneratorInfo, InfoError, Run
+from models.golden import InfoError, Run
+from models.info import GeneratorInfo
 
 SUFFIX = ".pt2"
 EVIDENCE = "generator.json"

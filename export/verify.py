@@ -16,7 +16,8 @@ from export.torch_exporter import SUFFIX, ProgramFile, program_runs
 from gan.networks.generator import FOLDED, Generator
 from gan.networks.reader import load_generator, weights_sha256
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import GeneratorInfo, InfoError
+from models.golden import InfoError
+from models.info import GeneratorInfo
 
 _KINDS = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 NEWEST_IR = 10

@@ -26,7 +26,8 @@ from torch import nn
 import models
 from export.onnx_exporter import export_onnx
 from gan.networks.dcgan import DCGAN
-from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
+from models.golden import GOLDEN_COUNT, Golden
+from models.info import GeneratorInfo
 from models.latents import Input, inputs
 from tests.conftest import ROOT
 from tests.export.conftest import change
