@@ -78,6 +78,7 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         ("file", f"{path}, {facts['size']}, {facts['form']}"),
         ("sha256", facts["sha256"]),
         ("makes", f"{colour} images of {info.width}×{info.height} from latents of {info.z_dim}, in {info.precision}"),
+        ("outputs", ", ".join(info.outputs)),
         ("other inputs", ", ".join(f"{name} {_kind(kind)}" for name, kind in others.items())),
         ("network", f"{info.architecture}, weights sha256 {info.weights_sha256}"),
         ("assumed of it", ", ".join(f"{name} {value}" for name, value in info.assumed.items())),
@@ -90,7 +91,8 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         (
             "golden images",
             f"{GOLDEN_COUNT} of the trained network in float64 are inside; every runtime must give them within "
-            f"{info.golden['atol']:.2e}, their pixels within 1 step",
+            f"{info.golden['atol']:.2e}, their pixels within 1 step"
+            f"{', their masks exactly where rounding cannot decide' if info.has_masks else ''}",
         ),
     ]
     indent = " " * 15
