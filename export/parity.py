@@ -267,14 +267,7 @@ def _compare(
     given: Sequence[NDArray[Any]],
     atol: float | None,
 ) -> ParityRow:
-    """One row.
-
-    Args:
-        runtime, name: who computed, and on which latents.
-        expected: what the network computes in float64: images, and masks where it has them.
-        given: what the file gives for it.
-        atol: of the row.
-    """
+    """One row: what the network computes in float64, and what a file gives for the same latents."""
     due = _as_written(expected)
     shapes, due_shapes = (", ".join(str(values.shape) for values in several) for several in (given, due))
     if shapes != due_shapes:
