@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from jobs.dataset import png
 from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import GeneratorInfo, Golden, InfoError
+from models.golden import Golden, InfoError
+from models.info import GeneratorInfo
 from models.latents import inputs as inputs_of
 from models.mix import Mix
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu

@@ -14,7 +14,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
+from models.golden import GOLDEN_COUNT, Golden
+from models.info import GeneratorInfo
 from models.latents import Input, inputs, latents
 
 SIZE, Z_DIM, GOLDEN_SEED = 32, 6, 77
