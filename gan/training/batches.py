@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.photos.masks import Windows
+from gan.photos.spots import Windows
 from gan.training.processes import Processes
 
 

@@ -21,7 +21,7 @@ from gan.networks.architectures import new_discriminator, new_generator
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
 from gan.networks.standardizer import MaskScale, Standardizer
-from gan.photos.masks import Windows
+from gan.photos.spots import Windows
 from gan.training import ema, objectives, snapshots
 from gan.training.augment import augment, brightness_for, flip
 from gan.training.batches import Batches
