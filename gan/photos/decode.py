@@ -41,6 +41,10 @@ _TURNS = {
 }
 
 
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that exchange width and height."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A photo, decoded.
@@ -124,6 +128,27 @@ def shape_of(photo: Photo | Path) -> tuple[int, int, int]:
         with Image.open(found.source(), formats=FORMATS) as image:
             _refuse_size(*image.size)
             return (1 if image.mode in {"1", "L", "F"} or image.mode.startswith("I") else 3), *image.size
+
+
+def upright_size(photo: Photo) -> tuple[tuple[int, int], int]:
+    """Width and height that `decode` gives, and the EXIF orientation that it obeys, 1 to 8; by a file's header.
+
+    Raises:
+        ValueError: what is wrong with the file, in a few words.
+    """
+    with _in_a_few_words(photo):
+        with photo.opened() as file:
+            header = tiff.read_header(file)
+        if header is not None and tiff.is_deep_gray(header):
+            size, orientation = (
+                (header.value(tiff.WIDTH, 0), header.value(tiff.HEIGHT, 0)),
+                header.value(tiff.ORIENTATION),
+            )
+        else:
+            with Image.open(photo.source(), formats=FORMATS) as image:
+                size, orientation = image.size, 1 if image.format == "TIFF" else _orientation(image)
+        _refuse_size(*size)
+        return (size[::-1] if orientation in SIDEWAYS else size), orientation
 
 
 def scales_of(photos: Iterable[Photo]) -> dict[str, Scale]:

@@ -8,7 +8,7 @@ import io
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -95,7 +95,9 @@ class Photo:
 
 
 @contextlib.contextmanager
-def photos_in(data: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> Iterator[list[Photo]]:
+def photos_in(
+    data: Path, only: Sequence[str] = (), without: Sequence[str] = (), masks: Collection[str] = ()
+) -> Iterator[list[Photo]]:
     """The photos below a folder or in a `.zip`, sorted by name; those of a zip can be read until the block ends.
 
     Hidden files and folders are left out, and so is what our own commands leave among pictures (`SHEETS`,
@@ -106,6 +108,7 @@ def photos_in(data: Path, only: Sequence[str] = (), without: Sequence[str] = ())
         data: the folder or zip.
         only: where there are any, photos that fit none of these patterns are left out; see `fits`.
         without: photos that fit one of these are left out.
+        masks: names of files that are masks of photos here, and no photos.
 
     Raises:
         CommandError: 66 where there is nothing by that name or no photo in it, 65 where a `.zip` is none.
@@ -124,7 +127,10 @@ def photos_in(data: Path, only: Sequence[str] = (), without: Sequence[str] = ())
             others = ", ".join(f"{count} {suffix}" for suffix, count in passed_over(data).items())
             instead = f"; there are others ({others}): save them as PNG" if others else ""
             raise CommandError(ExitCode.NO_INPUT, f"no images ({kinds}) in {place_of(data)} or below it{instead}")
+        found = [photo for photo in found if photo.name not in masks]
         kept = [photo for photo in found if _wanted(photo.name, only, without)]
+        if not found:
+            raise CommandError(ExitCode.NO_INPUT, f"all {len(masks)} images in {place_of(data)} are masks")
         if not kept:
             raise CommandError(
                 ExitCode.NO_INPUT,

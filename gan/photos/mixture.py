@@ -10,9 +10,8 @@ from pathlib import PurePosixPath
 from PIL import Image
 
 from gan.photos.find import printable
+from gan.photos.pairing import MASKS
 
-MASKS = {"mask", "masks", "gt", "groundtruth", "ground_truth", "seg", "segmentation", "annotation", "annotations"}
-MASKS |= {"label", "labels", "labelled"}
 GOOD = {"good", "ok", "normal", "nominal", "pass", "fine", "defect-free", "defect_free", "non-defective", "undefective"}
 BAD = {
     "bad",

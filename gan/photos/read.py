@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,21 @@ from torch import Tensor
 
 from gan.photos.decode import read_plain, scales_of
 from gan.photos.find import Photo, photos_in, place_of, printable
-from gan.photos.fit import FITS, at_least, fit_image, invented, invents_much
+from gan.photos.fit import (
+    CENTRE,
+    FITS,
+    at_least,
+    enlarged_with,
+    fit_image,
+    fullest,
+    invented,
+    invents_much,
+    scale_of,
+)
+from gan.photos.masks import Masks, masks_for
 from gan.photos.mixture import mask_like, mixtures
 from gan.photos.scale import Scale
+from gan.photos.spots import vanishes
 from gan.sizes import sides
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -59,21 +72,42 @@ class _Loading:
     whole: list[Tensor] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
-    masks: list[str] = field(default_factory=list)
+    mask_like: list[str] = field(default_factory=list)
     oblong: dict[str, float] = field(default_factory=dict)
     tile_bytes: int = 0
+    masks: list[Tensor] = field(default_factory=list)
+    whole_masks: list[Tensor] = field(default_factory=list)
+    defects: int = 0
+    vanishing: list[str] = field(default_factory=list)
 
-    def add(self, photo: Photo, image: Image.Image, size: tuple[int, int], fit: str) -> None:
+    def add(
+        self, photo: Photo, image: Image.Image, size: tuple[int, int], fit: str, mask: Image.Image | None = None
+    ) -> None:
+        place = CENTRE
+        if mask is not None:
+            self._note(photo, np.asarray(mask), scale_of(image.size, size, fit))
         if fit == "tile":
             image = at_least(image, size)
             self.whole.append(_to_tensor(image).contiguous())
             self.tile_bytes += self.whole[-1].numel()
-        self.images.append(_to_tensor(fit_image(image, size, fit)))
+        if mask is not None:
+            if fit == "tile":
+                mask = enlarged_with(mask, image.size)
+                self.whole_masks.append(_to_tensor(mask).contiguous())
+                self.tile_bytes += self.whole_masks[-1].numel()
+            place = fullest(np.asarray(mask), size, fit)
+            self.masks.append(_to_tensor(fit_image(mask, size, fit, place, mask=True)))
+        self.images.append(_to_tensor(fit_image(image, size, fit, place)))
         self.names.append(photo.name)
         if mask_like(image):
-            self.masks.append(photo.name)
+            self.mask_like.append(photo.name)
         if fit == "pad" and invents_much(image.size, size):
             self.oblong[photo.name] = invented(image.size, size)
+
+    def _note(self, photo: Photo, mask: NDArray[np.uint8], scale: float) -> None:
+        self.defects += bool(mask.any())
+        if vanishes(mask, scale):
+            self.vanishing.append(photo.name)
 
 
 def find_images(data: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> list[Path]:
@@ -99,10 +133,13 @@ def load_images(
     only: Sequence[str] = (),
     without: Sequence[str] = (),
     scales: Mapping[str, Scale] | None = None,
+    masks: Masks | Path | None = None,
+    missing_masks: str = "refuse",
 ) -> ImageSet:
     """Check and load every image below `folder`; all the files that cannot be used are logged in one report.
 
-    Logged as well: how deep gray was scaled, what is mixed in the folder, and photos of which `pad` invents much.
+    Logged as well: how deep gray was scaled, what is mixed in the folder, photos of which `pad` invents much, and what
+    is wrong with masks, or lost of them.
 
     Args:
         folder: searched recursively, or a `.zip`.
@@ -114,21 +151,29 @@ def load_images(
         only: patterns of the photos to take, where not all; see `gan.photos.find.fits`.
         without: patterns of photos to leave out.
         scales: of other photos, with which these will be compared; by default the folder's own.
+        masks: folder or zip of the photos' masks, or those of this folder and of another from `masks_for`. `crop` and
+            `tile` then keep the part with most of the defect.
+        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
 
     Raises:
-        CommandError: 66 no such folder or no images; 65 unusable files, fewer than 10 good ones, or with `tile` more
-            pixels than `MAX_TILE_BYTES`.
-        ValueError: `fit` is none of `FITS`, or `size` is no size.
+        CommandError: 66 no such folder or no images; 65 unusable files, masks that do not fit, fewer than 10 good
+            photos, or with `tile` more pixels than `MAX_TILE_BYTES`.
+        ValueError: `fit` is none of `FITS`, `missing_masks` none of its two, or `size` is no size.
     """
     if fit not in FITS:
         raise ValueError(f"fit is one of {', '.join(FITS)}, not {fit!r}")
     shape = sides(size)
     loading = _Loading()
-    with photos_in(folder, only, without) as photos:
+    if isinstance(masks, Path):
+        masks = masks_for([folder], masks, missing_masks, skip_bad_files, only, without)
+    with contextlib.ExitStack() as stack:
+        photos = stack.enter_context(photos_in(folder, only, without, masks.within(folder) if masks else ()))
+        mask_of = stack.enter_context(masks.opened(folder)) if masks else None
         scales = {**scales_of(photos), **(scales or {})}
         for photo in photos:
             try:
-                loading.add(photo, read_plain(photo, channels, scales), shape, fit)
+                image = read_plain(photo, channels, scales)
+                loading.add(photo, image, shape, fit, mask_of(photo, image.size) if mask_of else None)
             except ValueError as error:
                 loading.bad.append(f"{printable(photo.name)}: {error}")
             if loading.tile_bytes > MAX_TILE_BYTES:
@@ -144,7 +189,10 @@ def load_images(
             f"{len(loading.names)} usable images in {place_of(folder)}, at least {MIN_IMAGES} are needed "
             "(a few hundred for good results)",
         )
-    return ImageSet(torch.stack(loading.images), loading.names, tuple(loading.whole), scales)
+    return ImageSet(
+        torch.stack(loading.images), loading.names, tuple(loading.whole), scales,
+        masks=torch.stack(loading.masks) if masks else None, whole_masks=tuple(loading.whole_masks),
+    )  # fmt: skip
 
 
 def read_image(
@@ -180,7 +228,7 @@ def _report_bad(folder: Path, bad: list[str], good: int, skip_bad_files: bool) -
 
 
 def _warn(loading: _Loading) -> None:
-    for mixed in mixtures(loading.names, loading.masks):
+    for mixed in mixtures(loading.names, loading.mask_like):
         log.warning("%s", mixed)
     if loading.oblong:
         worst = max(loading.oblong, key=loading.oblong.__getitem__)
@@ -188,6 +236,13 @@ def _warn(loading: _Loading) -> None:
             "`fit=pad` invents more than a third of %d of %d photos by reflection (%.0f %% of %s), and letters there "
             "stand mirrored: `fit=crop` cuts them instead, `fit=tile` takes crops at their own size",
             len(loading.oblong), len(loading.names), 100 * loading.oblong[worst], printable(worst),
+        )  # fmt: skip
+
+    if 2 * len(loading.vanishing) > loading.defects:
+        log.warning(
+            "the defects of %d of %d photos, such as %s, are under 4 pixels large or a pixel wide in images of this "
+            "size: a larger `image_size`, or `fit=tile`, which keeps their size",
+            len(loading.vanishing), loading.defects, printable(loading.vanishing[0]),
         )  # fmt: skip
 
 
