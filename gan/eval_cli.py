@@ -59,6 +59,23 @@ def cli() -> None:
     type=click.Path(path_type=Path, readable=False),
     help="The same, but a CSV file says the class of each photo: columns file_name and label.",
 )
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder of the masks of the photos in REAL and --train: judges the masks of a generator that gives them.",
+)
+@click.option(
+    "--missing-masks",
+    type=click.Choice(CHOICES["missing_masks"]),
+    default="refuse",
+    help="What a photo without a mask is: an error, or empty, a photo without a defect.",
+)
+@click.option(
+    "--segmenter/--no-segmenter",
+    default=None,
+    help="Train a small network on the photos, for some minutes, that asks whether masks mark the defects.  "
+    "[default: with --masks and --train]",
+)
 @click.option("--channels", type=click.Choice(["1", "3"]), help="1 gray, 3 colour.  [default: as the fakes]")
 @click.option(
     "--image-size",

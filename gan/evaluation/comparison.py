@@ -11,6 +11,7 @@ from gan.evaluation.classes import Classwise, Labelled, by_class
 from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientation
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.line_figures import LineFigures, compare_lines
+from gan.evaluation.masks import MaskFigures, compare_masks
 from gan.evaluation.metrics import (
     ideal_coverage,
     kid,
@@ -102,6 +103,8 @@ class Quality(Judgement):
             `gan.evaluation.copying`; None without training images.
         copying_verdict: the worst of them.
         classes: class by class, where the images have labels.
+        has_masks: whether the images have masks.
+        masks: what these are like, where the photos have masks, too.
     """
 
     real: str
@@ -136,10 +139,17 @@ class Quality(Judgement):
     copying_verdict: str | None
     notes: tuple[str, ...]
     classes: Classwise | None = None
+    has_masks: bool = False
+    masks: MaskFigures | None = None
 
 
 def compare(
-    sets: Sets, sources: Sources, network: FeatureNetwork, seed: int, second: FeatureNetwork | None = None
+    sets: Sets,
+    sources: Sources,
+    network: FeatureNetwork,
+    seed: int,
+    second: FeatureNetwork | None = None,
+    segmenter: str | None = None,
 ) -> tuple[Quality, list[Pair]]:
     """All the numbers, and the fakes that lie nearest to training images.
 
@@ -149,6 +159,7 @@ def compare(
         network: in whose eyes.
         seed: of what is drawn at random.
         second: another network to ask for the numbers of a `Judgement`.
+        segmenter: the device on which one is trained that judges masks, where there are any; None: none is.
 
     Raises:
         ValueError: images of different shapes, or too few.
@@ -198,6 +209,8 @@ def compare(
         copying_verdict=copies.verdict if copies else None,
         notes=sources.notes,
         classes=_classwise(sets, real, fake, known, seed),
+        has_masks=sets.fake.masks is not None,
+        masks=_masks(sets, seed, segmenter),
     )
     return quality, copies.pairs if copies else []
 
@@ -224,6 +237,14 @@ def _seen(sets: Sets, network: FeatureNetwork) -> tuple[_Seen, _Seen, _Seen | No
             return real, fake, None
         known = torch.cat([network(images, progress.update) for images in mirrored])
     return real, fake, _Seen(mirrored[0], known)
+
+
+def _masks(sets: Sets, seed: int, segmenter: str | None) -> MaskFigures | None:
+    """Where images and photos have masks."""
+    if sets.fake.masks is None or sets.real.masks is None:
+        return None
+    train = sets.train if sets.train is not None and sets.train.masks is not None else None
+    return compare_masks(sets.fake, sets.real, train, seed, segmenter)
 
 
 def _classwise(sets: Sets, real: _Seen, fake: _Seen, known: _Seen | None, seed: int) -> Classwise | None:

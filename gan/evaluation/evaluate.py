@@ -21,6 +21,7 @@ from gan.evaluation.runs import file_sha256, holds_images, image_names, is_run, 
 from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.fit import FITS
 from gan.photos.labels import Classes, classes_in
+from gan.photos.masks import masks_for
 from gan.photos.read import MIN_IMAGES, ImageSet, find_images
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
@@ -46,6 +47,9 @@ def evaluate(
     without: Sequence[str] = (),
     classes: bool = False,
     labels: Path | None = None,
+    masks: Path | None = None,
+    missing_masks: str = "refuse",
+    segmenter: bool | None = None,
     device: str = "auto",
     out: Path | None = None,
 ) -> Quality:
@@ -74,6 +78,12 @@ def evaluate(
         classes: compare class by class, too: the sub-folders of `real` and `train` are classes. The fakes tell theirs
             by the generator, by the column `label` of a run's manifest, or by sub-folders.
         labels: the same, but a CSV file tells the photos' classes: `gan.photos.labels.classes_in`.
+        masks: folder or `.zip` of the masks of the photos in `real` and `train`: the masks of the images are judged,
+            and `crop` and `tile` keep the part of a photo with most of the defect. A run in the place of photos has
+            its own.
+        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        segmenter: whether to train a small one on the photos that asks how well masks fit, some minutes; None: where
+            `train` and `masks` are given.
         device: `auto`, `cpu` or `cuda`.
         out: folder for `report.html`; None: none is written.
 
@@ -83,6 +93,8 @@ def evaluate(
     """
     _refuse_values(count, seed, channels, image_size, fit)
     _refuse_overlap(real, fake, train)
+    if masks is None and segmenter:
+        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
     known = _classes(real, train, classes, labels, only, without)
     device = find_device(device)
     for folder in (real, train) if train else (real,):
@@ -93,6 +105,10 @@ def evaluate(
         for name in (features, second_features):
             defaults.refuse_teacher(name)
     sources = _sources(real, fake, train, fit, maker)
+    folders = [folder for folder in (real, train) if folder is not None and not is_run(folder)]
+    of_photos = None
+    if masks is not None and folders:
+        of_photos = masks_for(folders, masks, missing_masks, skip_bad_files, only, without)
     if out is not None:
         write_probe(out)
     network = load_features(features, device)
@@ -104,18 +120,28 @@ def evaluate(
     _, channels, height, width = fakes.images.shape
     load = partial(
         read_photos, channels=channels, size=sizes.told(width, height), skip_bad_files=skip_bad_files,
-        fit=sources.fit, only=only, without=without,
+        fit=sources.fit, only=only, without=without, masks=of_photos,
     )  # fmt: skip
     trained = None if train is None else load(train)
     photos = load(real, scales=trained.scales if trained else None)
-    sets, of_photos = _sets(real, photos, fakes, trained)
+    sets, told = _sets(real, photos, fakes, trained)
     if known is not None:
         sets = labelled(sets, known, fake)
-    notes = sources.notes + notes + of_photos
-    quality, pairs = compare(sets, dataclasses.replace(sources, notes=notes), network, seed, second)
+    notes = sources.notes + notes + told + _of_masks(sets, masks)
+    asked = train is not None if segmenter is None else segmenter
+    quality, pairs = compare(
+        sets, dataclasses.replace(sources, notes=notes), network, seed, second, device if asked else None
+    )
     if out is not None:
         write_report(out / REPORT, quality, sets, pairs)
     return quality
+
+
+def _of_masks(sets: Sets, masks: Path | None) -> tuple[str, ...]:
+    """What to know where masks are given and cannot be compared."""
+    if masks is None or sets.fake.masks is not None:
+        return ()
+    return ("the images have no masks, so those of the photos only said where to crop",)
 
 
 def _refuse_values(count: int, seed: int, channels: int | None, image_size: int | str | None, fit: str | None) -> None:
@@ -268,7 +294,8 @@ def _sets(real: Path, photos: ImageSet, fakes: ImageSet, trained: ImageSet | Non
 def _held_out(photos: ImageSet, trained: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
     """The real photos that were not trained on, and what the reader should know of them."""
     rows = [row for row, known in enumerate(same_pixels(photos, trained)) if not known]
-    kept = ImageSet(photos.images[rows], [photos.names[row] for row in rows])
+    masks = None if photos.masks is None else photos.masks[rows]
+    kept = ImageSet(photos.images[rows], [photos.names[row] for row in rows], masks=masks)
     notes: tuple[str, ...] = ()
     if len(rows) < len(photos.names):
         notes += (f"{len(photos.names) - len(rows)} real photos were trained on, too, and were left out",)

@@ -12,18 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan.networks.pixels import to_pixels
+from gan.networks.pixels import to_masks, to_pixels
 from gan.networks.reader import load_generator, read_training, weights_sha256
 from gan.photos.read import ImageSet
 from gan.sizes import told
 from models.errors import CommandError, ExitCode, first_line
 from models.golden import InfoError
-from models.info import GeneratorInfo
+from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo
 from models.latents import LABEL, Input, inputs
 from models.picks import in_proportion
 
 ONNX = ".onnx"
 Inputs = Mapping[str, NDArray[Any]]
+Made = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+"""Images uint8 `[N, H, W, C]`, and their masks uint8 `[N, H, W]`, 0 or 255, of a generator that gives them."""
 _BATCH = 50
 _MOST_PHOTOS = 1_000_000
 """Of a class; a larger number is damage."""
@@ -39,7 +41,8 @@ class TrainedGenerator:
         channels, size: of its images; the size as `gan.sizes.told` tells it.
         fit: how its training photos got their shape, one of `gan.photos.fit.FITS`; empty where the file does not say.
         taught: by the network `gan.evaluation.defaults.MATCHED`, which therefore must not judge it.
-        pixels: the images of inputs `[N, …]`, N up to 50: uint8 `[N, H, W, C]`.
+        make: the images of inputs `[N, …]`, N up to 50, and their masks.
+        has_masks: whether it gives masks.
         class_names: in the order of its labels; empty where it has none.
         photos_a_class: how many of each it was trained on, or empty: where its images are asked for, labels come in
             these proportions.
@@ -51,7 +54,8 @@ class TrainedGenerator:
     size: int | str
     fit: str
     taught: bool
-    pixels: Callable[[Inputs], NDArray[np.uint8]]
+    make: Callable[[Inputs], Made]
+    has_masks: bool = False
     class_names: tuple[str, ...] = ()
     photos_a_class: tuple[int, ...] = ()
 
@@ -65,20 +69,25 @@ class TrainedGenerator:
         return _of_onnx(path) if path.suffix.lower() == ONNX else _of_pytorch(path, device)
 
     def images(self, count: int, seed: int) -> ImageSet:
-        """The images of the first `count` latents of a seed: uint8 `[count, C, H, W]`.
+        """The images of the first `count` latents of a seed, uint8 `[count, C, H, W]`, and their masks.
 
         Without classes they are those that `gan-batch` makes. With classes they have labels in the proportions of the
         photos, or in turn where these are not known.
         """
         labels = self._labels(count)
         batches: list[Tensor] = []
+        masks: list[Tensor] = []
         for start in range(0, count, _BATCH):
             stop = min(start + _BATCH, count)
-            made = self.pixels(inputs(seed, start, stop, self.needed, None if labels is None else labels[start:stop]))
+            named = inputs(seed, start, stop, self.needed, None if labels is None else labels[start:stop])
+            made, defects = self.make(named)
             batches.append(torch.from_numpy(made).permute(0, 3, 1, 2))
+            if defects is not None:
+                masks.append(torch.from_numpy(defects)[:, None])
         names = [f"image {index} of seed {seed}" for index in range(count)]
         told = () if labels is None else tuple(labels.tolist())
-        return ImageSet(torch.cat(batches), names, labels=told, class_names=self.class_names)
+        found = torch.cat(masks) if masks else None
+        return ImageSet(torch.cat(batches), names, labels=told, class_names=self.class_names, masks=found)
 
     def _labels(self, count: int) -> NDArray[np.int64] | None:
         if LABEL not in self.needed:
@@ -92,10 +101,10 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
     generator = load_generator(path).to(device).eval()
 
     @torch.no_grad()
-    def pixels(named: Inputs) -> NDArray[np.uint8]:
-        given = {name: torch.from_numpy(values).to(device) for name, values in named.items()}
-        made: NDArray[np.uint8] = to_pixels(generator(**given)).cpu().numpy()
-        return made
+    def make(named: Inputs) -> Made:
+        made = generator.named(**{name: torch.from_numpy(values).to(device) for name, values in named.items()})
+        masks = to_masks(made[MASKS]).cpu().numpy() if MASKS in made else None
+        return to_pixels(made[IMAGES]).cpu().numpy(), masks
 
     training = read_training(path, weights_sha256(generator.state_dict()))
     options, found = training.get("options"), training.get("class_names")
@@ -104,8 +113,8 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
         names = tuple(f"class {label}" for label in range(generator.classes))
     size = told(generator.width, generator.height)
     return TrainedGenerator(
-        path, generator.inputs, generator.channels, size, _fit_in(options), _taught(options), pixels,
-        names, _photos_a_class(training, generator.classes),
+        path, generator.inputs, generator.channels, size, _fit_in(options), _taught(options), make,
+        MASKS in generator.outputs, names, _photos_a_class(training, generator.classes),
     )  # fmt: skip
 
 
@@ -126,16 +135,18 @@ def _of_onnx(path: Path) -> TrainedGenerator:
     except Exception as error:  # onnxruntime's exceptions have no common base of their own
         raise CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}") from None
 
-    def pixels(named: Inputs) -> NDArray[np.uint8]:
-        made: NDArray[np.uint8] = session.run(["pixels"], named)[0]
-        return made
+    asked = [PIXELS, MASKS] if info.has_masks else [PIXELS]
+
+    def make(named: Inputs) -> Made:
+        made, *masks = session.run(asked, named)
+        return made, masks[0] if masks else None
 
     options = info.training.get("options")
     size = told(info.width, info.height)
     names = tuple(info.class_names) if LABEL in info.inputs else ()
     return TrainedGenerator(
-        path, info.inputs, info.channels, size, _fit_in(options), _taught(options), pixels,
-        names, _photos_a_class(info.training, len(names)),
+        path, info.inputs, info.channels, size, _fit_in(options), _taught(options), make,
+        info.has_masks, names, _photos_a_class(info.training, len(names)),
     )  # fmt: skip
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
 
 from gan import sizes
 from gan.evaluation.defaults import IMAGE_SIZE
-from gan.evaluation.runs import image_names, is_run, photos_of
+from gan.evaluation.runs import image_names, is_run, masks_of, photos_of
 from gan.photos.decode import scales_of, shape_of
 from gan.photos.find import Photo
+from gan.photos.fit import fit_image
+from gan.photos.masks import Masks, read_mask
 from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
 from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
@@ -27,11 +33,17 @@ def read_photos(
     only: Sequence[str] = (),
     without: Sequence[str] = (),
     scales: Mapping[str, Scale] | None = None,
+    masks: Masks | None = None,
 ) -> ImageSet:
-    """All photos of a folder or `.zip`, or the images of a run of gan-batch; arguments and errors of `load_images`."""
+    """All photos of a folder or `.zip`, or the images of a run of gan-batch; arguments and errors of `load_images`.
+
+    A run has masks of its own.
+    """
     if not is_run(folder):
-        return load_images(folder, channels, size, skip_bad_files, fit=fit, only=only, without=without, scales=scales)
-    return _read(folder, photos_of(folder, image_names(folder)), channels, size, fit)
+        return load_images(
+            folder, channels, size, skip_bad_files, fit=fit, only=only, without=without, scales=scales, masks=masks
+        )
+    return _read(folder, image_names(folder), channels, size, fit)
 
 
 def read_made(
@@ -47,7 +59,7 @@ def read_made(
         fit: how one of another shape gets this one.
 
     Returns:
-        The images, all of one shape, and notes for the reader of the report.
+        The images, all of one shape, with the masks that a run has, and notes for the reader of the report.
 
     Raises:
         CommandError: 65 unusable images, or smaller ones than the size; 66 none there, or an unfinished run.
@@ -69,19 +81,34 @@ def read_made(
             ExitCode.BAD_DATA,
             f"the images in {folder} are {told}: add {fitting} (enlarged ones would look blurred beside the photos)",
         )
-    images = _read(folder, photos, channels, sizes.told(*size), fit)
+    images = _read(folder, names, channels, sizes.told(*size), fit)
     return images, () if sides == [size] else (f"the fakes are {told} and were brought to {_by(size)}",)
 
 
-def _read(folder: Path, photos: Sequence[Photo], channels: int, size: int | str, fit: str) -> ImageSet:
-    images = []
+def _read(folder: Path, names: Sequence[str], channels: int, size: int | str, fit: str) -> ImageSet:
+    photos, masks = photos_of(folder, names), masks_of(folder, names)
     scales = scales_of(photos)
-    for photo in photos:
-        try:
-            images.append(torch.from_numpy(read_image(photo, channels, size, fit, scales)).permute(2, 0, 1))
-        except ValueError as error:
-            raise _unusable(folder, photo, error) from None
-    return ImageSet(torch.stack(images), [photo.name for photo in photos])
+    images = [_usable(folder, photo, lambda of: read_image(of, channels, size, fit, scales)) for photo in photos]
+    found = None
+    if masks is not None:
+        found = _stacked([_usable(folder, mask, lambda of: _mask(of, sizes.sides(size), fit)) for mask in masks])
+    return ImageSet(_stacked(images), names, masks=found)
+
+
+def _mask(file: Photo, size: tuple[int, int], fit: str) -> NDArray[np.uint8]:
+    fitted = fit_image(Image.fromarray(read_mask(file)), size, fit, mask=True)
+    return np.array(fitted)[..., None]
+
+
+def _stacked(images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def _usable(folder: Path, photo: Photo, read: Callable[[Photo], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    try:
+        return read(photo)
+    except ValueError as error:
+        raise _unusable(folder, photo, error) from None
 
 
 def _shape(folder: Path, photo: Photo) -> tuple[int, int, int]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from gan.evaluation.comparison import Quality, Sets
 from gan.evaluation.copying import Pair
+from gan.evaluation.embedded import held, held_grid
+from gan.evaluation.mask_page import masks_section
 from gan.evaluation.matrix import SCALE, matrix
 from gan.evaluation.metrics import spectrum_2d
 from gan.evaluation.panels import panels
@@ -22,7 +20,6 @@ from models.files import write_atomically
 from models.picks import spread
 
 SHOWN_IMAGES = 32
-COLUMNS = 4
 
 
 def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) -> None:
@@ -52,12 +49,13 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
         where=where,
         rows=body,
         notes=notes,
-        fakes=_picture(_some(sets.fake.images), f"{min(SHOWN_IMAGES, quality.n_fake)} fakes"),
-        reals=_picture(_some(sets.real.images), f"{min(SHOWN_IMAGES, quality.n_real)} real photos"),
+        fakes=held_grid(_some(sets.fake.images), f"{min(SHOWN_IMAGES, quality.n_fake)} fakes"),
+        reals=held_grid(_some(sets.real.images), f"{min(SHOWN_IMAGES, quality.n_real)} real photos"),
         pairs=_pairs(quality, pairs),
         spectrum=_spectrum(quality),
         directions=_directions(sets),
         panels=_panels(quality, sets),
+        masks=masks_section(quality, sets),
         classes=_classes(quality),
         numbers=escape(quality_json(quality)),
     )
@@ -66,21 +64,6 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
 def _some(images: Tensor) -> Tensor:
     """As many as are shown, evenly spaced."""
     return images[spread(len(images), SHOWN_IMAGES)]
-
-
-def _picture(images: Tensor, text: str, columns: int = COLUMNS) -> str:
-    """A grid of images uint8 `[N, C, H, W]`, pixels as they are, as an HTML image that holds its PNG."""
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=255)
-    pixels = grid.permute(1, 2, 0).numpy() if images.shape[1] == 3 else grid[0].numpy()
-    return _held(Image.fromarray(pixels), text, grid.shape[2])
-
-
-def _held(picture: Image.Image, text: str, width: int) -> str:
-    """An HTML image that holds its PNG, so many pixels wide."""
-    file = io.BytesIO()
-    picture.save(file, format="png")
-    content = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{escape(text)}" width="{width}" src="data:image/png;base64,{content}">'
 
 
 def _distrust(quality: Quality) -> str:
@@ -96,7 +79,7 @@ def _distrust(quality: Quality) -> str:
 def _panels(quality: Quality, sets: Sets) -> str:
     figures = "".join(
         f"<figure><figcaption><strong>{escape(panel.title)}</strong> {escape(panel.unit)}</figcaption>"
-        f"{_held(panel.picture, f'{panel.title}, photos beside generated images', panel.width)}</figure>"
+        f"{held(panel.picture, f'{panel.title}, photos beside generated images', panel.width)}</figure>"
         for panel in panels(quality, sets)
     )
     return f'<div class="panels">{figures}</div>'
@@ -115,7 +98,7 @@ def _classes(quality: Quality) -> str:
     ]  # fmt: skip
     figures = "".join(
         f"<figure><figcaption><strong>{title}</strong></figcaption>"
-        f"{_held(picture, f'{title}: what is named what', picture.width // SCALE)}</figure>"
+        f"{held(picture, f'{title}: what is named what', picture.width // SCALE)}</figure>"
         for title, picture in drawn
     )
     return (
@@ -130,7 +113,7 @@ def _pairs(quality: Quality, pairs: list[Pair]) -> str:
     if quality.copying is None:
         return "<p>Not looked for: that needs the photos that were trained on (<code>--train</code>).</p>"
     figures = "".join(
-        f"<figure>{_picture(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
+        f"<figure>{held_grid(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
         f"<figcaption>{pair.distance:.2f} ×<br>{escape(pair.fake_name)}<br>{escape(pair.train_name)}"
         f"{'' if pair.mirror == 'as it is' else f', {pair.mirror}'}</figcaption></figure>"
         for pair in pairs
@@ -149,7 +132,7 @@ def _directions(sets: Sets) -> str:
     both = torch.stack([spectrum_2d(images.images) for images in (sets.real, sets.fake)])
     low, high = both.quantile(0.01), both.quantile(0.999)
     shades = (255 * (both - low) / (high - low).clamp_min(1e-6)).clamp(0, 255).to(torch.uint8)
-    return _picture(shades[:, None], "power over both frequencies: photos left, fakes right", 2)
+    return held_grid(shades[:, None], "power over both frequencies: photos left, fakes right", 2)
 
 
 def _spectrum(quality: Quality) -> str:
@@ -240,6 +223,7 @@ strongest line is so. Where the orange bar is missing, the images lack what phot
 others, they have too much of it. High orange bars at equal distances in the two panels of positions are a grid on which
 the generator draws.</p>
 {panels}
+{masks}
 {classes}
 <h2>Figures</h2>
 <div class="wide"><table>

@@ -102,9 +102,7 @@ def labels_of(folder: Path, names: Sequence[str]) -> list[str]:
         CommandError: 65 a manifest without labels, or images in no sub-folder.
     """
     if is_run(folder):
-        single = folder / _MANIFEST
-        manifests = [single] if single.exists() else sorted((folder / _SHARDS).glob("*.csv"))
-        told = {row["file_name"]: row.get("label") or "" for row in _rows(manifests)}
+        told = {row["file_name"]: row.get("label") or "" for row in _rows(_manifests(folder))}
     else:
         told = {name: name.partition("/")[0] for name in names if "/" in name}
     if untold := [name for name in names if not told.get(name)]:
@@ -114,6 +112,23 @@ def labels_of(folder: Path, names: Sequence[str]) -> list[str]:
             "sub-folder",
         )
     return [told[name] for name in names]
+
+
+def masks_of(folder: Path, names: Sequence[str]) -> list[Photo] | None:
+    """The masks of images by these names, which `image_names` gave, in a run; None where its manifest tells of none.
+
+    Raises:
+        CommandError: 65 an image has no mask and others have, or it is not there.
+    """
+    if not is_run(folder):
+        return None
+    told = {row["file_name"]: row.get("mask_file_name") or "" for row in _rows(_manifests(folder))}
+    masks = [told.get(name, "") for name in names]
+    if not any(masks):
+        return None
+    if "" in masks:
+        raise CommandError(ExitCode.BAD_DATA, f"{folder / names[masks.index('')]} has no mask, and other images have")
+    return photos_of(folder, masks)
 
 
 def photos_of(folder: Path, names: Sequence[str]) -> list[Photo]:
@@ -144,6 +159,11 @@ def photos_of(folder: Path, names: Sequence[str]) -> list[Photo]:
     return photos
 
 
+def _manifests(run: Path) -> list[Path]:
+    single = run / _MANIFEST
+    return [single] if single.exists() else sorted((run / _SHARDS).glob("*.csv"))
+
+
 def _listed(manifests: Iterable[Path]) -> list[str]:
     return [row["file_name"] for row in _rows(manifests)]
 
@@ -157,7 +177,7 @@ def _rows(manifests: Iterable[Path]) -> list[dict[str, str]]:
                 names = [row["file_name"] for row in rows]
         except (OSError, ValueError, KeyError, csv.Error):
             raise CommandError(ExitCode.BAD_DATA, f"{manifest} cannot be read, or has no column file_name") from None
-        for name in names:
+        for name in names + [mask for row in rows if (mask := row.get("mask_file_name"))]:
             if not name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise CommandError(ExitCode.BAD_DATA, f"{manifest} names {name!r}, which is not a file in its folder")
         found += rows

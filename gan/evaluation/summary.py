@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 
 from gan.evaluation.classes import Classwise
 from gan.evaluation.comparison import Quality
 from gan.evaluation.copying import SUSPECTED_RATIO, VERDICTS
 from gan.evaluation.line_figures import ALIGNED, ATTRIBUTES, DIRECTION_KINDS, LineFigures, is_missing
+from gan.evaluation.mask_rows import mask_findings, mask_rows
 from gan.evaluation.places import LOUD_ECHO, Places, echoes_itself, faults, loudest_echo, worst_grid
+from gan.evaluation.rows import ReportRow, percent
 from gan.evaluation.spots import Spot, Spots
 
 _WHOLE = ("contrast", "length", "width", "count")
@@ -18,16 +19,6 @@ LEAST_RIGHT = 0.9
 """Of the share of photos that a classifier names right: of images it should name as large a share, nearly."""
 _MUCH_ALIKE = 0.1
 """MS-SSIM: fakes and photos of one source differ by less."""
-
-
-@dataclass(frozen=True)
-class ReportRow:
-    """One number for a person: what it is, of the fakes, of real photos, and what it means."""
-
-    name: str
-    fakes: str
-    photos: str
-    meaning: str
 
 
 def rows(quality: Quality) -> list[ReportRow]:
@@ -92,6 +83,10 @@ def rows(quality: Quality) -> list[ReportRow]:
     result += _rows_of_lines(quality.lines)
     result += _rows_of_spots(quality.spots)
     result += _rows_of_places(quality.places, quality.places_real)
+    if quality.masks is not None:
+        result += mask_rows(quality.masks)
+    elif quality.has_masks:
+        result.append(ReportRow("masks", "not asked", "", "needs the masks of the photos: --masks"))
     copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying
     if copying is None or pixels is None or shifted is None:
         return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: --train")]
@@ -102,13 +97,13 @@ def rows(quality: Quality) -> list[ReportRow]:
         ),
         ReportRow(
             "near",
-            _percent(copying.below_5th),
+            percent(copying.below_5th),
             "5.0 %",
             "share nearer to a training image than 95 % of held-out photos are",
         ),
         ReportRow(
             "very near",
-            _percent(copying.below_1st),
+            percent(copying.below_1st),
             "1.0 %",
             "share nearer to a training image than 99 % of held-out photos are",
         ),
@@ -118,10 +113,10 @@ def rows(quality: Quality) -> list[ReportRow]:
             "1.00 ×",
             "train distance by pixels at 32×32, whatever the brightness",
         ),
-        ReportRow("pixels very near", _percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
+        ReportRow("pixels very near", percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
         ReportRow(
             "shifted very near",
-            _percent(shifted.below_1st),
+            percent(shifted.below_1st),
             "1.0 %",
             "very near, by the pixels of its middle, wherever that lies in the training image",
         ),
@@ -143,8 +138,8 @@ def _rows_of_classes(classes: Classwise) -> list[ReportRow]:
     return [
         ReportRow(
             "labels right",
-            _percent(classes.accuracy),
-            _percent(classes.accuracy_real),
+            percent(classes.accuracy),
+            percent(classes.accuracy_real),
             "share that a classifier of the training photos names as they are labelled, every class alike",
         ),
         *(
@@ -177,8 +172,8 @@ def _rows_of_lines(lines: LineFigures) -> list[ReportRow]:
     )
     along = ReportRow(
         "along the pixels",
-        _percent(lines.shares[ALIGNED]),
-        _percent(lines.shares_real[ALIGNED]),
+        percent(lines.shares[ALIGNED]),
+        percent(lines.shares_real[ALIGNED]),
         "share of strongest lines within half a degree of the pixels' rows or columns",
     )
     period = max(lines.ripples, key=lines.ripples.__getitem__)
@@ -210,8 +205,8 @@ def _rows_of_spots(spots: Spots) -> list[ReportRow]:
     return [
         ReportRow(
             "patch",
-            f"{_percent(rough.images)} {rough.place}",
-            _percent(rough.photos),
+            f"{percent(rough.images)} {rough.place}",
+            percent(rough.photos),
             f"share of the finest structure in that of 64 cells that differs most surely, {_surely(rough)}",
         ),
         ReportRow(
@@ -238,8 +233,8 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
         ),
         ReportRow(
             "same places",
-            _percent(fakes.commonest),
-            _percent(photos.commonest),
+            percent(fakes.commonest),
+            percent(photos.commonest),
             "share of images whose sharpest line stands in one of three columns or rows",
         ),
         ReportRow(
@@ -250,8 +245,8 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
         ),
         ReportRow(
             "common grain",
-            _percent(max(0.0, fakes.common_grain)),
-            _percent(max(0.0, photos.common_grain)),
+            percent(max(0.0, fakes.common_grain)),
+            percent(max(0.0, photos.common_grain)),
             "share of the fine structure that is the same in all images",
         ),
     ]
@@ -267,8 +262,11 @@ def distrust(quality: Quality) -> str:
 
 
 def not_asked(quality: Quality) -> str:
-    """What the verdict does not cover, in a sentence."""
-    return "" if quality.copying else "Copies of training photos were not looked for: that needs --train."
+    """What the verdict does not cover, a sentence each."""
+    said = [] if quality.copying else ["Copies of training photos were not looked for: that needs --train."]
+    if quality.has_masks and quality.masks is None:
+        said.append("The masks of the images were not judged: that needs --masks, those of the photos.")
+    return " ".join(said)
 
 
 def findings(quality: Quality) -> list[str]:
@@ -287,6 +285,8 @@ def findings(quality: Quality) -> list[str]:
     found += quality.spots.apart()
     found += [f"what is missing: {kind}" for kind in quality.lines.missing]
     found += quality.lines.apart
+    if quality.masks is not None:
+        found += mask_findings(quality.masks)
     if quality.ms_ssim > quality.ms_ssim_real + _MUCH_ALIKE:
         found.append("variety: the images are more alike than the photos")
     if _rarer_among_photos(quality, 1 - quality.coverage, 1 - quality.coverage_floor, of_photos=True):
@@ -325,10 +325,6 @@ def copying_rule(quality: Quality) -> str:
         f"copies: very near above {100 * quality.copying.copies_above:.0f} %; suspected: above "
         f"{100 * quality.copying.suspected_above:.0f} %, or train distance below {SUSPECTED_RATIO} ×, in any way"
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def headline(quality: Quality) -> str:

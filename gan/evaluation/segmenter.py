@@ -1,0 +1,212 @@
+"""Do masks lie where the defect is? A small segmenter, trained on real pairs alone, compares images with their masks.
+
+On photos that it has not seen it reaches some overlap with their masks. On generated images it should reach nearly as
+much: where it reaches far less, the masks do not mark what looks like a defect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, pad
+
+from gan.networks.pixels import to_float
+from gan.networks.unet import UNet
+from gan.photos.read import ImageSet
+from models.picks import spread
+from models.progress import Progress
+
+LOOKED_AT = 500
+"""Images of each kind that are judged, at most."""
+LEAST_AGREEMENT = 0.8
+"""Of the overlap on photos: what the overlap on generated images should reach."""
+LEAST_KNOWN = 0.2
+"""Overlap on photos below which the segmenter knows too little to judge."""
+_STEPS, _BATCH, _RATE = 1500, 4, 3e-3
+_SIDE = 128
+"""Pixels of the square that a step sees of each image: larger ones cost no more time."""
+_SHIFT = 12
+"""Pixels by which a step moves an image at most."""
+_BRIGHTNESS, _CONTRAST = 0.25, 0.3
+"""By how much it changes, at most; of the range -1 to 1, and relative."""
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Intersection over union of predicted masks and those that are there.
+
+    Attributes:
+        pooled: over the pixels of all images: large defects count most.
+        mean: of the images, each counting as much; 1 where both masks are empty.
+    """
+
+    pooled: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a segmenter of real photos agrees with masks.
+
+    Attributes:
+        photos: with those of photos that it was not trained on.
+        generated: with those of generated images.
+        ratio, ratio_mean: of these two, generated over photos: pooled, and of the means.
+        trained_on: what pairs it learned from.
+    """
+
+    photos: Overlap
+    generated: Overlap
+    ratio: float
+    ratio_mean: float
+    trained_on: str
+
+    @property
+    def knows(self) -> bool:
+        """Whether the segmenter finds defects in photos well enough to judge by it."""
+        return self.photos.pooled >= LEAST_KNOWN
+
+    @property
+    def enough(self) -> bool:
+        """Whether generated masks agree nearly as well as those of photos."""
+        return self.ratio >= LEAST_AGREEMENT
+
+
+def agreement(fake: ImageSet, real: ImageSet, train: ImageSet | None, seed: int, device: str = "cpu") -> Agreement:
+    """Train a segmenter on real pairs, and compare its masks with those of photos and of generated images.
+
+    All have masks. Without `train` two segmenters learn from a half of `real` each; each is asked of the other
+    half, and both of the generated images.
+
+    Args:
+        fake: generated images.
+        real: photos that were not trained on.
+        train: photos that the generator was trained on.
+        seed: of the weights, of the order and of what is changed in each step.
+        device: where it is trained.
+    """
+    fake, real = (_some(images) for images in (fake, real))
+    if train is not None:
+        lessons, said = [(train, real)], f"{len(train.names)} training photos"
+    else:
+        order = torch.randperm(len(real.names), generator=torch.Generator().manual_seed(seed)).tolist()
+        one, other = (_rows(real, sorted(part)) for part in (order[::2], order[1::2]))
+        lessons, said = [(one, other), (other, one)], "each half of the real photos, asked of the other half"
+    on_photos, on_fakes = _Count(), _Count()
+    with Progress("segmenter", len(lessons) * _STEPS, "steps") as progress:
+        for known, unseen in lessons:
+            network = _trained(known, seed, device, progress)
+            on_photos.add(_marked(network, unseen.images, device), _defect(unseen))
+            on_fakes.add(_marked(network, fake.images, device), _defect(fake))
+    photos, generated = on_photos.overlap(), on_fakes.overlap()
+    ratio, ratio_mean = (
+        of_fakes / max(of_photos, 1e-6)
+        for of_fakes, of_photos in ((generated.pooled, photos.pooled), (generated.mean, photos.mean))
+    )
+    return Agreement(photos, generated, ratio, ratio_mean, said)
+
+
+class _Count:
+    """Adds up predictions."""
+
+    def __init__(self) -> None:
+        self.both: list[Tensor] = []
+        self.either: list[Tensor] = []
+
+    def add(self, marked: Tensor, defect: Tensor) -> None:
+        """Bool `[N, 1, H, W]` each."""
+        self.both.append((marked & defect).flatten(1).sum(dim=1))
+        self.either.append((marked | defect).flatten(1).sum(dim=1))
+
+    def overlap(self) -> Overlap:
+        both, either = torch.cat(self.both).double(), torch.cat(self.either).double()
+        each = torch.where(either > 0, both / either.clamp_min(1), 1.0)
+        pooled = float(both.sum() / either.sum()) if either.sum() > 0 else 1.0
+        return Overlap(pooled, float(each.mean()))
+
+
+def _rows(images: ImageSet, rows: list[int]) -> ImageSet:
+    masks = images.masks
+    assert masks is not None
+    return ImageSet(images.images[rows], [images.names[row] for row in rows], masks=masks[rows])
+
+
+def _some(images: ImageSet) -> ImageSet:
+    return _rows(images, spread(len(images.names), LOOKED_AT))
+
+
+def _defect(images: ImageSet) -> Tensor:
+    assert images.masks is not None
+    return images.masks > 0
+
+
+@torch.no_grad()
+def _marked(network: UNet, images: Tensor, device: str) -> Tensor:
+    """What it takes for a defect in images uint8 `[N, C, H, W]`: bool `[N, 1, H, W]`."""
+    parts = [network(to_float(part.to(device))).cpu() > 0 for part in images.split(_AT_ONCE)]
+    return torch.cat(parts)
+
+
+def _trained(pairs: ImageSet, seed: int, device: str, progress: Progress) -> UNet:
+    random = torch.Generator().manual_seed(seed)
+    network = UNet(pairs.images.shape[1], random).to(device).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=_STEPS)
+    images, defect = to_float(pairs.images), _defect(pairs).float()
+    order = torch.empty(0, dtype=torch.long)
+    for _ in range(_STEPS):
+        while len(order) < _BATCH:
+            order = torch.cat([order, torch.randperm(len(images), generator=random)])
+        rows, order = order[:_BATCH], order[_BATCH:]
+        shown, wanted = _changed(images[rows], defect[rows], random)
+        loss = _loss(network(shown.to(device)), wanted.to(device))
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        schedule.step()
+        progress.update(1)
+    return network.eval()
+
+
+def _loss(marked: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy, and Dice over the whole batch (Milletari et al., "V-Net", 3DV 2016), which rare pixels need."""
+    likely = marked.sigmoid()
+    dice = 1 - (2 * (likely * wanted).sum() + 1) / (likely.sum() + wanted.sum() + 1)
+    return binary_cross_entropy_with_logits(marked, wanted) + dice
+
+
+def _changed(images: Tensor, defect: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Pairs moved, mirrored, and in another light."""
+
+    def drawn(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=random))
+
+    shown, wanted = [], []
+    for image, mask in zip(images, defect, strict=True):
+        both = _moved(torch.cat([image, mask]), random)
+        for axis in (1, 2):
+            if drawn(0, 1) < 0.5:
+                both = both.flip(axis)
+        middle = both[:-1].mean()
+        light = (both[:-1] - middle) * drawn(1 - _CONTRAST, 1 + _CONTRAST) + middle
+        shown.append((light + drawn(-_BRIGHTNESS, _BRIGHTNESS)).clamp(-1, 1))
+        wanted.append(both[-1:])
+    return torch.stack(shown), torch.stack(wanted)
+
+
+def _moved(both: Tensor, random: torch.Generator) -> Tensor:
+    """A square of at most `_SIDE` pixels of image and mask `[C + 1, H, W]`, around a pixel of the defect mostly."""
+    height, width = (min(side, _SIDE) for side in both.shape[1:])
+    both = pad(both[None], (_SHIFT,) * 4, mode="reflect")[0]
+    free = both.shape[1] - height, both.shape[2] - width
+    places = both[-1].nonzero()
+    top, left = (int(torch.randint(side + 1, (), generator=random)) for side in free)
+    if len(places) and max(free) > 2 * _SHIFT and float(torch.rand((), generator=random)) < 0.75:
+        place = places[int(torch.randint(len(places), (), generator=random))].tolist()
+        top, left = (
+            min(max(at - side // 2, 0), room) for at, side, room in zip(place, (height, width), free, strict=True)
+        )
+    return both[:, top : top + height, left : left + width]
