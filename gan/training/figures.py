@@ -56,13 +56,7 @@ def figures(
     varied, label = least_share(to_float(images), shown, to_float(some), of_some)
     which = f"all images of {names[label]}" if names else "all images"
     found = [f"variety: {which} look alike ({varied:.2f} of the photos')"] if varied < ALIKE else []
-    of_masks = {}
-    if masks is not None and of_images is not None:
-        mine_of_masks, theirs_of_masks = shares(of_images), shares(masks[:, 0])
-        of_masks = {"masks": mine_of_masks, "masks_real": theirs_of_masks}
-        empty, real = mine_of_masks["empty"], theirs_of_masks["empty"]
-        if empty > real + MOST_EMPTY:
-            found.append(f"masks: {empty:.0%} of them are empty (of the photos' {real:.0%})")
+    of_masks, empty = ({}, []) if of_images is None or masks is None else mask_figures(of_images, masks)
     return {
         "images": len(images),
         "photos": len(some),
@@ -70,8 +64,21 @@ def figures(
         "places": dataclasses.asdict(mine),
         "places_real": dataclasses.asdict(theirs),
         **of_masks,
-        "faults": found + faults(mine, theirs),
+        "faults": found + faults(mine, theirs) + empty,
     }
+
+
+def mask_figures(made: Tensor, real: Tensor) -> tuple[dict[str, Any], list[str]]:
+    """What masks are like beside those of photos, and their faults in words.
+
+    Args:
+        made: uint8 `[N, H, W]`.
+        real: uint8 `[M, 1, H, W]`.
+    """
+    mine, theirs = shares(made), shares(real[:, 0])
+    empty = mine["empty"] > theirs["empty"] + MOST_EMPTY
+    said = [f"masks: {mine['empty']:.0%} of them are empty (of the photos' {theirs['empty']:.0%})"] if empty else []
+    return {"masks": mine, "masks_real": theirs}, said
 
 
 def shares(masks: Tensor) -> dict[str, float]:
