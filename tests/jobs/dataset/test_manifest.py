@@ -29,7 +29,7 @@ def test_rows_survive_a_file() -> None:
 
 
 def test_lines_of_slices_joined_behind_the_header_are_the_manifest() -> None:
-    assert manifest.HEADER_LINES[False] + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
+    assert manifest.first_line() + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
     assert manifest.lines([]) == b""
 
 
