@@ -59,7 +59,7 @@ def _in_shards(store: LocalStore, plan: Plan, format: Format, shards: dict[str, 
             if not OURS.fullmatch(image):
                 yield f"{_in(format.root, name)}/{image} in it is not of gan-batch"
         if len(images) < plan.shard(number, count).images:
-            yield f"files in its {_in(format.root, name)} are not there"
+            yield f"images in its {_in(format.root, name)} are not there"
 
 
 def _matches(name: str, *patterns: re.Pattern[str] | None) -> bool:

@@ -209,6 +209,13 @@ def test_bound_run_takes_latents_that_are_not_contiguous(
     np.testing.assert_array_equal(found, session.pixels({"z": np.ascontiguousarray(z)}, 10))
 
 
+def test_bound_run_gives_the_masks_of_a_plain_one(masked_model: Path) -> None:
+    session = GeneratorSession(masked_model, "cpu")
+    inputs = session.inputs(1, 0, 10)
+    for found, expected in zip(bound_run(session, 10)(inputs), session.run(inputs, 10), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_bound_run_of_a_colour_model_gives_three_channels(colour_model: Path) -> None:
     session = GeneratorSession(colour_model, "cpu")
     z = session.inputs(1, 0, 4)
