@@ -135,7 +135,7 @@ def test_object_store_has_the_same(
     name: str, runs: dict[str, Path], masked_model: Path, server: ObjectServer, tmp_path: Path
 ) -> None:
     url = f"s3://{BUCKET}/{tmp_path.name}"
-    for count in (70, COUNT):  # the second tar file is replaced by one that holds more
+    for count in [70, COUNT] if name == "tar" else [COUNT]:  # the second tar file is replaced by one that holds more
         succeeds(run_in_process(*batch(masked_model, Path("any"), count, *SHARD, "--format", name, "--out", url)))
     there = tree(url)
     here = {p.relative_to(runs[name]).as_posix(): p.read_bytes() for p in runs[name].rglob("*.*") if p.is_file()}
