@@ -199,7 +199,7 @@ def finish(context: click.Context, /, out: Path | str, model: str | None, **othe
 @options.model
 @console.debug_option
 def verify(out: Path | str, repair: bool, model: str | None) -> None:
-    """Compare every image of the run in OUT with its manifest.
+    """Compare every image of the run in OUT, and its mask, with the manifest.
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
     """
@@ -240,20 +240,24 @@ def verify(out: Path | str, repair: bool, model: str | None) -> None:
 @options.device
 @console.debug_option
 def regen(out: Path | str, index: int, to: Path | None, model: str | None, device: str) -> None:
-    """Make one image of the run in OUT again, whether the run has it (yet) or not."""
+    """Make one image of the run in OUT again, whether the run has it (yet) or not; with its mask, X_mask.png."""
     from jobs.checks.repair import regen as make
+    from jobs.dataset.tally import MASK
     from models.files import write_atomically
 
-    content, same = make(out, index, model, device)
+    made = make(out, index, model, device)
     path = to or Path(f"{index:08d}.png")
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    if same is False:
+    write_atomically(path, lambda temporary: temporary.write_bytes(made.image))
+    if made.mask is not None:
+        mask = made.mask
+        write_atomically(path.with_name(f"{path.stem}{MASK}.png"), lambda temporary: temporary.write_bytes(mask))
+    if made.same is False:
         raise CommandError(
             ExitCode.CHECK_FAILED,
             f"{path} is image {index} as it comes out here; the manifest tells of other bytes, which another "
             "device, processor or version made",
         )
-    log.info("%s: image %d, %s", path, index, "equal to the run's" if same else "which the run does not have yet")
+    log.info("%s: image %d, %s", path, index, "equal to the run's" if made.same else "which the run does not have yet")
 
 
 @cli.command()

@@ -38,6 +38,20 @@ from tests.jobs.faults import seconds_until_no_worker, workers_of
 
 
 @pytest.fixture
+def masked_command(masked_model: Path, tmp_path: Path) -> list[str]:
+    """The same with labels and masks."""
+    return batch(masked_model, tmp_path / "run", LONG_COUNT, *LONG_RUN)
+
+
+@pytest.fixture(scope="module")
+def masked_undisturbed(masked_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `masked_command` that was left alone; tests must not change it."""
+    out = tmp_path_factory.mktemp("undisturbed") / "masked"
+    succeeds(run_in_process(*batch(masked_model, out, LONG_COUNT, *LONG_RUN)))
+    return out
+
+
+@pytest.fixture
 def command(model: Path, tmp_path: Path) -> list[str]:
     """The command of `undisturbed`, to the folder `run` of the test."""
     return batch(model, tmp_path / "run", LONG_COUNT, *LONG_RUN)
@@ -114,9 +128,9 @@ def kill_at_random_moments(
 
 
 def test_killed_run_is_finished_by_the_same_command(
-    command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    masked_command: list[str], masked_undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kill_at_random_moments(4, command, tmp_path / "run", undisturbed, capsys)
+    kill_at_random_moments(4, masked_command, tmp_path / "run", masked_undisturbed, capsys)
 
 
 @pytest.mark.long
@@ -124,6 +138,13 @@ def test_run_killed_at_a_hundred_moments_is_finished_by_the_same_command(
     command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kill_at_random_moments(100, command, tmp_path / "run", undisturbed, capsys)
+
+
+@pytest.mark.long
+def test_run_with_labels_and_masks_killed_at_two_hundred_moments_is_finished_by_the_same_command(
+    masked_command: list[str], masked_undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kill_at_random_moments(200, masked_command, tmp_path / "run", masked_undisturbed, capsys)
 
 
 def test_run_killed_again_and_again_is_finished_at_last(command: list[str], undisturbed: Path, tmp_path: Path) -> None:
