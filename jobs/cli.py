@@ -12,7 +12,6 @@ import click
 
 from jobs import options
 from jobs.dataset.convert import NAMES
-from jobs.stores.place import place
 from models import console
 from models.errors import CommandError, ExitCode
 from models.flags import Group
@@ -37,6 +36,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
 @options.mix_options
 @click.option(
     "--out",
+    type=options.NAME,
     default="synthetic/{date}",
     help="Folder to write to, or s3://, gs:// or az:// with bucket and prefix. {date} becomes today's date, {time} the "
     "time of the start.",
@@ -103,7 +103,7 @@ def cli(
     append: int | None,
     mix: str | None,
     per_class: int | None,
-    fill: Path | None,
+    fill: Path | str | None,
     out: str,
     model: str | None,
     seed: int | None,
@@ -233,7 +233,7 @@ def verify(out: Path | str, repair: bool, model: str | None) -> None:
 @click.option("--index", type=click.IntRange(0, 10**12), required=True, help="Which image to make: 0 is the first.")
 @click.option(
     "--to",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="File to write.  [default: its own name, such as 00073121.png]",
 )
 @options.model
@@ -261,9 +261,9 @@ def regen(out: Path | str, index: int, to: Path | None, model: str | None, devic
 
 
 @cli.command()
-@click.argument("run", type=place)
+@click.argument("run", type=options.PLACE)
 @click.option("--to", type=click.Choice(NAMES), required=True, help="Layout of the trainer.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write: a new or an empty one.")
+@click.option("--out", type=options.PATH, required=True, help="Folder to write: a new or an empty one.")
 @options.converting_options
 @console.debug_option
 @click.pass_context

@@ -26,7 +26,8 @@ from jobs.dataset.png import encode_masks
 from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
 from jobs.workers.session import GeneratorSession
-from models.info import UNSURE, GeneratorInfo, Golden
+from models.golden import UNSURE, Golden
+from models.info import GeneratorInfo
 from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, VOLATILE, batch, decoded, differing, rows_of, stamps, succeeds
