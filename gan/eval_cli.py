@@ -66,8 +66,8 @@ def cli() -> None:
 )
 @click.option(
     "--missing-masks",
-    type=click.Choice(CHOICES["missing_masks"]),
-    default="refuse",
+    type=click.Choice(defaults.MISSING_MASKS),
+    default=defaults.MISSING_MASKS[0],
     help="What a photo without a mask is: an error, or empty, a photo without a defect.",
 )
 @click.option(

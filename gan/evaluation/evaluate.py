@@ -93,8 +93,7 @@ def evaluate(
     """
     _refuse_values(count, seed, channels, image_size, fit)
     _refuse_overlap(real, fake, train)
-    if masks is None and segmenter:
-        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
+    _refuse_masks(masks, missing_masks, segmenter)
     known = _classes(real, train, classes, labels, only, without)
     device = find_device(device)
     for folder in (real, train) if train else (real,):
@@ -105,10 +104,11 @@ def evaluate(
         for name in (features, second_features):
             defaults.refuse_teacher(name)
     sources = _sources(real, fake, train, fit, maker)
-    folders = [folder for folder in (real, train) if folder is not None and not is_run(folder)]
+    folders = [folder for folder in (train, real) if folder is not None and not is_run(folder)]
     of_photos = None
     if masks is not None and folders:
-        of_photos = masks_for(folders, masks, missing_masks, skip_bad_files, only, without)
+        alone = train is None  # then masks of training photos may lie there
+        of_photos = masks_for(folders, masks, missing_masks, skip_bad_files, only, without, others=alone)
     if out is not None:
         write_probe(out)
     network = load_features(features, device)
@@ -155,6 +155,14 @@ def _refuse_values(count: int, seed: int, channels: int | None, image_size: int 
         raise CommandError(ExitCode.USAGE, f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
     if fit is not None and fit not in FITS:
         raise CommandError(ExitCode.USAGE, f"`fit={fit}` is none of {', '.join(FITS)}")
+
+
+def _refuse_masks(masks: Path | None, missing_masks: str, segmenter: bool | None) -> None:
+    if missing_masks not in defaults.MISSING_MASKS:
+        asked = " nor ".join(defaults.MISSING_MASKS)
+        raise CommandError(ExitCode.USAGE, f"`missing_masks={missing_masks}` is neither {asked}")
+    if masks is None and segmenter:
+        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
 
 
 def _classes(

@@ -85,7 +85,7 @@ def read_made(
     return images, () if sides == [size] else (f"the fakes are {told} and were brought to {_by(size)}",)
 
 
-def _read(folder: Path, names: Sequence[str], channels: int, size: int | str, fit: str) -> ImageSet:
+def _read(folder: Path, names: list[str], channels: int, size: int | str, fit: str) -> ImageSet:
     photos, masks = photos_of(folder, names), masks_of(folder, names)
     scales = scales_of(photos)
     images = [_usable(folder, photo, lambda of: read_image(of, channels, size, fit, scales)) for photo in photos]

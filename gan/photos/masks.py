@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,7 @@ def masks_for(
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    others: bool = False,
 ) -> Masks:
     """The masks of the photos in folders or zips, all read and held against their photos.
 
@@ -167,6 +169,7 @@ def masks_for(
         missing: one of `MISSING`: refuse photos without a mask, or take them as photos without a defect.
         skip_bad_files: go on without masks of no photo, and without photos whose mask does not fit or cannot be read.
         only, without: patterns of the photos that are meant.
+        others: masks of other photos may lie there, too.
 
     Raises:
         CommandError: 65 masks that are missing, belong to no photo, have another size or cannot be read; 66 no photos
@@ -176,6 +179,8 @@ def masks_for(
     if missing not in MISSING:
         raise ValueError(f"`missing_masks` is one of {', '.join(MISSING)}, not {missing!r}")
     pairing = pair(folders, masks, only, without)
+    if others:
+        pairing = dataclasses.replace(pairing, without_photo=())
     report, unusable = check(pairing)
     if problems := report.problems(missing):
         log.warning("masks in %s that do not fit the photos:\n  %s", place_of(masks), "\n  ".join(listed(problems)))
