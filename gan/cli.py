@@ -12,6 +12,7 @@ import click
 from gan.config import AUTO, CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, Course, TrainConfig
 from gan.evaluation.defaults import FEATURES
 from gan.pattern_options import pattern_options
+from gan.photos.pairing import MISSING
 from models import console
 from models.flags import Command, in_flags
 from models.progress import duration
@@ -113,6 +114,17 @@ class _Train(Command):
     type=click.Path(path_type=Path, readable=False),
     help="The same, but a CSV file says the class of each photo: columns file_name and label.",
 )
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder or .zip with the masks of all photos: the generator makes a mask with each image.",
+)
+@click.option(
+    "--missing-masks",
+    type=click.Choice(MISSING),
+    default=MISSING[0],
+    help="What a photo without a mask is: refuse it, or take it as one without a defect.",
+)
 @_course("--validation-kimg", float, "Measure the KID every so many thousand images.")
 @click.option("--features", default=FEATURES, help="What the KID is measured in, as in gan-eval quality.")
 @_course("--patience-kimg", float, "Stop when the KID has not improved for so many thousand images; 0: never.")
@@ -184,7 +196,8 @@ def cli(data: Path, recipe: str, dry_run: bool, **given: Any) -> None:
 
     gan-train status OUT says how far the run in the folder OUT is. A folder of photos of that name is ./status.
     """
-    options = {field.name: given.pop(field.name) for field in dataclasses.fields(TrainConfig) if field.name in given}
+    known = {field.name for field in dataclasses.fields(TrainConfig)} - {"masks"}  # here it is a folder
+    options = {name: given.pop(name) for name in known & given.keys()}
     course = {field.name: given.pop(field.name) for field in dataclasses.fields(Course)}
     try:
         config = TrainConfig.of(recipe, **{name: value for name, value in options.items() if value is not None})
@@ -216,11 +229,12 @@ def status_command(out: Path) -> None:
 
 
 def _print(plan: TrainingPlan) -> None:
-    options = {parameter.name for parameter in cli.params}
+    options = {parameter.name for parameter in cli.params} - {"masks"}
     for name, value in plan.options.items():
         if name in options and name != ("epochs" if plan.options["total_kimg"] else "total_kimg"):  # one replaces it
             click.echo(f"{'--' + name.replace('_', '-'):<22} {'' if value is None else value}")
-    click.echo(f"{plan.images} photos, {plan.steps} steps, {plan.kimg:.1f} kimg on {plan.device}")
+    masks = " with masks" if plan.options["masks"] else ""
+    click.echo(f"{plan.images} photos{masks}, {plan.steps} steps, {plan.kimg:.1f} kimg on {plan.device}")
     click.echo(f"{plan.g_parameters:,} parameters in the generator, {plan.d_parameters:,} in the discriminator")
     on_top = "sample grids, snapshots and comparisons by KID" if plan.compares else "sample grids and snapshots"
     click.echo(

@@ -30,6 +30,11 @@ from models.flags import errors_in_flags, in_flags
     help="Share of the photos to keep back.  [default: a quarter, or 60 photos up to a third]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Another seed gives another split.")
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path, readable=False),
+    help="Folder or .zip of the photos' masks: say which fit, and how much of a photo is defect.",
+)
 @pattern_options
 @console.debug_option
 def data_command(
@@ -39,6 +44,7 @@ def data_command(
     out: Path | None,
     share: float | None,
     seed: int,
+    masks: Path | None,
     only: tuple[str, ...],
     without: tuple[str, ...],
 ) -> None:
@@ -52,5 +58,7 @@ def data_command(
     from gan.photos.survey_page import page, to_json
 
     with errors_in_flags(data_command):
-        found, parted = examine(data, sheet=sheet, out=out, share=share, seed=seed, only=only, without=without)
+        found, parted = examine(
+            data, sheet=sheet, out=out, share=share, seed=seed, only=only, without=without, masks=masks
+        )
     click.echo(to_json(found, parted) if as_json else in_flags(page(found, parted), data_command))

@@ -29,7 +29,7 @@ ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow", "skimage"}
 MAY_IMPORT = {
     "models": {"models", "numpy", "click", "prometheus_client"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib", "onnxruntime"}
-    | {"prometheus_client"}
+    | {"prometheus_client", "skimage"}
     | FEATURE_NETWORKS,
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
     "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"} | ELSEWHERE,

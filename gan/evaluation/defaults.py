@@ -16,8 +16,6 @@ IMAGE_SIZE, IMAGE_SIZES = 128, (32, 1024)
 """Pixels of the side of the square at which folders of images are compared, and between which numbers a side is."""
 FIT = "crop"
 """How a photo gets the shape of the images where nothing tells how the generator's did."""
-MISSING_MASKS = ("refuse", "empty")
-"""What a photo without a mask is, the usual first."""
 OUT = Path("evaluation/quality")
 MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""

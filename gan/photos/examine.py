@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gan.photos.find import photos_in, printable
+from gan.photos.masks import check
+from gan.photos.pairing import pair
 from gan.photos.read import MIN_IMAGES
 from gan.photos.sheet import write_sheet
 from gan.photos.split_folder import check_place, write_split
@@ -26,6 +29,7 @@ def examine(
     seed: int = 0,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    masks: Path | None = None,
 ) -> tuple[Survey, Parted]:
     """Look at all photos of a folder or zip, and divide them.
 
@@ -37,6 +41,7 @@ def examine(
         seed: of the split.
         only: patterns of the photos to take, where not all; see `gan.photos.find.fits`.
         without: patterns of photos to leave out.
+        masks: folder or zip of the photos' masks, to be looked at as well; what does not fit is a finding and no error.
 
     Returns:
         What was found, and the pairs that belong together and that a split parts.
@@ -52,12 +57,16 @@ def examine(
             ExitCode.USAGE,
             f"`sheet={printable(str(sheet))}` lies in {printable(str(data))}: it would be taken for a photo",
         )
-    with photos_in(data, only, without) as photos:
+    paired = None if masks is None else pair([data], masks, only, without)
+    inside = paired.within[data] if paired else ()
+    with photos_in(data, only, without, inside) as photos:
         files = len(photos)
     if out is not None:
         check_place(data, out)
     with Progress("looking", files, "files") as progress:
-        found = survey(data, lambda: progress.update(1), only=only, without=without)
+        found = survey(data, lambda: progress.update(1), only=only, without=without, masks=inside)
+    if paired is not None:
+        found = replace(found, masks=check(paired)[0])
     if sheet is not None:
         write_sheet(found, data, sheet)
     names = [photo.name for photo in found.photos]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -43,6 +43,7 @@ def classes_in(
     table: Path | None = None,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    masks: Mapping[Path, Collection[str]] | None = None,
 ) -> Classes:
     """The classes of photos to train on, and of those kept back, which have none of their own.
 
@@ -52,14 +53,15 @@ def classes_in(
         table: a CSV file with a photo's name and its class in each row, and their own names in the first; or two
             columns alone. The name is relative to the folder, or the file's name alone where no two photos share it.
         only, without: patterns of photos; see `gan.photos.find.fits`.
+        masks: by folder or zip, names of files there that are masks and no photos.
 
     Raises:
         CommandError: 65 photos without a class, rows without a photo, an empty class, or one class alone; 66 no photos,
             or no table.
     """
-    folders = [data] if validation is None else [data, validation]
+    folders = {folder: (masks or {}).get(folder, ()) for folder in (data, validation) if folder is not None}
     if table is None:
-        found = [_by_folder(folder, only, without) for folder in folders]
+        found = [_by_folder(folder, only, without, inside) for folder, inside in folders.items()]
     else:
         found = _by_table(folders, read_table(table), table, only, without)
     trained = sorted(set(found[0].values()))
@@ -126,8 +128,8 @@ def few(labels: Sequence[int], names: Sequence[str]) -> str:
     )
 
 
-def _by_folder(data: Path, only: Sequence[str], without: Sequence[str]) -> dict[str, str]:
-    with photos_in(data) as photos:
+def _by_folder(data: Path, only: Sequence[str], without: Sequence[str], masks: Collection[str]) -> dict[str, str]:
+    with photos_in(data) as photos:  # a folder of masks is no empty class
         there = [photo.name for photo in photos]
     if data.is_dir():
         for folder in sorted(path for path in data.iterdir() if path.is_dir() and _may_be_class(path)):
@@ -136,7 +138,7 @@ def _by_folder(data: Path, only: Sequence[str], without: Sequence[str]) -> dict[
                     f"the class {printable(folder.name)} is empty: no photos in {place_of(folder)} or below it (links "
                     "to folders are not followed): remove it"
                 )
-    with photos_in(data, only, without) as photos:
+    with photos_in(data, only, without, masks) as photos:
         kept = [photo.name for photo in photos]
     if loose := [name for name in kept if "/" not in name]:
         raise _bad(
@@ -147,12 +149,16 @@ def _by_folder(data: Path, only: Sequence[str], without: Sequence[str]) -> dict[
 
 
 def _by_table(
-    folders: Sequence[Path], table: Mapping[str, str], path: Path, only: Sequence[str], without: Sequence[str]
+    folders: Mapping[Path, Collection[str]],
+    table: Mapping[str, str],
+    path: Path,
+    only: Sequence[str],
+    without: Sequence[str],
 ) -> list[dict[str, str]]:
     used: set[str] = set()
     found: list[dict[str, str]] = []
-    for folder in folders:
-        with photos_in(folder) as photos:
+    for folder, masks in folders.items():
+        with photos_in(folder, masks=masks) as photos:
             there = [photo.name for photo in photos]
         bare = Counter(PurePosixPath(name).name for name in there)
         key_of: dict[str, str] = {}
@@ -161,7 +167,7 @@ def _by_table(
             key = name if name in table else file if file in table and bare[file] == 1 else ""
             key_of[name] = key
             used.add(key)
-        with photos_in(folder, only, without) as photos:
+        with photos_in(folder, only, without, masks) as photos:
             kept = [photo.name for photo in photos]
         if unlabelled := [name for name in kept if not key_of[name]]:
             raise _bad(

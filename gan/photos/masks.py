@@ -1,33 +1,24 @@
-"""Masks of photos: read in any usual coding, held against their photos, and told of in one report."""
+"""Masks of photos: all of them read, held against their photos, and told of in one report."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from gan.photos.decode import SIDEWAYS, Picture, decode, upright_size
+from gan.photos.decode import SIDEWAYS, upright_size
 from gan.photos.find import Photo, photos_in, place_of, printable
-from gan.photos.pairing import Pairing, pair
+from gan.photos.mask_coding import read_mask
+from gan.photos.pairing import MISSING, Pairing, pair
 from gan.photos.spots import spots
 from models.errors import CommandError, ExitCode
 from models.log import log
+from models.progress import Progress
 
-MISSING = ("refuse", "empty")
-"""What a photo without a mask is: an error, or a photo without a defect."""
-FEW_LEVELS = 8
-"""Gray levels up to which they are classes of defects, all but 0."""
-_MIDDLE = 0.1
-"""Share of pixels that may lie between black and white: the edges of thin cracks, smoothed or stored as JPEG."""
-_NEAR = 1 / 8
-"""So much of white is still black, or white: JPEG moves them."""
-_WHITE = 128
 _TURNED = "is {}, and the photo, which its EXIF turns upright, {}: turn the mask, or remove the tag from the photo"
 _LISTED = 10
 
@@ -48,7 +39,7 @@ class MaskReport:
         spots: how many connected spots each of these has; pixels that touch at a corner are connected.
     """
 
-    place: Path
+    place: str
     without_mask: tuple[str, ...] = ()
     without_photo: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
@@ -96,9 +87,10 @@ class MaskReport:
         """What makes one look again, a sentence each."""
         found = []
         if 2 * self.inverted > len(self.shares):
+            place = place_of(Path(self.place))
             found.append(
-                f"{self.inverted} of {len(self.shares)} masks in {place_of(self.place)} cover more than half of their "
-                "photo: are they inverted? 0 is what has no defect, all else is defect"
+                f"{self.inverted} of {len(self.shares)} masks in {place} cover more than half of their photo: are they "
+                "inverted? 0 is what has no defect, all else is defect"
             )
         if self.turned:
             found.append(
@@ -157,33 +149,43 @@ def masks_for(
     skip_bad_files: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
-    others: bool = False,
 ) -> Masks:
-    """The masks of the photos in folders or zips, all read and held against their photos.
+    """The masks of the photos in folders or zips: `pair` and `checked` in one.
+
+    Args:
+        folders: of photos to train on and, where there are any, to measure on.
+        masks: folder or zip of their masks.
+        missing, skip_bad_files: as of `checked`.
+        only, without: patterns of the photos that are meant.
+
+    Raises:
+        CommandError: as `pair` and `checked` do.
+    """
+    return checked(pair(folders, masks, only, without), missing, skip_bad_files)
+
+
+def checked(pairing: Pairing, missing: str = "refuse", skip_bad_files: bool = False) -> Masks:
+    """Masks that have all been read and held against their photos.
 
     Logged: what does not fit, how much of a photo is defect, and whether the masks seem to be inverted.
 
     Args:
-        folders: of photos to train on and, where there are any, to measure on.
-        masks: folder or zip of their masks; see `gan.photos.pairing.pair`.
+        pairing: which belongs to which photo.
         missing: one of `MISSING`: refuse photos without a mask, or take them as photos without a defect.
         skip_bad_files: go on without masks of no photo, and without photos whose mask does not fit or cannot be read.
-        only, without: patterns of the photos that are meant.
-        others: masks of other photos may lie there, too.
 
     Raises:
-        CommandError: 65 masks that are missing, belong to no photo, have another size or cannot be read; 66 no photos
-            or no masks.
+        CommandError: 65 masks that are missing, belong to no photo, have another size or cannot be read; 66 they are
+            gone.
         ValueError: `missing` is none of `MISSING`.
     """
     if missing not in MISSING:
         raise ValueError(f"`missing_masks` is one of {', '.join(MISSING)}, not {missing!r}")
-    pairing = pair(folders, masks, only, without)
-    if others:
-        pairing = dataclasses.replace(pairing, without_photo=())
-    report, unusable = check(pairing)
+    with Progress("checking", pairing.count, "masks") as progress:
+        report, unusable = check(pairing, lambda: progress.update(1))
     if problems := report.problems(missing):
-        log.warning("masks in %s that do not fit the photos:\n  %s", place_of(masks), "\n  ".join(listed(problems)))
+        place, lines = place_of(pairing.place), listed(problems)
+        log.warning("masks in %s that do not fit the photos:\n  %s", place, "\n  ".join(lines))
         if report.unclear or (report.without_mask and missing == "refuse") or not skip_bad_files:
             raise _refused(report, problems, missing)
     log.info("%s", report.figures())
@@ -192,8 +194,10 @@ def masks_for(
     return Masks(pairing, unusable)
 
 
-def check(pairing: Pairing) -> tuple[MaskReport, frozenset[tuple[Path, str]]]:
-    """Read every mask, and hold its size against that of its photo.
+def check(
+    pairing: Pairing, on_mask: Callable[[], None] = lambda: None
+) -> tuple[MaskReport, frozenset[tuple[Path, str]]]:
+    """Read every mask, and hold its size against that of its photo; `on_mask` is called before each.
 
     Returns:
         What was found, and the photos whose masks cannot be used, each with its folder or zip.
@@ -210,6 +214,7 @@ def check(pairing: Pairing) -> tuple[MaskReport, frozenset[tuple[Path, str]]]:
         for place, (folder, mask_of) in enumerate(pairing.mask_of.items()):
             with photos_in(folder) as photos:
                 for photo in (photo for photo in photos if mask_of.get(photo.name)):
+                    on_mask()
                     name = mask_of[photo.name]
                     try:
                         size, orientation = upright_size(photo)
@@ -231,38 +236,10 @@ def check(pairing: Pairing) -> tuple[MaskReport, frozenset[tuple[Path, str]]]:
                         shares.append(float((mask > 0).mean()))
                         counts.append(int(spots(mask).max()))
     report = MaskReport(
-        pairing.place, pairing.without_mask, tuple(map(printable, pairing.without_photo)), pairing.unclear,
+        str(pairing.place), pairing.without_mask, tuple(map(printable, pairing.without_photo)), pairing.unclear,
         tuple(wrong_size), tuple(unreadable), tuple(turned), tuple(shares), tuple(counts),
     )  # fmt: skip
     return report, frozenset(unusable)
-
-
-def read_mask(file: Photo) -> NDArray[np.uint8]:
-    """A mask, turned upright by its own EXIF: uint8 `[H, W]`, 255 where the defect is, else 0.
-
-    0 is the background, and everything else defect. Where JPEG or smoothing have left levels between, half of white
-    divides. Of a palette the colours count, or where none is black the place 0.
-
-    Raises:
-        ValueError: what is wrong with the file, in a few words.
-    """
-    picture = decode(file)
-    gray = _gray(picture)
-    if picture.see_through and not gray.any():
-        raise ValueError("what it shows is in its transparency alone: save it as gray, 0 and 255")
-    levels, counts = np.unique(gray, return_counts=True)
-    top = int(levels[-1])
-    if len(levels) == 1:
-        return np.full_like(gray, 255 if top else 0)
-    lossy = file.head(3) == b"\xff\xd8\xff"
-    if levels[0] == 0 and not lossy and (_are_classes(levels) or _has_areas(gray)):
-        return np.where(gray > 0, np.uint8(255), np.uint8(0))
-    if not lossy and len(levels) <= FEW_LEVELS and not _are_noisy(levels):
-        raise ValueError(f"no pixel of it is 0, which is what has no defect; the darkest is {levels[0]}")
-    dark, bright = levels <= _NEAR * top, levels >= (1 - _NEAR) * top
-    if top < _WHITE or not dark.any() or counts[~dark & ~bright].sum() > _MIDDLE * gray.size:
-        raise ValueError(f"{len(levels)} gray levels, so no mask: 0 is what has no defect, and 255 the defect")
-    return np.where(2 * gray.astype(np.int32) >= top, np.uint8(255), np.uint8(0))
 
 
 def listed(problems: dict[str, tuple[str, ...]]) -> list[str]:
@@ -282,40 +259,7 @@ def _refused(report: MaskReport, problems: dict[str, tuple[str, ...]], missing: 
     if report.without_photo or report.wrong_size or report.unreadable:
         ways.append("`skip_bad_files` goes on without what does not fit")
     way = f": {', and '.join(ways)}" if ways else ""
-    return CommandError(ExitCode.BAD_DATA, f"`masks` {place_of(report.place)}: {said}{way}")
-
-
-def _gray(picture: Picture) -> NDArray[np.uint8]:
-    """uint8 `[H, W]`: of colour the largest of a pixel's channels, so that a defect in any colour is there."""
-    image = picture.image
-    if image.mode in {"1", "L"}:
-        return np.asarray(image.convert("L"))
-    colours: NDArray[np.uint8] = np.asarray(image.convert("RGB")).max(axis=2)
-    return np.asarray(image) if image.mode == "P" and colours.all() else colours
-
-
-def _are_classes(levels: NDArray[np.uint8]) -> bool:
-    return len(levels) <= FEW_LEVELS and not _are_noisy(levels)
-
-
-def _are_noisy(levels: NDArray[np.uint8]) -> bool:
-    """Whether there are levels both beside black and beside white, as of a JPEG that was stored anew."""
-    top = int(levels[-1])
-    beside_black, beside_white = levels[1:-1] <= _NEAR * top, levels[1:-1] >= (1 - _NEAR) * top
-    return top >= _WHITE and bool(beside_black.any() and beside_white.any())
-
-
-def _has_areas(gray: NDArray[np.uint8]) -> bool:
-    """Whether what is neither black nor white lies in areas of one level, as classes do, and not along edges."""
-    inner = gray[1:-1, 1:-1]
-    top = int(gray.max())
-    middle = (inner > _NEAR * top) & (inner < (1 - _NEAR) * top)
-    if not middle.any():
-        return False
-    flat = np.ones_like(middle)
-    for down, across in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        flat &= inner == gray[down : down + inner.shape[0], across : across + inner.shape[1]]
-    return bool((flat & middle).sum() > middle.sum() / 4)
+    return CommandError(ExitCode.BAD_DATA, f"`masks` {place_of(Path(report.place))}: {said}{way}")
 
 
 def _misfit(mask: tuple[int, ...], photo: tuple[int, int], orientation: int) -> str:

@@ -55,7 +55,7 @@ def mixtures(names: Sequence[str], masks: Iterable[str] = ()) -> list[str]:
     if drawn and len(drawn) < count:
         found.append(
             f"{len(drawn)} of {count} photos are all black and white, such as {printable(drawn[0])}: where these are "
-            "masks, part them with `without`"
+            "masks, part them with `without`, or gan-train --masks learns them as such"
         )
     elif drawn:
         found.append(f"all {count} photos are black and white alone: are these masks?")
@@ -81,7 +81,7 @@ def _named_masks(names: Sequence[str]) -> tuple[list[str], set[str]]:
             patterns.setdefault(f"*{word}.*" if word == ending[0] else f"*{word}[0-9]*", []).append(name)
     said = [
         f"{len(members)} of {len(names)} photos are called masks, such as {printable(members[0])}: "
-        f"`without='{pattern}'` leaves them out"
+        f"`without='{pattern}'` leaves them out, gan-train --masks learns them as masks"
         for pattern, members in patterns.items()
         if len(members) < len(names)
     ]
@@ -132,5 +132,6 @@ def _pairs(names: Sequence[str]) -> list[str]:
     ending = Counter(PurePosixPath(name).suffix for members in pairs for name in members).most_common()[-1][0]
     return [
         f"{len(pairs)} photos are there in pairs of one name, such as {printable(pairs[0][0])} and "
-        f"{printable(pairs[0][1])}: where one of each is no photo, `without='*{ending}'` leaves it out"
+        f"{printable(pairs[0][1])}: where one of each is no photo, `without='*{ending}'` leaves it out, and "
+        "gan-train --masks learns it as the mask of the other"
     ]

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from gan.photos.find import Photo, photos_in, printable
 from models.errors import CommandError
 
+MISSING = ("refuse", "empty")
+"""What a photo without a mask is: an error, or a photo without a defect."""
 MASKS = {"mask", "masks", "gt", "groundtruth", "ground_truth", "seg", "segmentation", "annotation", "annotations"}
 MASKS |= {"label", "labels", "labelled"}
 """What folders of masks are called, and the last word of a mask's name."""
@@ -42,6 +44,11 @@ class Pairing:
     without_mask: tuple[str, ...] = ()
     without_photo: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Photos that have a mask."""
+        return sum(bool(mask) for masks in self.mask_of.values() for mask in masks.values())
 
 
 def pair(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,9 @@ class _Loading:
             self.vanishing.append(photo.name)
 
 
-def find_images(data: Path, only: Sequence[str] = (), without: Sequence[str] = ()) -> list[Path]:
+def find_images(
+    data: Path, only: Sequence[str] = (), without: Sequence[str] = (), masks: Collection[str] = ()
+) -> list[Path]:
     """Image files below a folder or in a `.zip`, in sorted order; in a zip its own path with the name behind it.
 
     What is looked at and what is left out: `gan.photos.find.photos_in`.
@@ -118,7 +120,7 @@ def find_images(data: Path, only: Sequence[str] = (), without: Sequence[str] = (
     Raises:
         CommandError: 66 where there is nothing by that name or no image in it, 65 where a `.zip` is none.
     """
-    with photos_in(data, only, without) as photos:
+    with photos_in(data, only, without, masks) as photos:
         return [photo.path for photo in photos]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,7 @@ from gan.photos.decode import Picture, decode, scales_of
 from gan.photos.find import Photo, passed_over, photos_in, place_of, printable
 from gan.photos.fit import thumbnail
 from gan.photos.lettering import lettered
+from gan.photos.masks import MaskReport
 from gan.photos.mixture import mask_like, mixtures
 from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
@@ -112,6 +113,7 @@ class Survey:
         scales: how deep gray became 8 bits.
         mixed: what is mixed in the folder, in sentences.
         passed_over: how many pictures of kinds that are not read, by suffix.
+        masks: how their masks fit, or None.
     """
 
     data: str
@@ -126,6 +128,7 @@ class Survey:
     scales: tuple[Scale, ...] = ()
     mixed: tuple[str, ...] = ()
     passed_over: dict[str, int] = field(default_factory=dict)
+    masks: MaskReport | None = None
 
     @property
     def same_minute(self) -> list[list[str]]:
@@ -163,6 +166,7 @@ def survey(
     *,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
+    masks: Collection[str] = (),
 ) -> Survey:
     """Look at every photo of a folder or zip; files that cannot be used are findings and no errors.
 
@@ -171,6 +175,7 @@ def survey(
         on_file: called after each file.
         only: patterns of the photos to look at, where not all; see `gan.photos.find.fits`.
         without: patterns of photos to leave out.
+        masks: names of files that are masks and no photos.
 
     Raises:
         CommandError: 66 no such folder or no images, 65 not one can be used.
@@ -179,7 +184,7 @@ def survey(
     small: list[NDArray[np.float32]] = []
     views: list[NDArray[np.float32]] = []
     bad: list[BadFile] = []
-    with photos_in(data, only, without) as photos:
+    with photos_in(data, only, without, masks) as photos:
         scales = scales_of(photos)
         for photo in photos:
             try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from gan.photos.find import printable
 from gan.photos.lettering import LETTERED_SHARE
+from gan.photos.masks import MaskReport, listed
 from gan.photos.read import MIN_IMAGES
 from gan.photos.survey import Survey
 from gan.sizes import SIDES, proportioned, told
@@ -63,6 +64,8 @@ def advice(found: Survey) -> list[str]:
             "which mirrors them"
         )
     lines += found.mixed
+    if found.masks is not None:
+        lines += _about_masks(found.masks)
     if see_through := sum(photo.see_through for photo in found.photos):
         lines.append(f"{see_through} photos are partly transparent, and black there: lay them over what is behind")
     if found.unreadable:
@@ -94,6 +97,8 @@ def page(found: Survey, parted: Parted | None = None) -> str:
         *(["", *_parted(parted)] if parted is not None else []),
         *(["", *map(str, found.scales)] if found.scales else []),
     ]
+    if found.masks is not None:
+        lines += ["", found.masks.figures(), *(f"  {line}" for line in listed(found.masks.problems()))]
     if found.passed_over:
         lines += [
             "",
@@ -118,7 +123,22 @@ def to_json(found: Survey, parted: Parted | None = None) -> str:
         **({} if parted is None else {"pairs": dataclasses.asdict(parted)}),
         "advice": advice(found),
     }
+    if found.masks is not None:
+        content["masks"]["figures"] = found.masks.figures()
     return json.dumps(content, indent=2)
+
+
+def _about_masks(masks: MaskReport) -> list[str]:
+    place = printable(masks.place)
+    lines = [f"--masks {place}: a generator that makes a mask with each image"]
+    if problems := masks.problems():
+        lines = [f"masks that do not fit keep gan-train --masks from beginning: {', '.join(problems)}"]
+    if masks.without_mask:
+        lines.append(
+            f"--masks {place} --missing-masks empty: where the {len(masks.without_mask)} photos without a mask have no "
+            "defect"
+        )
+    return lines + masks.warnings()
 
 
 def _size_and_fit(found: Survey) -> str:

@@ -15,6 +15,7 @@ from gan.evaluation import features as feature_networks
 from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.labels import Classes, few
 from gan.photos.lettering import LETTERED_SHARE, lettered
+from gan.photos.masks import Masks
 from gan.photos.read import ImageSet, find_images, load_images, to_picture
 from gan.training.processes import Processes
 from gan.training.validation import Validation
@@ -38,12 +39,14 @@ class Which:
         only: patterns of those to take, where not all.
         without: patterns of those to leave out.
         classes: what they show, or None.
+        masks: of their defects, or None.
     """
 
     skip_bad_files: bool
     only: Sequence[str]
     without: Sequence[str]
     classes: Classes | None = None
+    masks: Masks | None = None
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,12 @@ def held_out_for(ready: Ready, features: str, seed: int) -> Validation | None:
 def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: ImageSet | None = None) -> ImageSet:
     if isinstance(photos, ImageSet):
         return photos
-    count = len(find_images(photos, which.only, which.without))
+    within = which.masks.within(photos) if which.masks else ()
+    count = len(find_images(photos, which.only, which.without, within))
     with Progress("checking", count, "files") as progress:
         images = load_images(
             photos, config.channels, config.image_size, which.skip_bad_files, lambda: progress.update(1), config.fit,
-            only=which.only, without=which.without, scales=like.scales if like else None,
+            only=which.only, without=which.without, scales=like.scales if like else None, masks=which.masks,
         )  # fmt: skip
     if which.classes is None:
         return images

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import logging
 import os
 import sys
@@ -18,19 +17,28 @@ from typing import TYPE_CHECKING
 
 from gan.config import Course, TrainConfig
 from gan.evaluation.defaults import FEATURES, refuse_teacher
-from gan.photos.find import photos_in
-from gan.photos.labels import Classes, classes_in
 from gan.training import folder
 from gan.training.processes import ALONE, Processes, started
+from gan.training.refusals import (
+    classes_of,
+    paired_masks,
+    refuse_arguments,
+    refuse_classes,
+    refuse_masks,
+    refuse_nesting,
+    refuse_photos,
+)
 from gan.training.run_log import RunLog
 from gan.training.state import TrainingState
 from gan.training.status import add_gauges
-from models.errors import CommandError, ExitCode, command_error, memory_error
+from models.errors import command_error, memory_error
 from models.files import lock_folder, write_probe
 from models.log import log
 from models.textfile import recorded
 
 if TYPE_CHECKING:
+    from gan.photos.masks import Masks
+    from gan.photos.pairing import Pairing
     from gan.photos.read import ImageSet
     from gan.training.plan import TrainingPlan
     from gan.training.training import End, Training
@@ -55,6 +63,8 @@ def train(
     without: Sequence[str] = (),
     classes: bool = False,
     labels: Path | None = None,
+    masks: Path | None = None,
+    missing_masks: str = "refuse",
     metrics_file: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
@@ -78,6 +88,9 @@ def train(
         classes: the folder's sub-folders are classes: the generator has an input `label`. (An `ImageSet` with labels
             needs neither this nor `labels`.)
         labels: a CSV file that says which photo is of which class: `gan.photos.labels.classes_in`.
+        masks: a folder or zip with the masks of all photos in folders: `gan.photos.pairing.pair`. The generator makes
+            masks with its images. (An `ImageSet` with masks does not need it.)
+        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
         metrics_file: a file to leave for node-exporter's textfile collector when the run ends, by a name in `.prom`.
         processes: this one among those that train together, all of which call this function; by default what
             `torchrun` says.
@@ -86,26 +99,30 @@ def train(
         The path of `generator_model.pth`.
 
     Raises:
-        CommandError: 2 arguments that exclude each other or cannot be meant; 65 photos that cannot be used, or are in
-            both parts; 66 no photos, resumed without a snapshot, or a finished run whose best generator is gone; 69 no
-            such device, or too little memory; 73/74 `out` cannot be written; 73 it holds another run, or files by the
-            names that a run gives; 75 another run is at work there; 78 resumed with other options or images; 70
-            diverged, or collapsed and told not to go on; 130/143 stopped by a signal, with a snapshot to resume from.
+        CommandError: 2 arguments that exclude each other or cannot be meant; 65 photos or masks that cannot be used, or
+            photos in both parts; 66 no photos, resumed without a snapshot, or a finished run whose best generator is
+            gone; 69 no such device, or too little memory; 73/74 `out` cannot be written; 73 it holds another run, or
+            files by the names that a run gives; 75 another run is at work there; 78 resumed with other options or
+            images; 70 diverged, or collapsed and told not to go on; 130/143 stopped by a signal, with a snapshot to
+            resume from.
         OSError: `out` is full, or can no longer be written; what a snapshot holds is safe.
     """
     config = TrainConfig.of() if config is None else config
     processes = started() if processes is None else processes
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
     with metrics, _one_speaks(processes), RunLog() as run_log:
-        _refuse_arguments(resume, overwrite, course, validation)
-        _refuse_classes(data, validation, config, classes, labels)
+        refuse_arguments(resume, overwrite, course, validation)
+        refuse_classes(data, validation, config, classes, labels)
+        refuse_masks(data, config, masks, missing_masks)
         if config.feature_matching:
             refuse_teacher(features)
-        _refuse_photos(data, validation, only, without)
-        known = _classes(data, validation, classes, labels, only, without)
-        _refuse_nesting(out, data, validation)
+        refuse_photos(data, validation, only, without)
+        paired = paired_masks(data, validation, masks, only, without)
+        known = classes_of(data, validation, classes, labels, only, without, paired)
+        refuse_nesting(out, data, validation, masks)
         if processes.is_first:
             folder.refuse(out, resume=resume, overwrite=overwrite)
+        fitting = _checked(paired, missing_masks, skip_bad_files)
         _say_what_takes_seconds()
         from gan.training.distributed import joined
         from gan.training.memory import LESS_MEMORY
@@ -113,9 +130,9 @@ def train(
         from gan.training.training import Training
 
         try:
-            which = Which(skip_bad_files, only, without, known)
+            which = Which(skip_bad_files, only, without, known, fitting)
             ready = prepare(data, validation, config, device, which, processes)
-            config = dataclasses.replace(config, class_names=ready.images.class_names)
+            config = _of_these(config, ready.images)
             held_out = held_out_for(ready, features, config.seed)
             training = Training(ready.images, out, config, ready.device, course, held_out, processes)
             with joined(processes):
@@ -139,6 +156,8 @@ def plan(
     without: Sequence[str] = (),
     classes: bool = False,
     labels: Path | None = None,
+    masks: Path | None = None,
+    missing_masks: str = "refuse",
 ) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.
 
@@ -146,23 +165,26 @@ def plan(
         CommandError: as `train` does, as far as it can be known before.
     """
     config = TrainConfig.of() if config is None else config
-    _refuse_arguments(resume, overwrite, course, validation)
-    _refuse_classes(data, validation, config, classes, labels)
-    _refuse_photos(data, validation, only, without)
-    known = _classes(data, validation, classes, labels, only, without)
+    refuse_arguments(resume, overwrite, course, validation)
+    refuse_classes(data, validation, config, classes, labels)
+    refuse_masks(data, config, masks, missing_masks)
+    refuse_photos(data, validation, only, without)
+    paired = paired_masks(data, validation, masks, only, without)
+    known = classes_of(data, validation, classes, labels, only, without, paired)
     if out is not None:
-        _refuse_nesting(out, data, validation)
+        refuse_nesting(out, data, validation, masks)
         if resume and not folder.found(out):
             raise folder.no_snapshot(out)
+    fitting = _checked(paired, missing_masks, skip_bad_files)
     _say_what_takes_seconds()
     from gan.training.memory import LESS_MEMORY
     from gan.training.plan import measured
     from gan.training.prepare import Which, prepare
 
     try:
-        which = Which(skip_bad_files, only, without, known)
+        which = Which(skip_bad_files, only, without, known, fitting)
         ready = prepare(data, validation, config, device, which, ALONE)
-        config = dataclasses.replace(config, class_names=ready.images.class_names)
+        config = _of_these(config, ready.images)
         return measured(ready.images, config, ready.device, ready.held_out is not None)
     except (RuntimeError, MemoryError) as error:
         raise memory_error(error, LESS_MEMORY) or error from None
@@ -223,96 +245,18 @@ def _say_the_end(end: End, training: Training, faults: Sequence[str]) -> None:
         log.info("%s is ready: %s; look at %s, then: gan-export onnx %s", model, what, samples, model)
 
 
-def _refuse_arguments(resume: bool, overwrite: bool, course: Course, validation: object) -> None:
-    """Refuse what cannot be meant together.
-
-    Raises:
-        CommandError: 2.
-    """
-    if resume and overwrite:
-        raise CommandError(ExitCode.USAGE, "`resume` and `overwrite` exclude each other")
-    if course.patience_kimg and validation is None:
-        raise CommandError(ExitCode.USAGE, "`patience_kimg` needs photos to measure on: add `validation`")
-
-
-def _refuse_classes(
-    data: ImageSet | Path,
-    validation: ImageSet | Validation | Path | None,
-    config: TrainConfig,
-    classes: bool,
-    labels: Path | None,
-) -> None:
-    """Refuse classes that cannot be trained.
-
-    Raises:
-        CommandError: 2.
-    """
-    of_folders = classes or labels is not None
-    if classes and labels is not None:
-        raise CommandError(
-            ExitCode.USAGE, "`classes` and `labels` exclude each other: folders or a table say the class"
-        )
-    if of_folders and not all(isinstance(photos, Path) for photos in (data, validation) if photos is not None):
-        raise CommandError(
-            ExitCode.USAGE, "`classes` and `labels` are for folders: give images with labels of their own"
-        )
-    labelled = of_folders or (not isinstance(data, Path) and bool(data.class_names))
-    if labelled and not config.can_have_classes:
-        raise CommandError(ExitCode.USAGE, "`classes` need the two networks of `recipe=shift`")
-
-
-def _classes(
-    data: ImageSet | Path,
-    validation: ImageSet | Validation | Path | None,
-    classes: bool,
-    labels: Path | None,
-    only: Sequence[str],
-    without: Sequence[str],
-) -> Classes | None:
-    """What the photos in folders show, or None.
-
-    Raises:
-        CommandError: 65, 66.
-    """
-    if not isinstance(data, Path) or not (classes or labels is not None):
+def _checked(paired: Pairing | None, missing_masks: str, skip_bad_files: bool) -> Masks | None:
+    """Masks that fit their photos, or None; raises as `gan.photos.masks.checked` does."""
+    if paired is None:
         return None
-    return classes_in(data, validation if isinstance(validation, Path) else None, labels, only, without)
+    from gan.photos.masks import checked
+
+    return checked(paired, missing_masks, skip_bad_files)
 
 
-def _refuse_photos(
-    data: ImageSet | Path,
-    validation: ImageSet | Validation | Path | None,
-    only: Sequence[str],
-    without: Sequence[str],
-) -> None:
-    """Refuse folders that are not there, hold no photos or lie in each other.
-
-    Raises:
-        CommandError: 2, 65 a damaged zip, 66.
-    """
-    folders = [photos for photos in (data, validation) if isinstance(photos, Path)]
-    resolved = [path.resolve() for path in folders]
-    if any(one.is_relative_to(other) for one, other in itertools.permutations(resolved, 2)):
-        raise CommandError(
-            ExitCode.USAGE,
-            f"`validation` {validation} and `data` {data} lie in each other: the photos to measure on must not be "
-            "trained on",
-        )
-    for path in folders:
-        with photos_in(path, only, without):
-            pass
-
-
-def _refuse_nesting(out: Path, *photos: object) -> None:
-    """Refuse to write where photos are read.
-
-    Raises:
-        CommandError: 2.
-    """
-    if any(isinstance(path, Path) and out.resolve().is_relative_to(path.resolve()) for path in photos):
-        raise CommandError(
-            ExitCode.USAGE, f"`out` {out} lies in a folder of photos: its samples would be taken for photos"
-        )
+def _of_these(config: TrainConfig, images: ImageSet) -> TrainConfig:
+    """The options with what only the images tell."""
+    return dataclasses.replace(config, class_names=images.class_names, masks=images.masks is not None)
 
 
 def _say_what_takes_seconds() -> None:

@@ -204,3 +204,52 @@ def test_names_that_nothing_decodes_are_told_and_kept(gan_eval_data: Data, tmp_p
     assert r"'br\udcf6ken\n.png': empty file" in result.stdout
     assert os.fsdecode(b"scr\xe9tch.png") in json.loads((tmp_path / "out" / "split.json").read_text())["photos"]
     fails_in_one_line(gan_eval_data(folder / "none"), 66, r"caf\udce9/none")
+
+
+def with_masks(folder: Path) -> Path:
+    """Ten photos, each with a mask beside it."""
+    for number in range(10):
+        surface(number).save(folder / f"{number}.jpg")
+        mask = Image.new("L", (128, 128))
+        mask.paste(255, (10, 10, 42, 42))
+        mask.save(folder / f"{number}.png")
+    return folder
+
+
+def test_masks_are_looked_at_and_what_does_not_fit_is_a_finding(gan_eval_data: Data, tmp_path: Path) -> None:
+    data = with_masks(tmp_path)
+    assert "10 of 20 photos are all black and white" in gan_eval_data(data).stdout
+    whole = gan_eval_data(data, "--masks", data).stdout
+    for words in ("10 files in", "10 photos with masks, 0 without a defect", "covers 6.2 % of a photo", "--masks "):
+        assert words in whole
+    (data / "3.png").unlink()
+    Image.new("L", (64, 64)).save(data / "4.png")
+    Image.new("L", (128, 128)).save(data / "11_mask.png")
+    result = gan_eval_data(data, "--masks", data)
+    assert (result.returncode, result.stderr) == (0, "")
+    for words in (
+        "8 photos with masks, 0 without a defect; 1 without a mask",
+        "1 photo without a mask: 3.jpg",
+        "1 mask of no photo: 11_mask.png",
+        "1 mask of another size: 4.png is 64×64, its photo 128×128",
+        "--missing-masks empty",
+    ):
+        assert words in result.stdout
+    found = json.loads(gan_eval_data(data, "--masks", data, "--json").stdout)["masks"]
+    assert (found["without_mask"], found["shares"], found["spots"]) == (["3.jpg"], [0.0625] * 8, [1] * 8)
+    assert json.loads(gan_eval_data(data, "--json").stdout)["masks"] is None
+
+
+def test_a_split_holds_photos_alone_and_the_masks_fit_its_parts(gan_eval_data: Data, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    data, out = with_masks(tmp_path / "photos"), tmp_path / "out"
+    assert gan_eval_data(data, "--masks", data, "--split", out, "--validation-share", "0.3").returncode == 0
+    assert len(list(out.rglob("*.jpg"))) == 10
+    assert not list(out.rglob("*.png"))
+    for part, count in (("train", 7), ("validation", 3)):
+        found = json.loads(gan_eval_data(out / part, "--masks", data, "--json").stdout)["masks"]
+        assert (len(found["shares"]), found["without_mask"]) == (count, [])
+
+
+def test_masks_that_are_not_there_are_66(gan_eval_data: Data, photos: Path) -> None:
+    fails_in_one_line(gan_eval_data(photos, "--masks", "gone"), 66, "--masks", "gone")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan.photos.find import Photo
-from gan.photos.masks import masks_for, read_mask
+from gan.photos.mask_coding import read_mask
+from gan.photos.masks import masks_for
 from gan.photos.read import ImageSet, load_images
 from models.errors import CommandError, ExitCode
 from tests.conftest import surface, write_photos

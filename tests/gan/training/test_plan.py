@@ -32,6 +32,7 @@ def test_every_option_is_printed_with_the_value_it_would_have(gan_train: Train, 
         unused,
         "--architecture",  # the recipe decides it
         "--class-names",  # the folders do
+        "--masks",  # a folder has them
     }
     assert ["--seed", "77"] in [line.split() for line in result.stdout.splitlines()]
 
