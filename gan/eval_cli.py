@@ -10,6 +10,7 @@ import click
 from gan.config import CHOICES
 from gan.evaluation import defaults
 from gan.pattern_options import pattern_options
+from gan.photos.pairing import MISSING
 from gan.survey_cli import data_command
 from models import console
 from models.flags import errors_in_flags
@@ -66,8 +67,8 @@ def cli() -> None:
 )
 @click.option(
     "--missing-masks",
-    type=click.Choice(CHOICES["missing_masks"]),
-    default="refuse",
+    type=click.Choice(MISSING),
+    default=MISSING[0],
     help="What a photo without a mask is: an error, or empty, a photo without a defect.",
 )
 @click.option(

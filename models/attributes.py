@@ -159,7 +159,7 @@ def _contrasts(labelled: NDArray[Any], part: Any, gray: NDArray[Any], width: flo
 def _within(places: NDArray[Any], free: Mask) -> Mask:
     """Which of places `[2, P]` lie in the image, where it is `free`."""
     sides = np.array(free.shape)[:, None]
-    there: Mask = ((places >= 0) & (places < sides)).all(axis=0)
+    there: Mask = np.all((places >= 0) & (places < sides), axis=0)
     there[there] = free[tuple(places[:, there])]
     return there
 

@@ -21,7 +21,8 @@ from gan.evaluation.runs import file_sha256, holds_images, image_names, is_run, 
 from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.fit import FITS
 from gan.photos.labels import Classes, classes_in
-from gan.photos.masks import masks_for
+from gan.photos.masks import checked
+from gan.photos.pairing import MISSING, Pairing, pair
 from gan.photos.read import MIN_IMAGES, ImageSet, find_images
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
@@ -93,8 +94,8 @@ def evaluate(
     """
     _refuse_values(count, seed, channels, image_size, fit)
     _refuse_overlap(real, fake, train)
-    if masks is None and segmenter:
-        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
+    _refuse_masks(masks, missing_masks, segmenter)
+    paired = _paired(real, train, masks, only, without)
     known = _classes(real, train, classes, labels, only, without)
     device = find_device(device)
     for folder in (real, train) if train else (real,):
@@ -105,10 +106,7 @@ def evaluate(
         for name in (features, second_features):
             defaults.refuse_teacher(name)
     sources = _sources(real, fake, train, fit, maker)
-    folders = [folder for folder in (real, train) if folder is not None and not is_run(folder)]
-    of_photos = None
-    if masks is not None and folders:
-        of_photos = masks_for(folders, masks, missing_masks, skip_bad_files, only, without)
+    fitting = None if paired is None else checked(paired, missing_masks, skip_bad_files)
     if out is not None:
         write_probe(out)
     network = load_features(features, device)
@@ -120,7 +118,7 @@ def evaluate(
     _, channels, height, width = fakes.images.shape
     load = partial(
         read_photos, channels=channels, size=sizes.told(width, height), skip_bad_files=skip_bad_files,
-        fit=sources.fit, only=only, without=without, masks=of_photos,
+        fit=sources.fit, only=only, without=without, masks=fitting,
     )  # fmt: skip
     trained = None if train is None else load(train)
     photos = load(real, scales=trained.scales if trained else None)
@@ -155,6 +153,31 @@ def _refuse_values(count: int, seed: int, channels: int | None, image_size: int 
         raise CommandError(ExitCode.USAGE, f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
     if fit is not None and fit not in FITS:
         raise CommandError(ExitCode.USAGE, f"`fit={fit}` is none of {', '.join(FITS)}")
+
+
+def _paired(
+    real: Path, train: Path | None, masks: Path | None, only: Sequence[str], without: Sequence[str]
+) -> Pairing | None:
+    """Which mask belongs to which photo; None where none are asked for. Runs have masks of their own.
+
+    Raises:
+        CommandError: 66 no photos or no masks there.
+    """
+    folders = [folder for folder in (train, real) if folder is not None and not is_run(folder)]
+    if masks is None or not folders:
+        return None
+    found = pair(folders, masks, only, without)
+    # Without the photos that were trained on nobody knows whether a mask is of one of them.
+    return dataclasses.replace(found, without_photo=()) if train is None else found
+
+
+def _refuse_masks(masks: Path | None, missing_masks: str, segmenter: bool | None) -> None:
+    if missing_masks not in MISSING:
+        raise CommandError(ExitCode.USAGE, f"`missing_masks` is one of {', '.join(MISSING)}, not {missing_masks!r}")
+    if masks is None and missing_masks != MISSING[0]:
+        raise CommandError(ExitCode.USAGE, "`missing_masks` has a meaning with `masks` only")
+    if masks is None and segmenter:
+        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
 
 
 def _classes(

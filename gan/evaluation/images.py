@@ -17,7 +17,8 @@ from gan.evaluation.runs import image_names, is_run, masks_of, photos_of
 from gan.photos.decode import scales_of, shape_of
 from gan.photos.find import Photo
 from gan.photos.fit import fit_image
-from gan.photos.masks import Masks, read_mask
+from gan.photos.mask_coding import read_mask
+from gan.photos.masks import Masks
 from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
 from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
@@ -85,7 +86,7 @@ def read_made(
     return images, () if sides == [size] else (f"the fakes are {told} and were brought to {_by(size)}",)
 
 
-def _read(folder: Path, names: Sequence[str], channels: int, size: int | str, fit: str) -> ImageSet:
+def _read(folder: Path, names: list[str], channels: int, size: int | str, fit: str) -> ImageSet:
     photos, masks = photos_of(folder, names), masks_of(folder, names)
     scales = scales_of(photos)
     images = [_usable(folder, photo, lambda of: read_image(of, channels, size, fit, scales)) for photo in photos]

@@ -146,7 +146,7 @@ def _defect(images: ImageSet) -> Tensor:
 @torch.no_grad()
 def _marked(network: UNet, images: Tensor, device: str) -> Tensor:
     """What it takes for a defect in images uint8 `[N, C, H, W]`: bool `[N, 1, H, W]`."""
-    parts = [network(to_float(part.to(device))).cpu() > 0 for part in images.split(_AT_ONCE)]
+    parts = [network(to_float(part.to(device))).cpu() > 0 for part in torch.split(images, _AT_ONCE)]
     return torch.cat(parts)
 
 
