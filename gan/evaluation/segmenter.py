@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
 from gan.networks.pixels import to_float
@@ -24,7 +24,7 @@ LEAST_AGREEMENT = 0.8
 """Of the overlap on photos: what the overlap on generated images should reach."""
 LEAST_KNOWN = 0.2
 """Overlap on photos below which the segmenter knows too little to judge."""
-_STEPS, _BATCH, _RATE = 1500, 4, 3e-3
+STEPS, _BATCH, _RATE = 1500, 4, 3e-3
 _SIDE = 128
 """Pixels of the square that a step sees of each image: larger ones cost no more time."""
 _SHIFT = 12
@@ -96,11 +96,11 @@ def agreement(fake: ImageSet, real: ImageSet, train: ImageSet | None, seed: int,
         one, other = (_rows(real, sorted(part)) for part in (order[::2], order[1::2]))
         lessons, said = [(one, other), (other, one)], "each half of the real photos, asked of the other half"
     on_photos, on_fakes = _Count(), _Count()
-    with Progress("segmenter", len(lessons) * _STEPS, "steps") as progress:
+    with Progress("segmenter", len(lessons) * STEPS, "steps") as progress:
         for known, unseen in lessons:
-            network = _trained(known, seed, device, progress)
-            on_photos.add(_marked(network, unseen.images, device), _defect(unseen))
-            on_fakes.add(_marked(network, fake.images, device), _defect(fake))
+            network = trained(known, seed, device, progress)
+            on_photos.add(marked(network, unseen.images, device), _defect(unseen))
+            on_fakes.add(marked(network, fake.images, device), _defect(fake))
     photos, generated = on_photos.overlap(), on_fakes.overlap()
     ratio, ratio_mean = (
         of_fakes / max(of_photos, 1e-6)
@@ -128,6 +128,13 @@ class _Count:
         return Overlap(pooled, float(each.mean()))
 
 
+def overlap(marked: Tensor, defect: Tensor) -> Overlap:
+    """That of two masks of each image: bool `[N, 1, H, W]` each."""
+    count = _Count()
+    count.add(marked, defect)
+    return count.overlap()
+
+
 def _rows(images: ImageSet, rows: list[int]) -> ImageSet:
     masks = images.masks
     assert masks is not None
@@ -144,25 +151,26 @@ def _defect(images: ImageSet) -> Tensor:
 
 
 @torch.no_grad()
-def _marked(network: UNet, images: Tensor, device: str) -> Tensor:
+def marked(network: nn.Module, images: Tensor, device: str) -> Tensor:
     """What it takes for a defect in images uint8 `[N, C, H, W]`: bool `[N, 1, H, W]`."""
     parts = [network(to_float(part.to(device))).cpu() > 0 for part in torch.split(images, _AT_ONCE)]
     return torch.cat(parts)
 
 
-def _trained(pairs: ImageSet, seed: int, device: str, progress: Progress) -> UNet:
+def trained(pairs: ImageSet, seed: int, device: str, progress: Progress) -> UNet:
+    """A segmenter that has learned from pairs of images and masks, in `STEPS` steps, in eval mode."""
     random = torch.Generator().manual_seed(seed)
     network = UNet(pairs.images.shape[1], random).to(device).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=_STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=STEPS)
     images, defect = to_float(pairs.images), _defect(pairs).float()
     order = torch.empty(0, dtype=torch.long)
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         while len(order) < _BATCH:
             order = torch.cat([order, torch.randperm(len(images), generator=random)])
         rows, order = order[:_BATCH], order[_BATCH:]
         shown, wanted = _changed(images[rows], defect[rows], random)
-        loss = _loss(network(shown.to(device)), wanted.to(device))
+        loss = segmentation_loss(network(shown.to(device)), wanted.to(device))
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
@@ -171,11 +179,16 @@ def _trained(pairs: ImageSet, seed: int, device: str, progress: Progress) -> UNe
     return network.eval()
 
 
-def _loss(marked: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy, and Dice over the whole batch (Milletari et al., "V-Net", 3DV 2016), which rare pixels need."""
-    likely = marked.sigmoid()
+def segmentation_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy, and Dice over the whole batch (Milletari et al., "V-Net", 3DV 2016), which rare pixels need.
+
+    Args:
+        logits: float `[N, 1, H, W]`.
+        wanted: float of that shape, 0 or 1.
+    """
+    likely = logits.sigmoid()
     dice = 1 - (2 * (likely * wanted).sum() + 1) / (likely.sum() + wanted.sum() + 1)
-    return binary_cross_entropy_with_logits(marked, wanted) + dice
+    return binary_cross_entropy_with_logits(logits, wanted) + dice
 
 
 def _changed(images: Tensor, defect: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:

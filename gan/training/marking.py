@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from gan.devices import find_device
-from gan.evaluation.segmenter import likely_defects, overlap, segmentation_loss, trained
+from gan.evaluation.segmenter import STEPS, marked, overlap, segmentation_loss, trained
 from gan.networks import reader
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float, to_pixels
@@ -93,26 +93,33 @@ def learn_masks(
     options = known.get("options") or {}
     pairs = _marked_photos(data, masks, generator, str(options.get("fit", "crop")), only, without)
     place = find_device(device)
-    with Progress("segmenter", 1, "steps") as progress:
+    with Progress("segmenter", STEPS, "steps") as progress:
         segmenter = trained(pairs, seed, place, progress)
     _learn(marking.to(place), part, segmenter, seed)
     images, found = made(marking, seed, _FIRST_LATENT, _COMPARED)
     assert found is not None
-    agreed = overlap(likely_defects(segmenter, images, place) > 0.5, found[:, None] > 0)
+    assert pairs.masks is not None
+    agreed = overlap(marked(segmenter, images, place), found[:, None] > 0)
     figures, faults = mask_figures(found, pairs.masks)
-    out.mkdir(parents=True, exist_ok=True)
-    marking = marking.cpu()
-    snapshots.save_weights(target, marking)
     before = known.get("figures") or {}
     said = {
         **known,
         "options": {**options, "masks": True},
         "masks": {"photos": len(pairs.names), "overlap": round(agreed.pooled, 4), "seed": seed},
-        "weights_sha256": reader.weights_sha256(marking.state_dict()),
-        **({"figures": {**before, **figures, "faults": [*before.get("faults", ()), *faults]}} if before else {}),
+        "weights_sha256": reader.weights_sha256(marking.cpu().state_dict()),
     }
+    if before:
+        said["figures"] = {**before, **figures, "faults": [*before.get("faults", ()), *faults]}
+    out.mkdir(parents=True, exist_ok=True)
+    snapshots.save_weights(target, marking)
     text = json.dumps(said, indent=2) + "\n"
     write_atomically(out / folder.OPTIONS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    log.info(
+        "%s makes masks, learned from %d photos; they overlap with what was learned by %.2f (IoU); look at them, then: "
+        "gan-export onnx %s", target, len(pairs.names), agreed.pooled, target,
+    )  # fmt: skip
+    for fault in faults:
+        log.warning("a detector would learn a fault: %s", fault)
     return target
 
 
