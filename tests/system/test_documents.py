@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import pytest
 import torch
+from PIL import Image
 
 import models
 from gan import TrainConfig
@@ -123,6 +124,9 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_photos(folder / "path/to/classes" / name, 12, seed)
     rows = [f"{path.name},{'even' if number % 2 == 0 else 'odd'}" for number, path in enumerate(photos.iterdir())]
     (folder / "labels.csv").write_text("file_name,label\n" + "\n".join(rows) + "\n")
+    (folder / "path/to/masks").mkdir()
+    for path in photos.iterdir():
+        Image.new("1", (128, 128)).save(folder / "path/to/masks" / f"{path.stem}_mask.png")
     shutil.make_archive(str(folder / "photos"), "zip", photos)
     left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
     for package in ("gan", "export", "jobs", "models"):
@@ -330,6 +334,7 @@ def static_default(option: click.Option) -> str | None:
 def test_table_of_training_shows_what_a_recipe_sets(recipe: str) -> None:
     table = {row["option"]: row for row in option_tables()["gan-train"].values() if recipe in row}
     config = dataclasses.asdict(TrainConfig.of(recipe))
+    del config["masks"]  # the photos decide it; the option of this name is their folder
     for cell, row in table.items():
         value = config.pop(re.findall("`--([a-z0-9-]+)`", cell)[0].replace("-", "_"))
         assert value is None or row[recipe] == shown(value), cell
