@@ -1,11 +1,14 @@
 """gan-batch against the bare session and against the plain loop, interleaved in one process run.
 
 python benchmarks/batch.py
+python benchmarks/batch.py labels      the last two rows alone
 
 (a) the bare session: the same batches from as many threads as cores, nothing encoded, nothing written
 (b) encode and write ready images, from as many processes as cores, flushed to disk
 (c) gan-batch from start to end: start-up, latents, images, PNG, files, flush, manifests, quality gate, contact sheet
 (d) the loop everybody writes: PyTorch, batches of 64, torchvision.utils.save_image for each image
+(e) gan-batch as in (c), with a generator of the default size and random weights
+(f) the same with one of seven classes
 
 Nothing is deleted before the end: ext4 does not use an inode again soon after its file was deleted, and looks for
 another one by one, so that a run shortly after a deletion measures that.
@@ -15,11 +18,13 @@ from __future__ import annotations
 
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +34,9 @@ from numpy.typing import NDArray
 from torchvision.utils import save_image
 
 import models
+from export.onnx_exporter import export_onnx
+from gan.config import TrainConfig
+from gan.networks.architectures import new_generator
 from gan.networks.dcgan import DCGAN
 from jobs.dataset import layout, manifest, png
 from jobs.dataset.formats import Folders
@@ -41,6 +49,8 @@ from jobs.workers.session import GeneratorSession
 from models.providers import CPU
 
 COUNT, READY_COUNT, PLAIN_COUNT, ROUNDS = 20_000, 20_000, 640, 3
+LABEL_COUNT, LABEL_ROUNDS = 5_000, 4
+CLASSES = ("crack", "dent", "hole", "pit", "rust", "scratch", "stain")
 MEMORY_COUNTS = 10_000, 50_000
 SCAN_COUNT, SHARD_SIZE = 100_000, 1000
 IMAGES = Folders(layout.IMAGES)
@@ -81,11 +91,49 @@ def ready(folder: Path, pixels: NDArray[np.uint8], count: int) -> float:
         return count / (time.monotonic() - start)
 
 
-def whole(folder: Path, count: int) -> float:
-    """(c) in images a second."""
+def whole(folder: Path, count: int, model: Path | None = None) -> float:
+    """(c) in images a second, or of another model."""
     start = time.monotonic()
-    finish(begin(folder, count))
+    finish(begin(folder, count, model))
     return count / (time.monotonic() - start)
+
+
+def random_model(path: Path, class_names: tuple[str, ...]) -> Path:
+    """The file of a generator that nobody trained; its batch norms fit what it makes, so that images differ."""
+    torch.manual_seed(0)
+    generator = new_generator(TrainConfig.of(class_names=class_names))
+    with torch.no_grad():
+        generator.train()
+        for _ in range(50):
+            generator(**generator.draw(50, torch.Generator()))
+    warnings.simplefilter("ignore")  # torch.onnx warns its own developers
+    export_onnx(generator.eval(), path, batch_check=[1], training={"class_names": list(class_names)})
+    return path
+
+
+def labels(folder: Path) -> None:
+    """Print (e) and (f), and the ratio of each round, whose two runs follow one another in turn."""
+    folder.mkdir()
+    compare(folder, {"e": random_model(folder / "e.onnx", ()), "f": random_model(folder / "f.onnx", CLASSES)})
+
+
+def compare(folder: Path, files: dict[str, Path]) -> None:
+    """What `labels` prints of two files."""
+    rates: dict[str, list[float]] = {"e": [], "f": []}
+    seconds: dict[str, list[float]] = {"e": [], "f": []}
+    for turn in range(LABEL_ROUNDS):
+        for name in ("ef", "fe")[turn % 2]:
+            before = cpu_seconds()
+            rates[name].append(whole(folder / f"{name}{turn}", LABEL_COUNT, files[name]))
+            seconds[name].append(cpu_seconds() - before)
+    ratios = [f / e for e, f in zip(rates["e"], rates["f"], strict=True)]
+    of_cpu = [e / f for e, f in zip(seconds["e"], seconds["f"], strict=True)]
+    print(f"(e) without labels {statistics.median(rates['e']):6.0f} images/s (median)")
+    by_round = ", ".join(f"{ratio:.3f}" for ratio in ratios)
+    print(
+        f"(f) 7 classes      {statistics.median(rates['f']):6.0f} images/s, {statistics.median(ratios):.3f} × (e), by "
+        f"round {by_round}; images a CPU second {statistics.median(of_cpu):.3f} × (e)"
+    )
 
 
 def most_memory(folder: Path, count: int) -> float:
@@ -98,9 +146,10 @@ def most_memory(folder: Path, count: int) -> float:
     return most
 
 
-def begin(folder: Path, count: int) -> subprocess.Popen[str]:
-    """Start a run."""
-    command = [COMMAND, "--model", models.path(), "--count", count, "--seed", 1, "--device", "cpu", "--out", folder]
+def begin(folder: Path, count: int, model: Path | None = None) -> subprocess.Popen[str]:
+    """Start a run of a model, by default the bundled one; the gate judges, and lets random images pass."""
+    command = [COMMAND, "--model", model or models.path(), "--count", count, "--seed", 1, "--device", "cpu"]
+    command += ["--out", folder, "--quality-gate", "warn" if model else "fail"]
     return subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
 
 
@@ -165,14 +214,19 @@ def scan_seconds(folder: Path, session: GeneratorSession) -> tuple[float, float]
     return status, time.monotonic() - start
 
 
+def cpu_seconds() -> float:
+    """CPU time of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def help_cpu_seconds() -> float:
     """CPU time of `gan-batch --help`, the best of five."""
     best = float("inf")
     for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = cpu_seconds()
         subprocess.run([COMMAND, "--help"], check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        best = min(best, cpu_seconds() - before)
     return best
 
 
@@ -202,8 +256,13 @@ def main() -> None:
         print(f"memory             {few:.0f} MB for 10,000 images, {many:.0f} MB for 50,000: {many / few:.3f} ×")
         status, scan = scan_seconds(here / "scan", session)
         print(f"100,000 images     status {status:.2f} s, scan for a resume {scan:.3f} s")
+        labels(here / "labels")
     print(f"gan-batch --help   {help_cpu_seconds():.2f} s of CPU")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["labels"]:
+        with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER")) as alone:
+            labels(Path(alone, "labels"))
+    else:
+        main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 from typing import Any
 
@@ -11,13 +10,14 @@ import onnx
 import onnxruntime
 import torch
 
-from export.exported import reference
+from export.exported import output_names, reference
 from export.parity import ParityReport, one_thread
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
 from models.errors import CommandError, ExitCode
-from models.info import GOLDEN_COUNT, OUTPUTS, GeneratorInfo, Golden
+from models.golden import GOLDEN_COUNT, Golden
+from models.info import GeneratorInfo
 from models.latents import LABEL, inputs
 from models.mix import names_fault
 
@@ -50,13 +50,13 @@ def class_names(generator: Generator, training: dict[str, Any]) -> list[str]:
 def evidence(generator: Generator, report: ParityReport, training: dict[str, Any]) -> GeneratorInfo:
     """The metadata of a file that passed its check; its golden images are those of PyTorch in float64."""
     with one_thread(), torch.no_grad():
-        images = reference(generator)(inputs(report.seed, 0, GOLDEN_COUNT, generator.inputs))
+        images, *masks = reference(generator)(inputs(report.seed, 0, GOLDEN_COUNT, generator.inputs))
     return GeneratorInfo(
         architecture=generator.summary,
         precision=report.precision,
         class_names=class_names(generator, training),
         inputs=generator.inputs,
-        outputs=list(OUTPUTS[0]),
+        outputs=output_names(generator),
         channels=generator.channels,
         height=generator.height,
         width=generator.width,
@@ -69,12 +69,13 @@ def evidence(generator: Generator, report: ParityReport, training: dict[str, Any
             "onnx": onnx.__version__,
             "onnxruntime": onnxruntime.__version__,
         },
-        parity=dataclasses.asdict(report),
+        parity=report.to_dict(),
         # A tighter atol may be asked of this machine; others round otherwise.
         golden=Golden.of(
             report.seed,
             max(report.atol, report.derived_atol),
             images.astype(np.float32),
             to_pixels(torch.from_numpy(images)).numpy(),
+            *masks,
         ).to_dict(),
     )

@@ -1,22 +1,32 @@
-"""The network as it goes into a file: folded, at the file's precision, with the pixels beside the images."""
+"""The network as it goes into a file: folded, at the file's precision, with what goes to disk beside the images."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.parity import Images, Inputs
 from gan.networks.generator import Generator
-from gan.networks.pixels import to_pixels
+from gan.networks.pixels import to_masks, to_pixels
+from models.info import IMAGES, PIXELS
 
+Inputs = Mapping[str, NDArray[Any]]
+"""By name, `[N, …]` each."""
+Floats = Callable[[Inputs], tuple[NDArray[Any], ...]]
+"""Inputs to what a network computes, of any precision: images `[N, C, H, W]`, then masks `[N, 1, H, W]` where it has
+them."""
 PRECISIONS = {"float32": torch.float32, "fp16": torch.float16}
 
 
 class Exported(nn.Module):
-    """`images` float32 `[N, C, H, W]` and `pixels` uint8 `[N, H, W, C]` for the generator's inputs, in their order.
+    """The generator's inputs, in their order, to the outputs of its file.
+
+    These are `images` float32 `[N, C, H, W]`, `pixels` uint8 `[N, H, W, C]` and, of a generator that has them, `masks`
+    uint8 `[N, H, W]`, 0 or 255.
 
     Args:
         generator: it is not changed.
@@ -29,10 +39,23 @@ class Exported(nn.Module):
         self.names = list(generator.inputs)
         self.network = generator.for_export().to(self.dtype)  # folded in float64, the weights are rounded once
 
-    def forward(self, z: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-        named = dict(zip(self.names, (z, *others), strict=True))
-        images = self.network(**_cast(named, self.dtype)).to(torch.float32)
-        return images, to_pixels(images)
+    def forward(self, z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        return outputs(*self.floats(dict(zip(self.names, (z, *others), strict=True))))
+
+    def floats(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """What the network computes, images first, in float32."""
+        given = self.network(**_cast(inputs, self.dtype))
+        return tuple(values.to(torch.float32) for values in (given if isinstance(given, tuple) else (given,)))
+
+
+def outputs(images: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
+    """What a file gives for what the network computes: `images` as they are, `pixels`, and `masks` of 0 and 255."""
+    return images, to_pixels(images), *map(to_masks, masks)
+
+
+def output_names(generator: Generator) -> list[str]:
+    """Of `outputs`, in their order."""
+    return [IMAGES, PIXELS, *(name for name in generator.outputs if name != IMAGES)]
 
 
 def example(generator: Generator) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
@@ -45,18 +68,22 @@ def example(generator: Generator) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
     return values, {"z": batch, **({"others": (batch,) * (len(values) - 1)} if len(values) > 1 else {})}
 
 
-def reference(generator: Generator) -> Images:
+def reference(generator: Generator) -> Floats:
     """What PyTorch computes in float64."""
     exact = copy.deepcopy(generator).double()
-    return lambda inputs: exact(**_cast(_tensors(inputs), torch.float64)).numpy()
+    return lambda inputs: _arrays(exact.named(**_cast(_tensors(inputs), torch.float64)).values())
 
 
-def at_precision(generator: Generator, precision: str) -> Images:
+def at_precision(generator: Generator, precision: str) -> Floats:
     """What PyTorch computes at that precision."""
     if precision == "float32":
-        return lambda inputs: generator(**_tensors(inputs)).numpy()
+        return lambda inputs: _arrays(generator.named(**_tensors(inputs)).values())
     exported = Exported(generator, precision)
-    return lambda inputs: exported(*_tensors(inputs).values())[0].numpy()
+    return lambda inputs: _arrays(exported.floats(_tensors(inputs)))
+
+
+def _arrays(tensors: Iterable[Tensor]) -> tuple[NDArray[Any], ...]:
+    return tuple(tensor.numpy() for tensor in tensors)
 
 
 def _tensors(inputs: Inputs) -> dict[str, Tensor]:

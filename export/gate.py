@@ -13,7 +13,8 @@ from export.parity import ParityError, ParityReport, check_parity
 from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import write_atomically
-from models.info import GeneratorInfo, Golden, InfoError, Run
+from models.golden import Golden, InfoError, Run
+from models.info import GeneratorInfo
 from models.log import log
 
 

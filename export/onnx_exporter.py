@@ -10,21 +10,22 @@ from typing import Any
 import onnx
 import torch
 
-from export.exported import Exported, example
+from export.exported import Exported, example, output_names
 from export.gate import write_proven
 from export.parity import DEFAULT_BATCHES, ParityReport
 from export.sessions import TF32, onnx_runs
 from gan.networks.generator import FOLDED, Generator
 from models.errors import CommandError, ExitCode
-from models.info import GeneratorInfo
+from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo
 from models.latents import LABEL, LATENT
 
 DEFAULT_OPSET = 18
 MEANINGS = {
     LATENT: "latents, float32, standard normal",
     LABEL: "labels, int64, from 0 on, in the order of `gan.class_names`: what an image shows",
-    "images": "float32 in [-1, 1], what the trained network gives",
-    "pixels": "uint8, round-half-even(clip((images + 1) * 127.5, 0, 255)), height before width before channels",
+    IMAGES: "float32 in [-1, 1], what the trained network gives",
+    PIXELS: "uint8, round-half-even(clip((images + 1) * 127.5, 0, 255)), height before width before channels",
+    MASKS: "uint8, 255 where the image shows a defect, else 0, height before width",
 }
 """Of the inputs and the outputs, as the file says it."""
 
@@ -42,8 +43,9 @@ def export_onnx(
 ) -> ParityReport:
     """Export with dynamic batch, compare with PyTorch, and only then let the file appear at `path`.
 
-    The file has the generator's inputs, `z` float32 `[batch, z_dim]` first, and two outputs: `images` float32
-    `[batch, C, H, W]` in [-1, 1] and `pixels` uint8 `[batch, H, W, C]`; its metadata is a `models.info.GeneratorInfo`.
+    The file has the generator's inputs, `z` float32 `[batch, z_dim]` first, and these outputs: `images` float32
+    `[batch, C, H, W]` in [-1, 1], `pixels` uint8 `[batch, H, W, C]` and, of a generator that has them, `masks` uint8
+    `[batch, H, W]`, 0 or 255; its metadata is a `models.info.GeneratorInfo`.
 
     Args:
         generator: exported as in eval mode; it is not changed.
@@ -51,7 +53,8 @@ def export_onnx(
         opset: ONNX operator set.
         precision: `float32` or `fp16`, of the weights and of what is computed with them.
         batch_check: batch sizes to compare at.
-        atol: tolerance on `images`; by default derived from PyTorch's own error at that precision.
+        atol: tolerance on `images`, and on masks before they are told from 0 and 255; by default derived from
+            PyTorch's own error at that precision.
         training: what is known of the training, for the metadata.
         overwrite: replace an existing file.
 
@@ -95,7 +98,7 @@ def build(generator: Generator, opset: int, precision: str = "float32") -> onnx.
         values,
         dynamo=True,
         input_names=list(generator.inputs),
-        output_names=["images", "pixels"],
+        output_names=output_names(generator),
         dynamic_shapes=shapes,
         opset_version=opset,
         external_data=False,

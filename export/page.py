@@ -11,7 +11,8 @@ from export.parity import ParityReport
 from export.torch_exporter import SUFFIX, ProgramFile
 from export.verify import load_onnx
 from models.errors import CommandError, ExitCode
-from models.info import GOLDEN_COUNT, GeneratorInfo
+from models.golden import GOLDEN_COUNT
+from models.info import GeneratorInfo
 from models.latents import LATENT, Input
 
 _MANY = 16  # characters of a hash that tell files apart
@@ -77,6 +78,7 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         ("file", f"{path}, {facts['size']}, {facts['form']}"),
         ("sha256", facts["sha256"]),
         ("makes", f"{colour} images of {info.width}×{info.height} from latents of {info.z_dim}, in {info.precision}"),
+        ("outputs", ", ".join(info.outputs)),
         ("other inputs", ", ".join(f"{name} {_kind(kind)}" for name, kind in others.items())),
         ("network", f"{info.architecture}, weights sha256 {info.weights_sha256}"),
         ("assumed of it", ", ".join(f"{name} {value}" for name, value in info.assumed.items())),
@@ -89,7 +91,8 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         (
             "golden images",
             f"{GOLDEN_COUNT} of the trained network in float64 are inside; every runtime must give them within "
-            f"{info.golden['atol']:.2e}, their pixels within 1 step",
+            f"{info.golden['atol']:.2e}, their pixels within 1 step"
+            f"{', their masks exactly where rounding cannot decide' if info.has_masks else ''}",
         ),
     ]
     indent = " " * 15

@@ -1,26 +1,21 @@
-"""Does a runtime compute what the PyTorch generator computes? Compared on fresh latents, floats and pixels."""
+"""Does a runtime compute what the PyTorch generator computes? Compared on fresh latents: floats, pixels and masks."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan.networks.pixels import to_pixels
+from export.exported import Floats, Inputs, outputs
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import Run
+from models.golden import Run, mask_differences, sure_masks
 from models.latents import Input, inputs
-
-Inputs = Mapping[str, NDArray[Any]]
-"""By name, `[N, …]` each."""
-Images = Callable[[Inputs], NDArray[Any]]
-"""Inputs to images `[N, C, H, W]` of any precision."""
 
 DEFAULT_BATCHES = (1, 2, 3, 64, 129)
 """1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""
@@ -50,6 +45,8 @@ class ParityRow:
         pixels_error: largest difference of `pixels` from those of PyTorch in float64, in steps of 1/255.
         pixels_share: share of pixels that differ at all.
         rounding_error: largest difference of `pixels` from the runtime's own `images` before rounding, in steps.
+        masks_error: how many pixels of `masks` differ where PyTorch's float64 is further than `atol` from the limit, so
+            that rounding cannot decide; of a row that is only reported all that differ; None: no masks.
     """
 
     runtime: str
@@ -59,6 +56,7 @@ class ParityRow:
     pixels_error: int
     pixels_share: float
     rounding_error: float
+    masks_error: int | None = None
 
     def faults(self) -> list[str]:
         """What is wrong, a line for each criterion; empty where nothing is."""
@@ -66,12 +64,16 @@ class ParityRow:
             return []
         found = []
         where = f"{self.runtime}, {self.latents}"
+        if not math.isfinite(self.atol):
+            return [f"{where}: what PyTorch itself computes is not finite"]
         if not (math.isfinite(self.images_error) and self.images_error <= self.atol):
             found.append(f"{where}: images differ by {self.images_error:.2e}, allowed {self.atol:.2e}")
         if self.pixels_error > 1:
             found.append(f"{where}: pixels differ by {self.pixels_error} steps, allowed 1")
         if not self.rounding_error <= HALF_A_STEP:
             found.append(f"{where}: pixels are {self.rounding_error:.2f} steps from their images, allowed half a step")
+        if self.masks_error:
+            found.append(f"{where}: {self.masks_error} pixels of masks differ, allowed none")
         return found
 
 
@@ -82,7 +84,7 @@ class ParityReport:
     Attributes:
         seed: of the usual latents.
         precision: of the file.
-        atol: tolerance on `images` of usual latents.
+        atol: tolerance on `images` of usual latents, and on masks before they are told from 0 and 255.
         derived_atol: what it is unless another is asked for.
         rows: the comparisons.
     """
@@ -95,7 +97,7 @@ class ParityReport:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ParityReport:
-        """The inverse of `dataclasses.asdict`.
+        """The inverse of `to_dict`.
 
         Raises:
             ValueError: it is damaged, or tells of no comparison.
@@ -108,6 +110,14 @@ class ParityReport:
             raise ValueError(f"its comparisons are damaged: {error}") from None
         return report
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it, without figures of masks where there are none."""
+        values = dataclasses.asdict(self)
+        for row in values["rows"]:
+            if row["masks_error"] is None:
+                del row["masks_error"]
+        return values
+
     @property
     def passed(self) -> bool:
         """Whether `faults` finds nothing."""
@@ -118,18 +128,26 @@ class ParityReport:
         return [fault for row in self.rows for fault in row.faults()]
 
     def table(self) -> str:
-        """The comparisons for a person."""
-        lines = [
+        """The comparisons for a person; masks have a column where there are any."""
+        masks = any(row.masks_error is not None for row in self.rows)
+        head = (
             f"{'runtime':<28} {'latents':<12} {'max |Δ images|':>14} {'allowed':>9} "
             f"{'max Δ px':>8} {'px differ':>10} {'rounding':>8}"
-        ]
-        lines += [
-            f"{row.runtime:<28} {row.latents:<12} {row.images_error:>14.2e} "
-            f"{'reported' if row.atol is None else format(row.atol, '.2e'):>9} "
-            f"{row.pixels_error:>8} {row.pixels_share:>10.4%} {row.rounding_error:>8.4f}"
-            for row in self.rows
-        ]
-        return "\n".join([*lines, "differences from PyTorch in float64; allowed: 1 step on pixels, half on rounding"])
+        )
+        lines = [f"{head} {'mask px':>8}" if masks else head]
+        for row in self.rows:
+            line = (
+                f"{row.runtime:<28} {row.latents:<12} {row.images_error:>14.2e} "
+                f"{'reported' if row.atol is None else format(row.atol, '.2e'):>9} "
+                f"{row.pixels_error:>8} {row.pixels_share:>10.4%} {row.rounding_error:>8.4f}"
+            )
+            lines.append(f"{line} {row.masks_error!s:>8}" if masks else line)
+        lines.append("differences from PyTorch in float64; allowed: 1 step on pixels, half on rounding")
+        if masks:
+            lines.append(
+                "mask px: pixels of masks that differ where rounding cannot decide, none allowed; reported: all"
+            )
+        return "\n".join(lines)
 
 
 class ParityError(CommandError):
@@ -141,8 +159,8 @@ class ParityError(CommandError):
 
 
 def check_parity(
-    exact: Images,
-    own: Images,
+    exact: Floats,
+    own: Floats,
     runs: Mapping[str, Run],
     *,
     needed: Mapping[str, Input],
@@ -165,7 +183,8 @@ def check_parity(
         seed: of the latents.
         precision: `float32` or `fp16`.
         batches: batch sizes.
-        atol: tolerance on `images`; by default `MARGINS` × PyTorch's own error on usual latents, or on these.
+        atol: tolerance on `images`, and on masks before they are told from 0 and 255; by default `MARGINS` × PyTorch's
+            own error, the larger of the two, on usual latents or on these.
         reported: names in `runs` that are not held to a tolerance.
 
     Raises:
@@ -178,22 +197,21 @@ def check_parity(
     batches = [*batches, *([classes] if classes > max(batches) else [])]
     usual = {f"batch {n}": inputs(seed, at * 4096, at * 4096 + n, needed) for at, n in enumerate(batches)}
     cases = {**usual, **_extremes(inputs(seed, 4096 * len(batches), 4096 * len(batches) + 3, needed), needed)}
-    expected: dict[str, NDArray[np.float64]] = {}
-    own_rows = []
+    expected: dict[str, tuple[NDArray[Any], ...]] = {}
+    rows, errors = [], {}
     with one_thread(), torch.no_grad():
         for name, case in cases.items():
-            expected[name] = _in_chunks(exact, case).astype(np.float64)
-            images = _in_chunks(own, case).astype(np.float32)
-            pixels = to_pixels(torch.from_numpy(images)).numpy()
-            own_rows.append(_compare(f"PyTorch {precision}", name, expected[name], images, pixels, None))
+            expected[name] = _in_chunks(exact, case, np.float64)
+            floats = _in_chunks(own, case, np.float32)
+            errors[name] = max(_largest(some - due) for some, due in zip(floats, expected[name], strict=True))
+            rows.append(_compare(f"PyTorch {precision}", name, expected[name], _as_written(floats), None))
     margin = MARGINS[precision]
-    derived = max(LEAST_ATOL, margin * max(row.images_error for row in own_rows[: len(usual)]))
-    allowed = {row.latents: max(derived, margin * row.images_error) if atol is None else atol for row in own_rows}
-    rows = own_rows
+    derived = max(LEAST_ATOL, margin * max(errors[name] for name in usual))
+    allowed = {name: max(derived, margin * error) if atol is None else atol for name, error in errors.items()}
     for runtime, run in runs.items():
         for name, case in cases.items():
             try:
-                images, pixels = run(case)
+                given = run(case)
             except CommandError:
                 raise
             except Exception as error:  # onnxruntime's exceptions have no common base of their own
@@ -203,7 +221,7 @@ def check_parity(
                 raise memory_error(error, "smaller sizes in batch_check need less") or failed from None
             judged = runtime not in reported and not (precision == "fp16" and name == HUGE_CASE)
             limit = allowed[name] if judged else None
-            rows.append(_compare(runtime, name, expected[name], images, pixels, limit))
+            rows.append(_compare(runtime, name, expected[name], given, limit))
     return ParityReport(seed, precision, derived if atol is None else atol, derived, rows)
 
 
@@ -231,40 +249,47 @@ def _extremes(usual: Inputs, needed: Mapping[str, Input]) -> dict[str, Inputs]:
     return {"zeros": zeros, "+4 and -4 σ": far, HUGE_CASE: huge}
 
 
-def _in_chunks(images: Images, inputs: Inputs) -> NDArray[Any]:
+def _in_chunks(floats: Floats, inputs: Inputs, dtype: type) -> tuple[NDArray[Any], ...]:
     count = len(next(iter(inputs.values())))
     starts = range(0, count, _CHUNK)
-    return np.concatenate(
-        [images({name: values[at : at + _CHUNK] for name, values in inputs.items()}) for at in starts]
-    )
+    parts = [floats({name: values[at : at + _CHUNK] for name, values in inputs.items()}) for at in starts]
+    return tuple(np.concatenate(values).astype(dtype) for values in zip(*parts, strict=True))
+
+
+def _as_written(floats: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    return [values.numpy() for values in outputs(*map(torch.from_numpy, floats))]
 
 
 def _compare(
     runtime: str,
     name: str,
-    expected: NDArray[np.float64],
-    images: NDArray[np.float32],
-    pixels: NDArray[np.uint8],
+    expected: Sequence[NDArray[np.float64]],
+    given: Sequence[NDArray[Any]],
     atol: float | None,
 ) -> ParityRow:
-    expected_pixels = to_pixels(torch.from_numpy(expected)).numpy()
-    if images.shape != expected.shape or pixels.shape != expected_pixels.shape:
-        raise CommandError(
-            ExitCode.CHECK_FAILED,
-            f"parity: {runtime}, {name}: shapes {images.shape}, {pixels.shape} "
-            f"instead of {expected.shape}, {expected_pixels.shape}",
-        )
-    steps = np.abs(pixels.astype(np.int16) - expected_pixels.astype(np.int16))
+    """One row: what the network computes in float64, and what a file gives for the same latents."""
+    due = _as_written(expected)
+    shapes, due_shapes = (", ".join(str(values.shape) for values in several) for several in (given, due))
+    if shapes != due_shapes:
+        raise CommandError(ExitCode.CHECK_FAILED, f"parity: {runtime}, {name}: shapes {shapes} instead of {due_shapes}")
+    images, pixels, *masks = given
+    steps = np.abs(pixels.astype(np.int16) - due[1].astype(np.int16))
     own_pixels = ((images.astype(np.float64) + 1) * 127.5).clip(0, 255).transpose(0, 2, 3, 1)
     return ParityRow(
         runtime=runtime,
         latents=name,
-        images_error=_largest(images - expected),
+        images_error=_largest(images - expected[0]),
         atol=atol,
         pixels_error=int(steps.max()),
         pixels_share=float((steps > 0).mean()),
         rounding_error=_largest(pixels - own_pixels),
+        masks_error=_masks_error(masks[0], expected[1], atol or 0.0) if masks else None,
     )
+
+
+def _masks_error(masks: NDArray[np.uint8], expected: NDArray[np.float64], atol: float) -> int:
+    """How many pixels are wrong; one whose expected value is no number is, since no comparison with NaN would fail."""
+    return mask_differences(masks, sure_masks(expected, atol)) + int(np.isnan(expected).sum())
 
 
 def _largest(difference: NDArray[np.float64]) -> float:

@@ -16,26 +16,30 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.errors import CommandError, ExitCode, first_line, memory_error
+from models.info import IMAGES, MASKS
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
 class Replay:
-    """`images` of a graph, by ONNX's own definition of each operator; convolutions are PyTorch's, for their speed.
+    """What the network in a graph computes: `images`, and of masks what is compared with the limit.
+
+    By ONNX's own definition of each operator; convolutions are PyTorch's, for their speed.
 
     Args:
         model: the graph; it is not changed.
         exact: in float64 throughout, whatever precision the graph is in; else as the graph says.
 
     Raises:
-        ValueError: the graph holds an operator that ONNX does not define.
+        ValueError: the graph holds an operator that ONNX does not define, or makes masks otherwise than by a limit.
     """
 
     def __init__(self, model: onnx.ModelProto, exact: bool) -> None:
         self._exact = exact
         wanted = onnx.ModelProto()
         wanted.CopyFrom(model)
-        _keep_images(wanted.graph)
+        self._names = [IMAGES, *_before_the_limit(wanted.graph)]
+        _keep(wanted.graph, self._names)
         if exact:
             _widen(wanted.graph)
         try:
@@ -43,8 +47,8 @@ class Replay:
         except Exception as error:  # of many kinds, for an operator that is not there
             raise ValueError(first_line(error)) from None
 
-    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Images `[N, C, H, W]`.
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """Images `[N, C, H, W]`, and masks `[N, 1, H, W]` before they are told from 0 and 255, where there are any.
 
         Raises:
             CommandError: 76 the graph cannot be computed, 69 too little memory.
@@ -54,26 +58,42 @@ class Replay:
             for name, values in inputs.items()
         }
         try:
-            outputs: Any = self._evaluator.run(["images"], given)
+            outputs: Any = self._evaluator.run(self._names, given)
         except Exception as error:  # of many kinds
             reason = f"parity: the file's own graph cannot be computed in float64: {first_line(error)}"
             raise memory_error(error) or CommandError(ExitCode.CHECK_FAILED, reason) from None
-        images: NDArray[Any] = outputs[0]
-        return images
+        images, *masks = outputs
+        return images, *(values[:, None] for values in masks)
 
 
-def _keep_images(graph: onnx.GraphProto) -> None:
-    """Leave what `images` depends on."""
-    needed, kept = {"images"}, []
+def _before_the_limit(graph: onnx.GraphProto) -> list[str]:
+    """The value, `[N, H, W]`, of which `masks` tell where it is greater; none where the graph gives no masks.
+
+    Raises:
+        ValueError: `masks` are something else.
+    """
+    if MASKS not in {value.name for value in graph.output}:
+        return []
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers.get(MASKS)
+    while node is not None and node.op_type in ("Cast", "Mul"):
+        node = makers.get(node.input[0])
+    if node is None or node.op_type != "Greater":
+        raise ValueError(f"{MASKS} are not made by a limit")
+    return [node.input[0]]
+
+
+def _keep(graph: onnx.GraphProto, names: Sequence[str]) -> None:
+    """Leave what these values depend on."""
+    needed, kept = set(names), []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             needed.update(node.input)
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
-    outputs = [value for value in graph.output if value.name == "images"]
     del graph.output[:]
-    graph.output.extend(outputs)
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
 
 
 def _widen(graph: onnx.GraphProto) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import onnxruntime
 
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import Run
+from models.golden import Run
+from models.info import IMAGES, MASKS, PIXELS
 from models.providers import CPU, CUDA, cuda_options
 
 TF32 = f"{CUDA}, TF32"
@@ -58,4 +59,6 @@ def open_session(model: str, provider: str, settings: dict[str, str] | None = No
 
 
 def _run_of(session: onnxruntime.InferenceSession) -> Run:
-    return lambda inputs: session.run(["images", "pixels"], inputs)
+    has_masks = MASKS in (output.name for output in session.get_outputs())
+    outputs = [IMAGES, PIXELS, *([MASKS] if has_masks else [])]
+    return lambda inputs: session.run(outputs, inputs)

@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.exported import example
+from export.exported import Inputs, example, outputs
 from export.gate import write_proven
-from export.parity import DEFAULT_BATCHES, Inputs, ParityReport
+from export.parity import DEFAULT_BATCHES, ParityReport
 from gan.networks.architectures import generator_of
 from gan.networks.generator import Generator
-from gan.networks.pixels import to_pixels
 from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.files import write_file
-from models.info import GeneratorInfo, InfoError, Run
+from models.golden import InfoError, Run
+from models.info import GeneratorInfo
 
 SUFFIX = ".pt2"
 EVIDENCE = "generator.json"
@@ -31,16 +31,16 @@ _KINDS = {5: torch.int64, 7: torch.float32}
 """What a `.pt2` calls the kinds of numbers that a state dict of ours holds."""
 
 
-class _WithPixels(nn.Module):
-    """The generator as trained, so that its weights can be read from the file again, and the pixels beside."""
+class _WithOutputs(nn.Module):
+    """The generator as trained, so that its weights can be read from the file again, and the file's outputs."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
 
-    def forward(self, z: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-        images = self.generator(z, *others)
-        return images, to_pixels(images)
+    def forward(self, z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        given = self.generator(z, *others)
+        return outputs(*(given if isinstance(given, tuple) else (given,)))
 
 
 def export_torch(
@@ -55,8 +55,8 @@ def export_torch(
     """Export as a program of `torch.export`, compare with PyTorch, and only then let the file appear at `path`.
 
     `torch.export.load(path).module()` takes the generator's inputs in their order, `z` float32 `[N, z_dim]` first, and
-    gives `images` float32 `[N, C, H, W]` in
-    [-1, 1] and `pixels` uint8 `[N, H, W, C]`.
+    gives `images` float32 `[N, C, H, W]` in [-1, 1], `pixels` uint8 `[N, H, W, C]` and, of a generator that has them,
+    `masks` uint8 `[N, H, W]`, 0 or 255.
 
     Args:
         generator, path, batch_check, atol, training, overwrite: as of `export_onnx`.
@@ -86,7 +86,7 @@ def export_torch(
 def program_bytes(generator: Generator, evidence: str | None) -> bytes:
     """The file's content, with this text as its evidence, without traces of the machine it was made on."""
     values, shapes = example(generator)
-    program = torch.export.export(_WithPixels(generator).eval(), values, dynamic_shapes=shapes)
+    program = torch.export.export(_WithOutputs(generator).eval(), values, dynamic_shapes=shapes)
     for node in program.graph.nodes:
         for trace in ("stack_trace", "nn_module_stack", "torch_fn", "from_node", "source_fn_stack"):
             node.meta.pop(trace, None)

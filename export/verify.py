@@ -16,7 +16,8 @@ from export.torch_exporter import SUFFIX, ProgramFile, program_runs
 from gan.networks.generator import FOLDED, Generator
 from gan.networks.reader import load_generator, weights_sha256
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import GeneratorInfo, InfoError
+from models.golden import InfoError
+from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo
 
 _KINDS = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 NEWEST_IR = 10
@@ -119,8 +120,9 @@ def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:
     size = [info.height, info.width]
     expected = {
         **{name: (_KINDS[needed.dtype], ["batch", *needed.shape]) for name, needed in info.inputs.items()},
-        "images": (TensorProto.FLOAT, ["batch", info.channels, *size]),
-        "pixels": (TensorProto.UINT8, ["batch", *size, info.channels]),
+        IMAGES: (TensorProto.FLOAT, ["batch", info.channels, *size]),
+        PIXELS: (TensorProto.UINT8, ["batch", *size, info.channels]),
+        **({MASKS: (TensorProto.UINT8, ["batch", *size])} if info.has_masks else {}),
     }
     if form != expected:
         faults.append(f"inputs and outputs {form}, not {expected}")

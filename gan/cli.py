@@ -11,6 +11,7 @@ import click
 
 from gan.config import AUTO, CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, Course, TrainConfig
 from gan.evaluation.defaults import FEATURES
+from gan.masks_cli import masks_command
 from gan.pattern_options import pattern_options
 from gan.photos.pairing import MISSING
 from models import console
@@ -68,14 +69,14 @@ class _Rate(click.ParamType[float | str]):
 
 
 class _Train(Command):
-    """`gan-train`, and beside it the bare word `status` as a command of its own."""
+    """`gan-train`, and beside it bare words that are commands of their own: `status` and `masks`."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """The context of whichever of the two is meant."""
-        if args[:1] == ["status"]:
-            return status_command.make_context(f"{info_name} status", args[1:], parent, **extra)
+        """The context of whichever of them is meant."""
+        if args and (other := {"status": status_command, "masks": masks_command}.get(args[0])):
+            return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -194,7 +195,8 @@ def cli(data: Path, recipe: str, dry_run: bool, **given: Any) -> None:
     The default recipe, shift, is for some hundred photos; the plain paper recipe, dcgan, collapses on them.
     Every option is also read from the environment: GAN_TRAIN_BATCH_SIZE for --batch-size.
 
-    gan-train status OUT says how far the run in the folder OUT is. A folder of photos of that name is ./status.
+    gan-train status OUT says how far the run in the folder OUT is. gan-train masks teaches a trained generator to make
+    masks. Folders of photos of these names are ./status and ./masks.
     """
     known = {field.name for field in dataclasses.fields(TrainConfig)} - {"masks"}  # here it is a folder
     options = {name: given.pop(name) for name in known & given.keys()}

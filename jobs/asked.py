@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 from jobs.dataset.state import RunState
 from jobs.dataset.tally import tally
+from jobs.stores.place import place
 from models.errors import CommandError, ExitCode
 from models.mix import Mix, rounded
 
@@ -25,16 +27,17 @@ class Asked:
     Attributes:
         count: images that the folder shall hold.
         append: images to add to a complete run.
-        mix: `scratch=0.6,inclusion=0.4`, `balanced` or `like:DIR`; None: as the run has it, else `balanced`.
+        mix: `scratch=0.6,inclusion=0.4`, `balanced`, or `like:` and what `fill` takes; None: as the run has it, else
+            `balanced`.
         per_class: images of each class.
-        fill: a folder whose classes shall come to equal numbers.
+        fill: a folder, or the URL of a run in an object store, whose classes shall come to equal numbers.
     """
 
     count: int | None = None
     append: int | None = None
     mix: str | None = None
     per_class: int | None = None
-    fill: Path | None = None
+    fill: Path | str | None = None
 
     def __post_init__(self) -> None:
         numbers = [number for number in (self.count, self.append, self.per_class) if number is not None]
@@ -50,18 +53,17 @@ class Asked:
             out: the run's folder, or the URL of an object store.
 
         Raises:
-            CommandError: 2 this is no mix, 66 there is no such folder, 65 it is a damaged run.
+            CommandError: 2 this is no mix or no place, 66 there is no such folder or run, 65 it is a damaged run, 73,
+                74 the store refuses or does not answer.
         """
         folder, option = self._folder()
-        if (self.mix or "").strip() == LIKE:  # it would be the current folder
-            raise _usage("`mix=like:` names no folder: write like:DIR")
         if folder is None:
             if self.mix is not None and self.mix.strip() != BALANCED:
                 shares_in(self.mix)
             return
-        if isinstance(out, Path) and folder.resolve() in (out.resolve(), *out.resolve().parents):
+        if _lies_in(out, folder):
             raise _usage(f"`{option}`: {out} lies in {folder}, whose images are counted: name another `out`")
-        tally(folder)
+        _ = self._tally
 
     def settle(self, names: Sequence[str], state: RunState | None) -> tuple[Mix | None, int | None]:
         """The mix for a model with these classes, and how many images the folder shall hold.
@@ -75,7 +77,7 @@ class Asked:
             classes have equal numbers already.
 
         Raises:
-            CommandError: 2 the model cannot make this mix; 65, 66 as from `check`.
+            CommandError: 2 the model cannot make this mix; others as from `check`.
         """
         if not names:
             for option in ("mix", "per_class", "fill"):
@@ -107,18 +109,26 @@ class Asked:
         except ValueError as error:
             raise _usage(f"`mix={self.mix}`: {error}: write shares with fewer digits") from None
 
-    def _folder(self) -> tuple[Path | None, str]:
-        """The folder that is counted, and the option that names it."""
-        if self.fill is not None:
-            return self.fill, "fill"
+    def _folder(self) -> tuple[Path | str | None, str]:
+        """The folder or URL that is counted, and the option that names it."""
         text = (self.mix or "").strip()
-        return (Path(text.removeprefix(LIKE)), "mix") if text.startswith(LIKE) else (None, "mix")
+        named, option = (text.removeprefix(LIKE), "mix") if text.startswith(LIKE) else (self.fill, "fill")
+        try:
+            return None if named is None else place(named), option
+        except CommandError as error:
+            raise CommandError(error.exit_code, f"`{option}`: {error}") from None
+
+    @cached_property
+    def _tally(self) -> dict[str, int]:
+        """How many images the folder has of each class: counted once, since it may be large or far away."""
+        folder, _ = self._folder()
+        assert folder is not None
+        return tally(folder)
 
     def _counted(self, names: Sequence[str]) -> list[int]:
         """How many images the folder has of each class of the model."""
         folder, option = self._folder()
-        assert folder is not None
-        found = tally(folder)
+        found = self._tally
         for name, count in found.items():
             if name not in names:
                 raise _usage(
@@ -174,6 +184,13 @@ def _filling(names: Sequence[str], counts: Sequence[int]) -> tuple[Mix, int]:
         return Mix.of(names, lacking), sum(lacking)
     except ValueError as error:
         raise _usage(f"`fill`: {error}: give `count` and `mix`") from None
+
+
+def _lies_in(out: Path | str, folder: Path | str) -> bool:
+    """Whether a run is what is counted, or below it."""
+    if isinstance(out, Path) and isinstance(folder, Path):
+        return folder.resolve() in (out.resolve(), *out.resolve().parents)
+    return isinstance(out, str) and isinstance(folder, str) and f"{out}/".startswith(f"{folder}/")
 
 
 def _common(shares: Iterable[Fraction]) -> int:

@@ -12,7 +12,6 @@ import click
 
 from jobs import options
 from jobs.dataset.convert import NAMES
-from jobs.stores.place import place
 from models import console
 from models.errors import CommandError, ExitCode
 from models.flags import Group
@@ -37,6 +36,7 @@ _SETTINGS = {"show_default": True, "max_content_width": 110}
 @options.mix_options
 @click.option(
     "--out",
+    type=options.NAME,
     default="synthetic/{date}",
     help="Folder to write to, or s3://, gs:// or az:// with bucket and prefix. {date} becomes today's date, {time} the "
     "time of the start.",
@@ -103,7 +103,7 @@ def cli(
     append: int | None,
     mix: str | None,
     per_class: int | None,
-    fill: Path | None,
+    fill: Path | str | None,
     out: str,
     model: str | None,
     seed: int | None,
@@ -199,7 +199,7 @@ def finish(context: click.Context, /, out: Path | str, model: str | None, **othe
 @options.model
 @console.debug_option
 def verify(out: Path | str, repair: bool, model: str | None) -> None:
-    """Compare every image of the run in OUT with its manifest.
+    """Compare every image of the run in OUT, and its mask, with the manifest.
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
     """
@@ -233,33 +233,37 @@ def verify(out: Path | str, repair: bool, model: str | None) -> None:
 @click.option("--index", type=click.IntRange(0, 10**12), required=True, help="Which image to make: 0 is the first.")
 @click.option(
     "--to",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="File to write.  [default: its own name, such as 00073121.png]",
 )
 @options.model
 @options.device
 @console.debug_option
 def regen(out: Path | str, index: int, to: Path | None, model: str | None, device: str) -> None:
-    """Make one image of the run in OUT again, whether the run has it (yet) or not."""
+    """Make one image of the run in OUT again, whether the run has it (yet) or not; with its mask, X_mask.png."""
     from jobs.checks.repair import regen as make
+    from jobs.dataset.tally import MASK
     from models.files import write_atomically
 
-    content, same = make(out, index, model, device)
+    made = make(out, index, model, device)
     path = to or Path(f"{index:08d}.png")
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    if same is False:
+    write_atomically(path, lambda temporary: temporary.write_bytes(made.image))
+    if made.mask is not None:
+        mask = made.mask
+        write_atomically(path.with_name(f"{path.stem}{MASK}.png"), lambda temporary: temporary.write_bytes(mask))
+    if made.same is False:
         raise CommandError(
             ExitCode.CHECK_FAILED,
             f"{path} is image {index} as it comes out here; the manifest tells of other bytes, which another "
             "device, processor or version made",
         )
-    log.info("%s: image %d, %s", path, index, "equal to the run's" if same else "which the run does not have yet")
+    log.info("%s: image %d, %s", path, index, "equal to the run's" if made.same else "which the run does not have yet")
 
 
 @cli.command()
-@click.argument("run", type=place)
+@click.argument("run", type=options.PLACE)
 @click.option("--to", type=click.Choice(NAMES), required=True, help="Layout of the trainer.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write: a new or an empty one.")
+@click.option("--out", type=options.PATH, required=True, help="Folder to write: a new or an empty one.")
 @options.converting_options
 @console.debug_option
 @click.pass_context

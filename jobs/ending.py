@@ -13,7 +13,7 @@ from jobs.dataset import layout, manifest, table
 from jobs.dataset.pruning import RunSeries, prune
 from jobs.dataset.remaining import Remaining
 from jobs.dataset.removal import remove_beyond, remove_temporaries
-from jobs.dataset.sheet import contact_sheet, run_sheet
+from jobs.dataset.sheet import indexed_sheet, run_sheet
 from jobs.dataset.state import COMPLETE, REJECTED, RunState
 from jobs.held import HeldRun
 from jobs.stores import publish
@@ -110,7 +110,7 @@ def _end(run: HeldRun, remaining: Remaining, form: str, gate: Gate, *, verified:
     """Leave nothing but the run; write its manifest and contact sheet; judge it; last, call it complete."""
     store, count = run.store, remaining.count
     remove_beyond(store, run.plan, count)
-    remove_temporaries(store, run.plan.format)
+    remove_temporaries(store, run.plan)
     table.write(store, run.plan.shards(count), form)
     run.check()
     store.replace(layout.SHEET, run_sheet(store, run.plan, count))
@@ -165,8 +165,8 @@ def _judge(run: HeldRun, count: int, gate: Gate) -> None:
     beyond = [finding for finding in findings if finding.too_many]
     if not beyond:
         return
-    shown = [run.plan.image(index) for finding in beyond for index in finding.indices]
-    store.replace(layout.OFFENDERS, contact_sheet(store, format, shown))
+    shown = [index for finding in beyond for index in finding.indices]
+    store.replace(layout.OFFENDERS, indexed_sheet(store, run.plan, shown))
     message = f"quality gate: {'; '.join(map(str, beyond))}; see {store}/{layout.OFFENDERS}"
     run.log("quality gate", mode=gate.mode, reason=message)
     if gate.mode == "warn":

@@ -12,16 +12,15 @@ from functools import partial
 from jobs.dataset import layout, manifest
 from jobs.dataset.begun import Begun
 from jobs.dataset.committer import Committer
+from jobs.dataset.formats import numbers
 from jobs.dataset.remaining import Remaining
-from jobs.dataset.shard import Shard
-from jobs.dataset.state import RUNNING
+from jobs.dataset.shard import Shard, Versions
+from jobs.dataset.state import RUNNING, SessionFacts
 from jobs.held import HeldRun
 from jobs.workers.crew import Pool
 from models.errors import CommandError, ExitCode
 from models.log import log
 from models.progress import Progress
-
-_Versions = Mapping[int, Mapping[str, str] | None]
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,13 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
     _refuse(run)
     store, facts = run.store, pool.ready()
     # Known before anything is made: what comes later than this is another run's, which took over from this one.
-    versions = run.plan.format.versions(store, partial(_is_left, run, remaining))
-    _check_room(run, remaining, facts.image_bytes)
+    versions = dict[str, Mapping[str, str] | None]()
+    for format in run.plan.formats:
+        versions |= format.versions(store, partial(_is_left, run, remaining))
+    _check_room(run, remaining, facts)
     if run.part is None:  # the state is of the whole run
         run.write_state(RUNNING, remaining.count)
-    for folder in (run.plan.format.root, layout.MANIFESTS, layout.MEASURES):
+    for folder in (*(format.root for format in run.plan.formats), layout.MANIFESTS, layout.MEASURES):
         store.make_folder(folder)
     log.info(
         "%s: %d of %d images to make, seed %d, %s, %d workers, batches of %d",
@@ -72,7 +73,7 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
                 store,
                 lambda shard: run.log("shard", number=shard.number, images=shard.images),
                 run.check,
-                is_labelled=run.plan.mix is not None,
+                run.plan.first_line,
             ) as committer,
         ):
             for done in pool.run(pieces, batch_size, run.plan.mix):
@@ -122,16 +123,17 @@ def _is_left(run: HeldRun, remaining: Remaining, number: int) -> bool:
     return remaining.has(number)
 
 
-def _check_room(run: HeldRun, remaining: Remaining, image_bytes: int) -> None:
+def _check_room(run: HeldRun, remaining: Remaining, facts: SessionFacts) -> None:
     """Refuse what would not fit; images that a kill left without a manifest are there already."""
-    format, written = run.plan.format, 0
-    for name in run.store.names(format.root):
-        number = format.number(name)
-        if number is not None and remaining.has(number):
-            run.check()
-            shard = run.plan.shard(number, remaining.count)
-            written += max(0, format.written(run.store, shard) - remaining.had(number))
-    run.store.check_room(max(remaining.missing - written, 0), remaining.shards, image_bytes)
+    formats, written = run.plan.formats, 0
+    begun = set.intersection(*(set(numbers(run.store, format)) for format in formats))
+    for number in filter(remaining.has, begun):
+        run.check()
+        shard = run.plan.shard(number, remaining.count)
+        there = min(format.written(run.store, shard) for format in formats)
+        written += max(0, there - remaining.had(number))
+    missing = max(remaining.missing - written, 0)
+    run.store.check_room(missing, remaining.shards, facts.image_bytes, facts.mask_bytes)
 
 
 class _Pieces:
@@ -140,7 +142,7 @@ class _Pieces:
     Args:
         run, remaining, deadline: see `make`.
         size: images a piece.
-        versions: of files that are to be replaced, by shard.
+        versions: of files that are to be replaced.
 
     Attributes:
         begun: shards some of whose pieces are not done yet, by number.
@@ -153,7 +155,7 @@ class _Pieces:
         remaining: Remaining,
         size: int,
         deadline: float,
-        versions: _Versions,
+        versions: Versions,
     ) -> None:
         self._run, self._remaining, self._size = run, remaining, size
         self._deadline, self._versions = deadline, versions
@@ -161,17 +163,20 @@ class _Pieces:
         self.is_late = False
 
     def __iter__(self) -> Iterator[Shard]:
-        format = self._run.plan.format
+        formats = self._run.plan.formats
         for position, shard in enumerate(self._remaining.pending()):
             if position and time.monotonic() > self._deadline:  # one in any case, or a short time would never end
                 self.is_late = True
                 return
-            format.begin(self._run.store, shard)
-            rows = [] if format.is_whole else self._committed(shard)
+            for format in formats:
+                format.begin(self._run.store, shard)
+            rows = [] if formats[0].is_whole else self._committed(shard)
+            places = [format.place(shard.number) for format in formats]
+            replaces = {place: self._versions[place] for place in places if place in self._versions}
             self.begun[shard.number] = Begun(shard, rows, self._run.measures(shard.number, rows))
             for start in range(shard.start + len(rows), shard.stop, self._size):
                 stop = min(start + self._size, shard.stop)
-                yield Shard(shard.number, start, stop, self._versions.get(shard.number))
+                yield Shard(shard.number, start, stop, replaces)
 
     def _committed(self, shard: Shard) -> list[manifest.Row]:
         """The rows of a shard that has fewer images than it shall have; none where its manifest is damaged."""

@@ -12,6 +12,7 @@ import click
 from jobs.dataset.convert import FILL, HOLES
 from jobs.dataset.part import Part
 from jobs.stores.place import place
+from models.errors import CommandError
 from models.providers import DEVICES
 
 if TYPE_CHECKING:
@@ -30,8 +31,30 @@ def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
     return click.option(name, envvar=f"GAN_BATCH_{name[2:].replace('-', '_').upper()}", **settings)
 
 
+class _PathType(click.Path):
+    """A path that is not empty: an unset variable of a script would else name the current folder."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty name names nothing: write . for the current folder", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+class _PlaceType(_PathType):
+    """A folder, or the URL of an object store."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        try:
+            return place(super().convert(value, parameter, context))
+        except CommandError as error:
+            self.fail(str(error), parameter, context)
+
+
+NAME, PATH, PLACE = _PathType(), _PathType(path_type=Path), _PlaceType()
+"""Types of what names a file or folder: str, `Path`, and either."""
 model = _option(
     "--model",
+    type=NAME,
     metavar="FILE",
     help="ONNX file of gan-export, or the word bundled for the steel scratches that come with this package.  [default: "
     "models/generator.onnx]",
@@ -43,7 +66,7 @@ device = _option(
     help="Run the model on the GPU (cuda) or not (cpu). auto takes a GPU that works, and keeps to what the run began "
     "with.",
 )
-run = click.argument("out", type=place)
+run = click.argument("out", type=PLACE)
 _MIX = (
     _option(
         "--mix",
@@ -59,16 +82,16 @@ _MIX = (
     ),
     _option(
         "--fill",
-        type=click.Path(path_type=Path),
+        type=PLACE,
         metavar="DIR",
         help="Make what brings the classes of DIR to equal numbers of images, in place of --count. DIR is a folder of "
-        "classes, or an earlier run, and is not changed.",
+        "classes, or an earlier run in a folder or at s3://, gs:// or az://, and is not changed.",
     ),
 )
 _PUBLISHING = (
     _option(
         "--latest",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="Symbolic link to point at the run when all its images are checked.",
     ),
     _option(
@@ -79,7 +102,7 @@ _PUBLISHING = (
     ),
     _option(
         "--metrics-file",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="File to write figures of the run to, for node-exporter's textfile collector; its name ends in .prom.",
     ),
 )
@@ -150,7 +173,6 @@ _QUALITY_GATE = (
         help="How much of a sample of 512 images may be alike with another in it.",
     ),
 )
-_FOLDER = click.Path(path_type=Path)
 _CONVERTING = (
     click.option(
         "--class-name",
@@ -181,13 +203,13 @@ _CONVERTING = (
         help="Pixels by which an outline may differ from the true one to have fewer corners.",
     ),
     click.option(
-        "--real", type=_FOLDER, help="Folder of photos, a folder a class, to mix in: val and test have only photos."
+        "--real", type=PATH, help="Folder of photos, a folder a class, to mix in: val and test have only photos."
     ),
-    click.option("--real-masks", type=_FOLDER, help="Folder of the masks of these photos, paired by name."),
-    click.option("--real-good", type=_FOLDER, help="Folder of photos of good parts, for mvtec-ad."),
+    click.option("--real-masks", type=PATH, help="Folder of the masks of these photos, paired by name."),
+    click.option("--real-good", type=PATH, help="Folder of photos of good parts, for mvtec-ad."),
     click.option(
         "--split",
-        type=_FOLDER,
+        type=PATH,
         help="split.json of gan-eval data that says which photos are trained on.  [default: divided here, by groups]",
     ),
 )

@@ -86,10 +86,10 @@ def run_batch(
         append: instead of `count`: images to add to a complete run. A run that was cut off is finished first, and
             nothing is added then.
         mix: of a generator with classes: `scratch=0.6,inclusion=0.4`, `balanced`, or `like:DIR` for the proportions of
-            a folder; by default that of the run in `out`, else `balanced`. See `jobs.asked`.
+            a folder or run; by default that of the run in `out`, else `balanced`. See `jobs.asked`.
         per_class: instead of `count`: images of each class.
-        fill: instead of `count`: a folder of classes, or an earlier run with labels. Made is what brings its classes to
-            equal numbers of images.
+        fill: instead of `count`: a folder of classes, or an earlier run with labels in a folder or at a URL. Made is
+            what brings its classes to equal numbers of images.
         seed: 0 to 2⁶⁴ - 1; by default that of the run in `out`, else today's date as a number, with the time where that
             is in `out`.
         part: of the run, to be made beside others, also from other machines that share the file system. It does no more
@@ -104,11 +104,11 @@ def run_batch(
 
     Raises:
         CommandError: the exit code says what: 2 the model cannot make this mix; 3 `work.max_seconds` are over; 65, 66,
-            69, 76 the model or the device (see `GeneratorSession`); 66 no such folder in `mix` or `fill`; 73, 74
+            69, 76 the model or the device (see `GeneratorSession`); 66 no such folder or run in `mix` or `fill`; 73, 74
             writing; 75 another process holds `out`, or that part; 76 the quality gate or verification; 78 `out` belongs
             to another run, or to one of an older layout that lacks images; 130, 143 a signal.
     """
-    asked = Asked(count, append, mix, per_class, None if fill is None else Path(fill))
+    asked = Asked(count, append, mix, per_class, fill)
     on_disk, work, gate, publishing = on_disk or OnDisk(), work or Work(), gate or Gate(), publishing or Publishing()
     if part and (append or publishing.latest or publishing.keep):
         raise ValueError("append, latest and keep are of the whole run, and have no meaning for a part")

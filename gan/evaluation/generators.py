@@ -17,7 +17,8 @@ from gan.networks.reader import load_generator, read_training, weights_sha256
 from gan.photos.read import ImageSet
 from gan.sizes import told
 from models.errors import CommandError, ExitCode, first_line
-from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo, InfoError
+from models.golden import InfoError
+from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo
 from models.latents import LABEL, Input, inputs
 from models.picks import in_proportion
 

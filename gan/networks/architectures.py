@@ -11,11 +11,12 @@ from gan.config import TrainConfig
 from gan.networks.dcgan import DCGAN
 from gan.networks.discriminator import Discriminator
 from gan.networks.generator import Generator
+from gan.networks.pairs import PairDiscriminator
 from gan.networks.shift import ShiftGenerator
 from gan.networks.standardizer import SIGMAS
 from gan.networks.two_part import TwoPartDiscriminator
 
-AnyDiscriminator = Discriminator | TwoPartDiscriminator
+AnyDiscriminator = Discriminator | TwoPartDiscriminator | PairDiscriminator
 ARCHITECTURES: dict[str, type[Generator]] = {kind.architecture: kind for kind in (DCGAN, ShiftGenerator)}
 """The generators, by the name that `TrainConfig.architecture` and a file's metadata give them."""
 
@@ -37,7 +38,8 @@ def new_discriminator(config: TrainConfig) -> AnyDiscriminator:
     channels = config.channels * (len(SIGMAS) + 1 if config.bands else 1)
     if config.d_two_part:
         fine, classes = config.channels * config.bands, len(config.class_names)
-        return TwoPartDiscriminator(channels, config.d_width, config.image_size, fine, classes)
+        kind = PairDiscriminator if config.masks else TwoPartDiscriminator
+        return kind(channels, config.d_width, config.image_size, fine, classes)
     return Discriminator(
         channels, config.d_width, config.d_batch_norm,
         config.minibatch_stddev, config.size[0], config.d_spectral_norm, config.d_patches, config.d_decoder,

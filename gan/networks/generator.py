@@ -119,6 +119,14 @@ class Generator(nn.Module, ABC):
         """`state` with the names that this class gives its tensors, where others may give them other names."""
         return state
 
+    def with_marker(self, random: torch.Generator) -> tuple[Self, nn.Module]:
+        """A copy that makes a mask with each image, and the part of it that decides the masks and nothing else.
+
+        Raises:
+            ValueError: its architecture cannot.
+        """
+        raise ValueError(f"a {self.architecture} generator cannot make masks")
+
     @abstractmethod
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights to begin training with."""

@@ -18,4 +18,4 @@ def to_pixels(images: Tensor) -> Tensor:
 
 def to_masks(masks: Tensor) -> Tensor:
     """Float `[N, 1, H, W]` in [-1, 1] to uint8 `[N, H, W]`: 255 where it is above 0, which is defect, else 0."""
-    return (masks[:, 0] > 0).to(torch.uint8) * 255
+    return ((masks[:, 0] > 0) * 255.0).to(torch.uint8)  # ONNX Runtime 1.20 cannot multiply uint8

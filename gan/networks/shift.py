@@ -27,6 +27,7 @@ from gan.config import TrainConfig
 from gan.networks import stages
 from gan.networks.bend import Bend
 from gan.networks.generator import Generator
+from models.info import IMAGES, MASKS
 from models.latents import LABEL, Input
 
 CELL = sizes.SIDES.step
@@ -53,6 +54,9 @@ _CLASS = 32
 """Numbers that tell a class to all that sees the latents: a quarter of what it sees."""
 _GRAIN, _LAST_GRAIN = 0.1, 0.02
 """Strengths of the noise to begin with, in the maps and in the image."""
+_SMOOTH = (-1.0, 4.0, 10.0, 4.0, -1.0)
+_MARKED = 16
+"""Channels from which a mask is drawn."""
 _TAPS, _REGION = 5, 9
 """Pixels across of what colours the image's noise, as that of photos is not white; and places of the last map across
 over which its strength is averaged, as scratches would be drawn of sand else."""
@@ -72,6 +76,7 @@ class ShiftGenerator(Generator):
         height: of the images in pixels, a multiple of 32; so `wide`.
         wide: see `height`.
         classes: that an input `label` tells apart; 0: no such input.
+        masks: make a mask of the defect with each image, from its maps.
 
     Raises:
         ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
@@ -83,7 +88,14 @@ class ShiftGenerator(Generator):
     folded: Tensor | None
 
     def __init__(
-        self, z_dim: int = 128, channels: int = 1, width: int = 32, height: int = 128, wide: int = 128, classes: int = 0
+        self,
+        z_dim: int = 128,
+        channels: int = 1,
+        width: int = 32,
+        height: int = 128,
+        wide: int = 128,
+        classes: int = 0,
+        masks: bool = False,
     ) -> None:
         super().__init__()
         self.content = z_dim - SHIFT_BITS - GRAIN_BITS
@@ -108,6 +120,7 @@ class ShiftGenerator(Generator):
         # At each place of the last map four pixels of the image, and how strong their grain is.
         self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
         self.smooth = _filter(channels, 5, padding=2, padding_mode="reflect")
+        self.marker = _Marker(widths[-2], widths[-1]) if masks else None
         self.grain = nn.Conv2d(1, channels, _TAPS, bias=False)
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
@@ -117,6 +130,11 @@ class ShiftGenerator(Generator):
         """A latent, and where there are classes a label."""
         latent = {"z": Input("float32", (self.z_dim,))}
         return latent if self.embed is None else {**latent, LABEL: Input("int64", (), self.embed.num_embeddings)}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Images, and where it makes them masks."""
+        return (IMAGES,) if self.marker is None else (IMAGES, MASKS)
 
     def phase_in(self, strength: float) -> None:
         """Multiply what tells the class by this, from 0 to 1."""
@@ -129,7 +147,9 @@ class ShiftGenerator(Generator):
         widths = [self.first.out_channels, *(stage.up.out_channels for stage in self._doublings())]
         return f"{self.architecture}, widths {' '.join(map(str, widths))}"
 
-    def forward(self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None) -> Tensor:
+    def forward(
+        self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Images for latents.
 
         Args:
@@ -139,7 +159,8 @@ class ShiftGenerator(Generator):
                 normal: in training it is new each time, so that the bank is not learned by heart.
 
         Returns:
-            float `[N, channels, height, width]` in [-1, 1].
+            float `[N, channels, height, width]` in [-1, 1]; with masks a tuple of these and of `[N, 1, height, width]`
+            in [-1, 1], above 0 where the defect is.
 
         Raises:
             ValueError: latents of another shape; labels missing, or where there are no classes.
@@ -155,15 +176,19 @@ class ShiftGenerator(Generator):
             texture = self._texture(grain)
         mixed = F.leaky_relu(self.mixed(seen), 0.2)
         x = F.leaky_relu(self.first_norm(self.first(mixed[:, :, None, None])), 0.2)
+        before = x
         for number, stage in enumerate(self._doublings()):
-            x = stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
+            before, x = x, stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
+        marks = () if self.marker is None else (self.marker(before, x),)
         x = self.last(x)
         strength = 1 + torch.tanh(F.avg_pool2d(F.pad(x[:, -1:], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1))
         # Else the four pixels of each place would weave a lattice of two pixels.
         x = self.smooth(F.pixel_shuffle(x[:, :-1], 2))
         x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
+        x = torch.cat([x, *marks], dim=1)
         x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
-        return torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
+        x = torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
+        return (x[:, : self.channels], x[:, self.channels :]) if marks else x
 
     def _doublings(self) -> list[_Stage]:
         return [stage for stage in self.stages if isinstance(stage, _Stage)]
@@ -218,12 +243,21 @@ class ShiftGenerator(Generator):
         nn.init.zeros_(self.grain.weight)
         with torch.no_grad():
             self.grain.weight[:, :, _TAPS // 2, _TAPS // 2] = _LAST_GRAIN
-        _draw_filter(self.smooth, (-1.0, 4.0, 10.0, 4.0, -1.0), gain=1)
+        _draw_filter(self.smooth, _SMOOTH, gain=1)
         for stage in self._doublings():
             stage.initialise(random)
         self.noise.normal_(generator=random)
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, generator=random)
+        if self.marker is not None:
+            self.marker.initialise(random)
+
+    def with_marker(self, random: torch.Generator) -> tuple[Self, nn.Module]:
+        """A copy that makes masks, and what decides them."""
+        made = copy.deepcopy(self)
+        made.marker = _Marker(self.last.in_channels * FACTORS[-2], self.last.in_channels)
+        made.marker.initialise(random)
+        return made, made.marker
 
     def draw(self, count: int, random: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Random inputs of `count` images to train with, and noise for their grain."""
@@ -251,7 +285,7 @@ class ShiftGenerator(Generator):
     def of(cls, config: TrainConfig) -> Self:
         """A new one of the sizes in `config`."""
         wide, height = config.size
-        return cls(config.z_dim, config.channels, config.g_width, height, wide, len(config.class_names))
+        return cls(config.z_dim, config.channels, config.g_width, height, wide, len(config.class_names), config.masks)
 
     @classmethod
     def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:
@@ -261,12 +295,12 @@ class ShiftGenerator(Generator):
             ValueError: the state is not that of a shift generator.
         """
         try:
-            seen, first, grain = (state[name].shape for name in ("mixed.weight", "first.weight", "grain.weight"))
+            seen, first, grain = (state[f"{name}.weight"].shape for name in ("mixed", "first", "grain"))
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
-            sides = ((n - 1) * CELL for n in first[2:])
-            shape = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], *sides, classes)
+            height, wide = ((n - 1) * CELL for n in first[2:])
+            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
-                generator = cls(*shape)
+                generator = cls(*sizes_of, masks="marker.fine.weight" in state)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
@@ -324,6 +358,30 @@ class _Stage(nn.Module):
         if self.refine is not None and self.refine_norm is not None:
             self.refine = fuse_conv_bn_eval(self.refine, self.refine_norm)
             self.refine_norm = nn.Identity()  # type: ignore[assignment]
+
+
+class _Marker(nn.Module):
+    """The last two maps to where the defect is, `[N, 1, 2H, 2W]`, above 0: it reads what the image is drawn from."""
+
+    def __init__(self, coarse: int, fine: int) -> None:
+        super().__init__()
+        self.coarse = nn.Conv2d(coarse, _MARKED, 1, bias=False)
+        self.fine = nn.Conv2d(fine, _MARKED, 3, padding=1, padding_mode="reflect")
+        self.last = nn.Conv2d(_MARKED, 4, 3, padding=1, padding_mode="reflect")
+        self.smooth = _filter(1, 5, padding=2, padding_mode="reflect")
+
+    def initialise(self, random: torch.Generator) -> None:
+        """Draw the weights."""
+        for layer in (self.coarse, self.fine, self.last):
+            nn.init.kaiming_normal_(layer.weight, 0.2, generator=random)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        _draw_filter(self.smooth, _SMOOTH, gain=1)
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        x = self.fine(fine) + F.interpolate(self.coarse(coarse), scale_factor=2, mode="nearest")
+        marks: Tensor = self.smooth(F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2))
+        return marks
 
 
 def _filter(channels: int, taps: int, **padding: Any) -> nn.Conv2d:

@@ -17,6 +17,8 @@ from gan.networks.pixels import to_float
 SIGMAS = (1.0, 4.0)
 """Pixels; what a Gaussian of the first takes away is grain, what the second leaves is shading."""
 _LEAST_DEVIATION = 1 / 255
+_LEAST_MASK_DEVIATION = 0.2
+"""That of masks of which a hundredth is defect."""
 
 
 class Standardizer:
@@ -69,3 +71,23 @@ def _blur(images: Tensor, kernel: Tensor) -> Tensor:
     columns = kernel.reshape(1, 1, 1, -1).expand(channels, -1, -1, -1)
     images = F.conv2d(F.pad(images, (0, 0, reach, reach), mode="reflect"), rows, groups=channels)
     return F.conv2d(F.pad(images, (reach, reach, 0, 0), mode="reflect"), columns, groups=channels)
+
+
+class MaskScale:
+    """Masks as the discriminator sees them: of mean 0 and deviation 1, and with soft edges.
+
+    The rim of a real mask is a step, which no generator draws quite; a filter of three pixels hides how steep it is.
+
+    Args:
+        masks: uint8 `[N, 1, H, W]`: those of the training images, 0 or 255.
+    """
+
+    def __init__(self, masks: Tensor) -> None:
+        share = float((masks > 0).float().mean())
+        self._mean = 2 * share - 1
+        self._deviation: float = max(_LEAST_MASK_DEVIATION, 2 * (share * (1 - share)) ** 0.5)
+
+    def __call__(self, masks: Tensor) -> Tensor:
+        """Float `[N, 1, H, W]` in [-1, 1] to `[N, 1, H, W]`; differentiable."""
+        smooth: Tensor = F.avg_pool2d(F.pad(masks, (1, 1, 1, 1), mode="reflect"), 3, 1)
+        return (smooth - self._mean) / self._deviation

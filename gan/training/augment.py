@@ -37,13 +37,16 @@ def brightness_for(images: Tensor) -> float:
     return min(MAX_BRIGHTNESS, float(contrasts.median()))
 
 
-def augment(images: Tensor, random: torch.Generator, brightness: float = MAX_BRIGHTNESS) -> Tensor:
+def augment(
+    images: Tensor, random: torch.Generator, brightness: float = MAX_BRIGHTNESS, channels: int | None = None
+) -> Tensor:
     """Random brightness, contrast and translation for each image, differentiable in `images`.
 
     Args:
         images: float `[N, C, H, W]` in [-1, 1].
         random: source of randomness on the same device.
         brightness: the most that is added or taken away, of the same range.
+        channels: so many are the image's; what follows, a mask, is translated with it and no more. By default all.
 
     Returns:
         float `[N, C, H, W]`, at most ±0.7 beyond [-1, 1].
@@ -55,9 +58,11 @@ def augment(images: Tensor, random: torch.Generator, brightness: float = MAX_BRI
     def uniform(limit: float) -> Tensor:
         return torch.empty((images.shape[0], 1, 1, 1), device=images.device).uniform_(-limit, limit, generator=random)
 
+    images, mask = images[:, :channels], images[:, images.shape[1] if channels is None else channels :]
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     images = images + chosen() * uniform(MAX_CONTRAST) * (images - mean)
     images = images + chosen() * uniform(brightness)
+    images = torch.cat([images, mask], dim=1) if mask.shape[1] else images
     return _translate(images, chosen().view(1, -1, 1), random)
 
 

@@ -19,7 +19,7 @@ CURVES = "losses.png"
 SAMPLES = "samples"
 LEFT = (
     *(GENERATOR, DISCRIMINATOR, OPTIONS, STATS, STATE, LOG, CURVES),
-    *(f"{SAMPLES}/reals.png", f"{SAMPLES}/fakes*.png", "events.out.tfevents.*"),
+    *(f"{SAMPLES}/reals*.png", f"{SAMPLES}/fakes*.png", "events.out.tfevents.*"),
 )
 """What a run leaves beside its snapshots."""
 

@@ -79,7 +79,7 @@ class Keeper:
         left = reader.load_generator(self.model).to(trainer.device)
         options = reader.read_training(self.model, reader.weights_sha256(left.state_dict()))
         data = self.data
-        found = figures(left, data.images, trainer.config.seed, data.labels, data.class_names)
+        found = figures(left, data.images, trainer.config.seed, data.labels, data.class_names, data.masks)
         self._write_options({**options, "figures": found})
         return list(found["faults"])
 

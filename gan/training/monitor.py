@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from gan.networks.generator import Generator
 from gan.training.stats import KID, LOSSES, SCORES
 from models.files import write_atomically
 from models.picks import spread
@@ -100,10 +101,10 @@ def of_each_class(labels: Sequence[int], classes: int, columns: int) -> list[int
 
 
 @torch.no_grad()
-def sample(generator: torch.nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Images of named inputs as the exported generator would make them (eval mode), float on the CPU."""
+def sample(generator: Generator, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All outputs for named inputs as the exported generator would make them (eval mode), float on the CPU."""
     was_training = generator.training
     generator.eval()
-    images: Tensor = generator(**inputs).float().cpu()
+    outputs = {name: output.float().cpu() for name, output in generator.named(**inputs).items()}
     generator.train(was_training)
-    return images
+    return outputs

@@ -20,6 +20,7 @@ from gan.training.state import TrainingState
 from gan.training.stats import KID, SCORE, StatsWriter
 from gan.training.trainer import Trainer
 from gan.training.validation import FAKES, Measured, Validation
+from models.info import IMAGES, MASKS
 from models.latents import LABEL
 from models.log import log
 from models.picks import spread
@@ -59,8 +60,6 @@ class Reporter(contextlib.ExitStack):
         super().__init__()
         self._out, self._validation, self._state = out, validation, state
         self._looked_at = 0
-        self._reals = to_float(data.images[spread(len(data.images), monitor.GRID_IMAGES)])
-        self._left = self._reals
         rows = monitor.rows_of(len(data.class_names)) if data.class_names else []
         drawn = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
         self._inputs = drawn if not rows else _a_row_each(drawn, rows)
@@ -73,14 +72,18 @@ class Reporter(contextlib.ExitStack):
             [data.labels[place] for place in watched] if rows else (),
         )  # fmt: skip
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
-        shown = self._reals
+        shown = left = spread(len(data.images), monitor.GRID_IMAGES)
         if rows:
-            shown, self._left = (
-                to_float(data.images[monitor.of_each_class(data.labels, len(data.class_names), columns)])
+            shown, left = (
+                monitor.of_each_class(data.labels, len(data.class_names), columns)
                 for columns in (monitor.COLUMNS, monitor.COLUMNS // 2)
             )
             log.info("rows of the grids in %s, from the top: %s", out / SAMPLES, _named(rows, data.class_names))
-        monitor.save_picture(monitor.grid(shown), out / SAMPLES / "reals.png")
+        monitor.save_picture(monitor.grid(to_float(data.images[shown])), out / SAMPLES / "reals.png")
+        self._left = to_float(data.images[left])
+        self._left_masks = None if data.masks is None else to_float(data.masks[left])
+        if data.masks is not None:
+            monitor.save_picture(monitor.grid(to_float(data.masks[shown])), out / SAMPLES / "reals_masks.png")
 
     def step(self) -> None:
         """One more step is done."""
@@ -91,7 +94,8 @@ class Reporter(contextlib.ExitStack):
         row = {"step": trainer.step, "kimg": trainer.kimg, **scalars}
         measured: Measured | None = None
         if with_samples:
-            fakes = monitor.sample(trainer.generator, self._inputs)
+            drawn = monitor.sample(trainer.generator, self._inputs)
+            fakes = drawn[IMAGES]
             row["diversity"] = round(self._watch.share(fakes, self._labels), 4)
             if with_kid and self._validation is not None:
                 self._looked_at = 0
@@ -102,7 +106,7 @@ class Reporter(contextlib.ExitStack):
         self._state.write(step=trainer.step, kimg=trainer.kimg, steps_per_s=round(self._progress.rate, 3))
         complaint = self._watch.look(row)
         if with_samples or complaint:  # the run may end with a complaint: what it is about can be seen
-            self._draw(trainer.step, fakes if with_samples else monitor.sample(trainer.generator, self._inputs))
+            self._draw(trainer.step, drawn if with_samples else monitor.sample(trainer.generator, self._inputs))
         words = ", ".join(f"{name} {value:.3f}" for name, value in row.items() if name not in ("step", "kimg"))
         log.info("step %d, %.1f kimg: %s", trainer.step, trainer.kimg, words)
         return Verdict(complaint, measured)
@@ -116,10 +120,13 @@ class Reporter(contextlib.ExitStack):
         self._looked_at += images
         self._progress.say(f"KID: {self._looked_at} of {FAKES} images")
 
-    def _draw(self, step: int, fakes: Tensor) -> None:
-        """Leave a sample grid of this step, and the curves up to it."""
-        picture = monitor.beside(self._left, fakes)
+    def _draw(self, step: int, drawn: Mapping[str, Tensor]) -> None:
+        """Leave a sample grid of this step, one of the masks, and the curves up to it."""
+        picture = monitor.beside(self._left, drawn[IMAGES])
         monitor.save_picture(picture, self._out / SAMPLES / f"fakes{step:06d}.png")
+        if MASKS in drawn and self._left_masks is not None:
+            masks = monitor.beside(self._left_masks, drawn[MASKS])
+            monitor.save_picture(masks, self._out / SAMPLES / f"fakes{step:06d}_masks.png")
         self._events.picture(picture, step)
         monitor.plot_losses(self._stats.rows, self._out / CURVES)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,9 +20,11 @@ from gan.networks import reader
 from gan.networks.architectures import new_discriminator, new_generator
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
-from gan.networks.standardizer import Standardizer
+from gan.networks.standardizer import MaskScale, Standardizer
+from gan.photos.spots import Windows
 from gan.training import ema, objectives, snapshots
 from gan.training.augment import augment, brightness_for, flip
+from gan.training.batches import Batches
 from gan.training.distributed import averaged
 from gan.training.losses import LOSSES
 from gan.training.matching import FeatureMatching
@@ -44,10 +47,12 @@ class Trainer:
         restarts: how often the run began anew; each time with other random numbers.
         processes: that train together, each with its share of every batch.
         labels: of the images, where `config` names classes.
+        masks: of the images, uint8 `[N, 1, H, W]`, where `config` says so.
+        whole_masks: of the photos, where there are any, uint8 `[1, H, W]` each.
 
     Raises:
         ValueError: a batch that cannot be shared out evenly, at least two images to each process; labels without
-            classes, or the other way round.
+            classes or masks without the option, or the other way round.
         CommandError: 70 another process has ended.
     """
 
@@ -60,9 +65,13 @@ class Trainer:
         restarts: int = 0,
         processes: Processes = ALONE,
         labels: Sequence[int] = (),
+        masks: Tensor | None = None,
+        whole_masks: Sequence[Tensor] = (),
     ) -> None:
         if len(labels) != (len(images) if config.class_names else 0):
             raise ValueError(f"{len(labels)} labels of {len(images)} images and {len(config.class_names)} classes")
+        if (masks is not None) != config.masks or (config.masks and len(photos) != len(whole_masks)):
+            raise ValueError("masks of all images and photos, and the option `masks`, belong together")
         if config.batch_size % processes.count or config.batch_size < 2 * processes.count:
             raise ValueError(f"a batch of {config.batch_size} images cannot be shared by {processes.count} processes")
         if config.precision == "auto":
@@ -71,22 +80,27 @@ class Trainer:
         config = config.for_photos(len(images))
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
         self.loss = LOSSES[config.loss]
-        self.images, self.photos = images.to(device), [photo.to(device) for photo in photos]
-        digest = hashlib.sha256(images.cpu().contiguous().numpy().data)
+        shown, photos = with_masks(images, masks), [*map(with_masks, photos, whole_masks or itertools.repeat(None))]
+        digest = hashlib.sha256(shown.cpu().contiguous().numpy().data)
         for photo in photos:
             digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
         digest.update(np.array(labels, "<i8").tobytes())
         self.images_sha256 = digest.hexdigest()
         self.labels = torch.tensor(labels, device=device) if labels else None
-        self._standardized = Standardizer(self.images, config.bands, config.band_weight) if config.standardize else None
-        self._brightness = brightness_for(self.images) if config.augment else 0.0
+        shown, photos = shown.to(device), [photo.to(device) for photo in photos]
+        seeds = [config.seed, restarts] if restarts else [config.seed]
+        windows = [Windows(mask[0].numpy(), config.size) for mask in whole_masks]
+        self.batches = Batches(shown, photos, windows, self.labels, config.batch_size, seeds, processes)
+        images = images.to(device)
+        self._standardized = Standardizer(images, config.bands, config.band_weight) if config.standardize else None
+        self._scaled = MaskScale(masks) if masks is not None else None
+        self._brightness = brightness_for(images) if config.augment else 0.0
         with self._autocast():
-            matched = FeatureMatching(self.images, config.flip, self.labels) if config.feature_matching else None
+            matched = FeatureMatching(images, config.flip, self.labels) if config.feature_matching else None
             self._matching = matched
-        self._seeds = [config.seed, restarts] if restarts else [config.seed]
-        for_weights, for_steps = _seeds(self._seeds)
+        for_weights, for_steps = _seeds(seeds)
         if processes.rank:
-            _, for_steps = _seeds([*self._seeds, processes.rank, 0])
+            _, for_steps = _seeds([*seeds, processes.rank, 0])
         initial = torch.Generator().manual_seed(for_weights)
         self.random = torch.Generator(device).manual_seed(for_steps)
         self.g, self.d = new_generator(config), new_discriminator(config)
@@ -164,11 +178,11 @@ class Trainer:
         self._set_learning_rates()
         for repeat in range(self.config.d_steps):
             position = self.step * self.images_per_step + repeat * self.config.batch_size
-            real, labels = self._real_batch(position), self._labels(position)
+            real, labels = self._real_batch(position), self.batches.labels(position)
             with self._autocast():
                 inputs = self.g.draw(self._share, self.random, labels)
                 last = repeat == self.config.d_steps - 1
-                fake = (self.g_shared if last else self.g)(**inputs).float()
+                fake = joined((self.g_shared if last else self.g)(**inputs)).float()
             d_loss, p_real, p_fake = self._d_step(real, fake.detach(), labels)
         g_loss, p_fake_after = self._g_step(real, fake, labels)
         self.step += 1
@@ -297,7 +311,7 @@ class Trainer:
             loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, seen_fake, labels, self.class_strength)
         if self._matching is not None:
             with self._autocast():
-                self._pull(fake, self._matching.gradient(fake, labels, self.class_strength))
+                self._pull(fake, self._matching.gradient(fake[:, : self.config.channels], labels, self.class_strength))
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
@@ -305,64 +319,55 @@ class Trainer:
         return loss.detach(), p_fake
 
     def _pull(self, fake: Tensor, towards: Tensor) -> None:
-        """Add a direction to the gradient that comes to `fake`, so strong beside it however near the photos are."""
-        weight, norm = self.config.feature_matching, towards.norm().clamp_min(1e-12)
-        # PyTorch gives register_hook no types.
-        fake.register_hook(lambda gradient: gradient + weight * gradient.norm() / norm * towards)  # type: ignore[no-untyped-call]
+        """Add a direction to the gradient that comes to `fake`, so strong beside it however near the photos are.
+
+        `towards` has the channels of the image; what follows in `fake`, a mask, is left alone.
+        """
+        weight, norm, channels = self.config.feature_matching, towards.norm().clamp_min(1e-12), towards.shape[1]
+
+        def pulled(gradient: Tensor) -> Tensor:
+            of_image = gradient[:, :channels]
+            of_image = of_image + weight * of_image.norm() / norm * towards
+            return torch.cat([of_image, gradient[:, channels:]], dim=1)
+
+        fake.register_hook(pulled)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def _as_seen(self, images: Tensor) -> Tensor:
         """Images as the discriminator gets them: augmented, and with instance noise (Sønderby et al. 2017)."""
+        channels = self.config.channels
         if self.config.augment:
-            images = augment(images, self.random, self._brightness)
+            images = augment(images, self.random, self._brightness, channels)
+        images, mask = images[:, :channels], images[:, channels:]
         std = self.config.instance_noise * max(0.0, 1 - self.step / self.total_steps)
         if std:
             noise = torch.randn(images.shape, generator=self.random, device=self.device)
             images = images + std * noise
         if self._standardized is not None:
             images = self._standardized(images)
+        if self._scaled is not None:
+            images = torch.cat([images, self._scaled(mask)], dim=1)
         return images.contiguous(memory_format=torch.channels_last)
 
     def _clip(self, network: nn.Module) -> None:
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
 
-    def _labels(self, position: int) -> Tensor | None:
-        """Of the batch at `position`: what is generated has the same, so that pairs are of one class."""
-        return None if self.labels is None else self.labels[torch.tensor(self._chosen(position), device=self.device)]
-
-    def _chosen(self, position: int) -> list[int]:
-        """This process's share of the batch at `position` of the endless row of shuffled epochs: places of images."""
-        chosen: list[int] = []
-        while len(chosen) < self.config.batch_size:
-            epoch, offset = divmod(position + len(chosen), len(self.images))
-            order = np.random.default_rng([*self._seeds, epoch]).permutation(len(self.images))
-            chosen += order[offset : offset + self.config.batch_size - len(chosen)].tolist()
-        first = self.processes.rank * self._share
-        return chosen[first : first + self._share]
-
     def _real_batch(self, position: int) -> Tensor:
         """The images at `position`, in [-1, 1]."""
-        chosen = self._chosen(position)
-        if self.photos:
-            first = self.processes.rank * self._share
-            batch = self._crops(chosen, np.random.default_rng([*self._seeds, position, first]))
-        else:
-            batch = self.images[torch.tensor(chosen, device=self.device)]
-        return flip(to_float(batch), self.config.flip, self.random)
+        return flip(to_float(self.batches.images(position)), self.config.flip, self.random)
 
-    def _crops(self, chosen: list[int], random: np.random.Generator) -> Tensor:
-        width, height = self.config.size
-        crops: list[Tensor] = []
-        for photo in (self.photos[index] for index in chosen):
-            top, left = (
-                int(random.integers(0, has - needed + 1))
-                for has, needed in zip(photo.shape[1:], (height, width), strict=True)
-            )
-            crops.append(photo[:, top : top + height, left : left + width])
-        return torch.stack(crops)
+
+def with_masks(images: Tensor, masks: Tensor | None) -> Tensor:
+    """Images `[…, C, H, W]` with their masks `[…, 1, H, W]` as one more channel, where there are any."""
+    return images if masks is None else torch.cat([images, masks], dim=-3)
+
+
+def joined(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What a generator gives as channels of one tensor, `[N, C, H, W]` or, with masks, `[N, C + 1, H, W]`."""
+    return torch.cat(outputs, dim=1) if isinstance(outputs, tuple) else outputs
 
 
 def _seeds(entropy: list[int]) -> tuple[int, int]:

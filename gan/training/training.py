@@ -212,7 +212,9 @@ def new_trainer(
     """
     try:
         refuse_large_networks(config, device)
-        trainer = Trainer(data.images, config, device, data.photos, restarts, processes, data.labels)
+        trainer = Trainer(
+            data.images, config, device, data.photos, restarts, processes, data.labels, data.masks, data.whole_masks
+        )
         refuse_large_batch(trainer.g, trainer.d, trainer.config, config.batch_size // processes.count, device)
     except ValueError as error:
         raise CommandError(ExitCode.USAGE, str(error)) from None

@@ -59,7 +59,7 @@ class Validation:
 
     def measure(self, generator: Generator, on_images: Callable[[int], None] = lambda count: None) -> Measured:
         """Measure what the generator makes, in eval mode; `on_images` is called with each number looked at."""
-        fakes = made(generator, self._seed, FIRST_LATENT, FAKES, self._labels)
+        fakes, _ = made(generator, self._seed, FIRST_LATENT, FAKES, self._labels)
         features = self._network(fakes, on_images)
         kid_x1000 = 1000 * kid(self._photos, features)
         among = self._among(features)

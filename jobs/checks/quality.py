@@ -1,12 +1,14 @@
 """The quality gate: is this run fit to be used? Whatever the number of images, in constant memory.
 
 Each image is measured when it is made (`jobs.dataset.measure`); the end of a run judges them all, each class by itself
-where there are classes: a rare one that has collapsed would not be noticed among the others.
+where there are classes: a rare one that has collapsed would not be noticed among the others. Masks are judged together:
+a class of good parts may have none but empty ones.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.dataset import png
 from jobs.dataset.formats import Format
 from jobs.dataset.manifest import Row
 from jobs.dataset.measure import table
@@ -32,6 +35,9 @@ SAMPLES, LEAST_SAMPLE = 2048, 64
 _SIDE = 32
 _HASHES = 2**20
 _SHOWN = 16
+_EMPTY, _FULL = "without anything in their masks", "wholly covered by their masks"
+_MOST_EMPTY = 0.99
+"""Share of images whose masks may be empty: defects may be rare, but a run without any teaches none."""
 _ROUNDING = 1e-6
 """Of a correlation in float32: equal images have a little less than 1."""
 
@@ -45,7 +51,8 @@ class Gate:
         min_contrast: standard deviation of an image's pixels, in gray values, under which it counts as blank.
         max_clipped: share of an image's pixels that may be 0 or 255; above it counts as saturated.
         near_duplicate: correlation of two images from which they count as near duplicates.
-        max_faulty: share of images that may be constant, blank, saturated or exact duplicates, each by itself.
+        max_faulty: share of images that may be constant, blank, saturated, exact duplicates or wholly covered by their
+            masks, each by itself.
         max_near_duplicates: share of a sample of 512 images that may have a near duplicate in it; where there are more
             than four classes the sample of each is smaller, of 64 images at least.
     """
@@ -114,13 +121,16 @@ def judge(
     Returns:
         Every kind of fault with its number, which may be 0; one class after the other.
     """
+    masks = _Masks(gate)
     groups = [_Group(gate, None, count, spread(count, SAMPLE), _HASHES)] if mix is None else _classes(gate, mix, count)
     for rows, measures in shards:
         values = table(measures)
         labels = np.array([row.label_id or 0 for row in rows])
+        masks.add(rows)
         for label, group in enumerate(groups):
             group.add([row for row in rows if mix is None or row.label_id == label], values[labels == label])
-    return [finding for group in groups if group.count for finding in group.findings(store, format)]
+    found = [finding for group in groups if group.count for finding in group.findings(store, format)]
+    return found + masks.findings()
 
 
 def _classes(gate: Gate, mix: Mix, count: int) -> list[_Group]:
@@ -199,6 +209,33 @@ class _Group:
         pictures = map(_descriptor, read_images(store, format, self._names.values()))
         found.append(_near_duplicates(dict(zip(self._names, pictures, strict=True)), gate))
         return [dataclasses.replace(finding, label=self._label) for finding in found]
+
+
+class _Masks:
+    """Masks that cover nothing or everything. They are known by their files, so that none is read."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._allowed = {_EMPTY: max(_MOST_EMPTY, gate.max_faulty), _FULL: gate.max_faulty}
+        self._kinds = {kind: _Found() for kind in self._allowed}
+        self._hashes: dict[str, str] = {}
+        self._count = 0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        if not rows or rows[0].mask_sha256 is None:
+            return
+        self._count += len(rows)
+        if not self._hashes:
+            sizes = rows[0].height, rows[0].width
+            files = png.encode_masks(np.stack([np.full(sizes, value, np.uint8) for value in (0, 255)]))
+            self._hashes = {
+                kind: hashlib.sha256(file).hexdigest() for kind, file in zip(self._kinds, files, strict=True)
+            }
+        for kind, found in self._kinds.items():
+            found.add(np.array([row.index for row in rows if row.mask_sha256 == self._hashes[kind]], np.float64))
+
+    def findings(self) -> list[Finding]:
+        found = self._kinds.items() if self._count else ()
+        return [Finding(kind, f.count, self._count, self._allowed[kind], f.first) for kind, f in found]
 
 
 class _Found:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from jobs.checks.verify import BAD_MANIFEST, NO_MANIFEST, check_shard, committed_shards
 from jobs.dataset import layout, manifest, table
 from jobs.dataset.formats import BAD_TAR, STRAY
+from jobs.dataset.kind import Kind
 from jobs.dataset.manifest import Row
 from jobs.dataset.measure import HEADER_LINE, Measure, lines, shard_lines
 from jobs.dataset.plan import Plan
@@ -23,7 +25,7 @@ from jobs.stores.opening import open_store
 from jobs.stores.store import Store
 from jobs.workers.engine import BATCH_SIZE
 from jobs.workers.model import model_of_run
-from jobs.workers.piece import make_images
+from jobs.workers.piece import Made, make_images
 from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -31,9 +33,22 @@ from models.progress import Progress
 from models.providers import BY_DEVICE
 
 
-def regen(
-    out: Path | str, index: int, model: Path | str | None = None, device: str = "auto"
-) -> tuple[bytes, bool | None]:
+@dataclass(frozen=True)
+class Regenerated:
+    """An image that was made again.
+
+    Attributes:
+        image: the PNG file.
+        mask: that of its mask; None where there are none.
+        same: whether they are those that the manifest tells of; None where no row tells of them.
+    """
+
+    image: bytes
+    mask: bytes | None
+    same: bool | None
+
+
+def regen(out: Path | str, index: int, model: Path | str | None = None, device: str = "auto") -> Regenerated:
     """Make image `index` of a run again, whether the run has it or not.
 
     Args:
@@ -43,9 +58,6 @@ def regen(
             was one of these.
         device: `auto`, `cuda` or `cpu`; `auto` keeps to what the run began with.
 
-    Returns:
-        The PNG file, and whether it is the one that the manifest tells of; None where no row tells of it.
-
     Raises:
         CommandError: 66 where there is no run, 78 where the model is another; see `GeneratorSession`.
     """
@@ -53,19 +65,20 @@ def regen(
     state = RunState.of(store)
     session = session_of(store, state, model, device)
     plan = Plan.of(state.fingerprint)
-    ((row, _, content),) = _made(session, plan, [index])
+    ((row, _, image, mask),) = _made(session, plan, [index])
     try:
         rows = manifest.read_shard(store, index // plan.shard_size)
     except CommandError:
         rows = []
     known = next((other for other in rows if other.index == index), None)
-    return content, None if known is None else known.sha256 == row.sha256
+    same = None if known is None else all(kind.sha256(known) == kind.sha256(row) for kind in plan.kinds)
+    return Regenerated(image, mask, same)
 
 
 def repair(out: Path | str, model: Path | str | None = None, check: Callable[[], None] = lambda: None) -> int:
-    """Make the broken images of a run again, each replaced whole, byte for byte what it was.
+    """Make the broken images and masks of a run again, each replaced whole, byte for byte what it was.
 
-    An image that comes out otherwise here than its row and its file say stays as it is.
+    One that comes out otherwise here than its row and its file say stays as it is.
 
     Args:
         out: the run's folder.
@@ -93,9 +106,10 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         shards = list(plan.all(state.count)) if complete else committed_shards(store, state, check)
         if state.state == COMPLETE:
             remaining = Remaining(plan, manifest.committed(store, plan.shard_size, check=check), state.count)
-            store.check_room(remaining.missing, remaining.shards, session.facts.image_bytes)
-        remove_temporaries(store, plan.format)
-        for folder in (plan.format.root, layout.MANIFESTS, layout.MEASURES):
+            facts = session.facts
+            store.check_room(remaining.missing, remaining.shards, facts.image_bytes, facts.mask_bytes)
+        remove_temporaries(store, plan)
+        for folder in (*(format.root for format in plan.formats), layout.MANIFESTS, layout.MEASURES):
             store.make_folder(folder)
         again = 0
         with Progress("repairing", sum(shard.images for shard in shards), "images") as progress:
@@ -116,39 +130,44 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
 def _repair_shard(store: Store, plan: Plan, session: GeneratorSession, shard: Shard, check: Callable[[], None]) -> int:
     """Make what is broken in a shard again; returns how many images were looked at again."""
     faults = check_shard(store, plan, shard, check)
-    strays = [Path(fault.file_name).name for fault in faults if fault.fault == STRAY]
-    store.remove(plan.format.place(shard.number), filter(layout.OURS.fullmatch, strays))
     is_lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
-    indices = (
-        range(shard.start, shard.stop) if is_lost else {fault.index for fault in faults if fault.index is not None}
-    )
-    if not indices:
-        return 0
-    again = _Again(
-        store=store,
-        plan=plan,
-        shard=shard,
-        rows={} if is_lost else {row.index: row for row in manifest.read_shard(store, shard.number)},
-        faulty={fault.index for fault in faults if fault.fault != BAD_TAR},
-    )
-    broken = plan.format.broken(shard, indices)
-    plan.format.begin(store, shard)
-    old = dict(again.rows)
-    try:
-        plan.format.restore(store, shard, again.files(_made(session, plan, broken), check))
-    except _Stays:
-        return len(broken)
-    if again.rows != old:
-        rows = [again.rows[index] for index in sorted(again.rows)]
-        finite = partial(session.finite_at, plan.seed, plan.mix)
-        measures = again.measures() or shard_lines(store, shard.number, rows, plan.format, finite)
-        store.commit(
-            {
-                layout.measures_name(shard.number): HEADER_LINE + measures,
-                layout.manifest_name(shard.number): manifest.to_csv(rows),
-            }
+    old = {} if is_lost or not faults else {row.index: row for row in manifest.read_shard(store, shard.number)}
+    rows, looked_at, measures = old, set[int](), b""
+    for kind in plan.kinds:
+        found = [fault for fault in faults if kind.has(fault.file_name)]
+        strays = [Path(fault.file_name).name for fault in found if fault.fault == STRAY]
+        store.remove(kind.format.place(shard.number), filter(layout.OURS.fullmatch, strays))
+        indices = (
+            range(shard.start, shard.stop) if is_lost else {fault.index for fault in found if fault.index is not None}
         )
-    return len(broken)
+        if not indices:
+            continue
+        broken = kind.format.broken(shard, indices)
+        again = _Again(store, kind, shard, rows, {fault.index for fault in found if fault.fault != BAD_TAR})
+        looked_at.update(broken)
+        kind.format.begin(store, shard)
+        try:
+            kind.format.restore(store, shard, again.files(_made(session, plan, broken), check))
+        except _Stays:
+            continue
+        rows, measures = again.rows, again.measures() or measures
+    if rows != old:
+        _commit(store, plan, session, shard, [rows[index] for index in sorted(rows)], measures)
+    return len(looked_at)
+
+
+def _commit(
+    store: Store, plan: Plan, session: GeneratorSession, shard: Shard, rows: list[Row], measures: bytes
+) -> None:
+    """Write the tables of a shard anew; measures that are not all at hand are taken from the images."""
+    finite = partial(session.finite_at, plan.seed, plan.mix)
+    measures = measures or shard_lines(store, shard.number, rows, plan.format, finite)
+    store.commit(
+        {
+            layout.measures_name(shard.number): HEADER_LINE + measures,
+            layout.manifest_name(shard.number): manifest.to_csv(rows),
+        }
+    )
 
 
 class _Stays(Exception):
@@ -156,10 +175,11 @@ class _Stays(Exception):
 
 
 class _Again:
-    """Images that were made again, beside what a shard's rows and files say of them.
+    """Images, or masks, that were made again, beside what a shard's rows and files say of them.
 
     Args:
-        store, plan: of the run.
+        store: of the run.
+        kind: of what is looked at.
         shard: whole.
         rows: its rows by index, where they can be read.
         faulty: images with a fault of their own; others are made again for the sake of their shard.
@@ -169,54 +189,55 @@ class _Again:
     """
 
     def __init__(
-        self, store: Store, plan: Plan, shard: Shard, rows: dict[int, Row], faulty: Collection[int | None]
+        self, store: Store, kind: Kind, shard: Shard, rows: Mapping[int, Row], faulty: Collection[int | None]
     ) -> None:
-        self._plan, self._shard, self._faulty = plan, shard, faulty
-        self._there = plan.format.open(store, shard.number)
+        self._kind, self._shard, self._faulty = kind, shard, faulty
+        self._there = kind.format.open(store, shard.number)
         self._measures: list[Measure] = []
-        self.rows = rows
+        self.rows = dict(rows)
 
     def measures(self) -> bytes:
         """Of all images of the shard, as lines; nothing where not all were made again."""
         return lines(self._measures) if len(self._measures) == self._shard.images else b""
 
-    def files(
-        self, made: Iterable[tuple[Row, Measure, bytes]], check: Callable[[], None]
-    ) -> Iterator[tuple[str, bytes]]:
+    def files(self, made: Iterable[Made], check: Callable[[], None]) -> Iterator[tuple[str, bytes]]:
         """The files to put into the shard.
 
         Raises:
             _Stays: one does not come out here, and the shard is written whole.
         """
-        for row, found, content in made:
+        for row, found, image, mask in made:
             check()
             self._measures.append(found)
-            kept = self._kept(row)
+            name, content = self._kind.name(row), mask if self._kind.is_mask and mask is not None else image
+            known = self.rows.setdefault(row.index, row)
+            kept = self._kept(known, row)
             if kept is not None:
-                row, content = kept
-            elif self._is_other(row):
-                log.warning("%s does not come out here as its row says: it stays as it is", row.file_name)
-                if self._plan.format.is_whole:
+                content = kept
+            elif self._is_other(known, row):
+                log.warning("%s does not come out here as its row says: it stays as it is", name)
+                if self._kind.format.is_whole:
                     raise _Stays
                 continue
-            self.rows[row.index] = row
-            yield row.file_name, content
+            else:
+                self.rows[row.index] = replace(known, **self._kind.columns(row))
+            yield name, content
 
-    def _kept(self, row: Row) -> tuple[Row, bytes] | None:
-        """The image that is there, where it is right and another machine made it."""
-        known = self.rows.get(row.index, row)
-        if known.sha256 == row.sha256 or row.index in self._faulty:
+    def _kept(self, known: Row, row: Row) -> bytes | None:
+        """The file that is there, where it is right and another machine made it."""
+        if self._kind.sha256(known) == self._kind.sha256(row) or row.index in self._faulty:
             return None
-        there = self._content(row)
-        return None if there is None else (known, there)
+        return self._content(row)
 
-    def _is_other(self, row: Row) -> bool:
+    def _is_other(self, known: Row, row: Row) -> bool:
         """Whether neither the row nor the file that is there is what is made here."""
-        known = self.rows.get(row.index, row)
-        return known.sha256 != row.sha256 and hashlib.sha256(self._content(row) or b"").hexdigest() != row.sha256
+        wanted = self._kind.sha256(row)
+        if self._kind.sha256(known) == wanted:
+            return False
+        return hashlib.sha256(self._content(row) or b"").hexdigest() != wanted
 
     def _content(self, row: Row) -> bytes | None:
-        return next(self._there.contents([row.file_name]))
+        return next(self._there.contents([self._kind.name(row)]))
 
 
 def session_of(store: Store, state: RunState, model: Path | str | None, device: str) -> GeneratorSession:
@@ -237,7 +258,7 @@ def session_of(store: Store, state: RunState, model: Path | str | None, device: 
     return session
 
 
-def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator[tuple[Row, Measure, bytes]]:
+def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator[Made]:
     """Images by index; neighbours are made in one batch, as big as in a run."""
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]

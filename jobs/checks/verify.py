@@ -15,6 +15,7 @@ from PIL import Image
 
 from jobs.dataset import layout, manifest, table
 from jobs.dataset.formats import BAD_TAR, STRAY
+from jobs.dataset.kind import Kind
 from jobs.dataset.manifest import Row
 from jobs.dataset.plan import Plan
 from jobs.dataset.shard import Shard
@@ -49,7 +50,7 @@ class Fault:
 
 
 def verify(out: Path | str, state: RunState | None = None, check: Callable[[], None] = lambda: None) -> Iterator[Fault]:
-    """Compare a run with its manifests, image by image.
+    """Compare a run with its manifests, image by image, with the mask of each where there are any.
 
     Of a run that is not complete, what is committed is looked at.
 
@@ -138,17 +139,22 @@ def check_shard(store: Store, plan: Plan, shard: Shard, check: Callable[[], None
         rows = manifest.from_csv(content)
     except (OSError, ValueError) as error:
         return [Fault(BAD_MANIFEST, name, str(error))]
+    if not content.startswith(plan.first_line):
+        return [Fault(BAD_MANIFEST, name, "its columns are not those of this run")]
     if [row.index for row in rows] != list(range(shard.start, shard.stop)):
         return [Fault(BAD_MANIFEST, name, f"its rows are not {shard.start} to {shard.stop - 1}")]
-    right = [plan.row(row.index, row.sha256, row.bytes) for row in rows]
-    names = [row.file_name for row in right]
-    files, faults = plan.format.open(store, shard.number), list[Fault]()
-    contents = files.contents(names)
-    for row, other in zip(rows, right, strict=True):
-        check()
-        faults += _check_image(contents, row, other)
-    for found in files.excess(names):
-        faults.append(Fault(found.kind, found.file_name, found.detail, shard.start if found.kind == BAD_TAR else None))
+    right = [plan.like(row) for row in rows]
+    faults = list[Fault]()
+    for kind in plan.kinds:
+        names = list(map(kind.name, right))
+        files = kind.format.open(store, shard.number)
+        contents = files.contents(names)
+        for row, other in zip(rows, right, strict=True):
+            check()
+            faults += _check_file(kind, contents, row, other)
+        for found in files.excess(names):
+            index = shard.start if found.kind == BAD_TAR else None
+            faults.append(Fault(found.kind, found.file_name, found.detail, index))
     return faults
 
 
@@ -162,9 +168,9 @@ def is_repairable(fault: Fault) -> bool:
     return fault.fault != NOT_COMPLETE and not is_users(fault)
 
 
-def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list[Fault]:
-    name, index = right.file_name, row.index
-    wrong = [field for field, value in vars(row).items() if value != vars(right)[field]]
+def _check_file(kind: Kind, contents: Iterator[bytes | None], row: Row, right: Row) -> list[Fault]:
+    name, index, expected = kind.name(right), row.index, kind.columns(right)
+    wrong = [field for field, value in kind.columns(row).items() if value != expected[field]]
     faults = [Fault(BAD_ROW, name, f"{field} is {getattr(row, field)}", index) for field in wrong]
     try:
         content = next(contents)
@@ -172,15 +178,18 @@ def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list
         return [*faults, Fault("missing", name, str(error.strerror), index)]
     if content is None:
         return [*faults, Fault("missing", name, "it is not there", index)]
-    if len(content) != row.bytes:
+    if not kind.is_mask and len(content) != row.bytes:
         return [*faults, Fault("size", name, f"{len(content)} bytes, its row says {row.bytes}", index)]
-    if hashlib.sha256(content).hexdigest() != row.sha256:
+    if hashlib.sha256(content).hexdigest() != kind.sha256(row):
         return [*faults, Fault("hash", name, "its content is not what its row says", index)]
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             image.load()
-            if (image.width, image.height, image.mode) != (right.width, right.height, right.mode):
+            mode = "L" if kind.is_mask else right.mode
+            if (image.width, image.height, image.mode) != (right.width, right.height, mode):
                 faults.append(Fault(UNREADABLE, name, f"it is {image.width}x{image.height} {image.mode}", index))
+            elif kind.is_mask and any(image.histogram()[1:255]):
+                faults.append(Fault(UNREADABLE, name, "a mask has no values but 0 and 255", index))
     except Exception as error:  # Pillow raises what its decoders raise
         faults.append(Fault(UNREADABLE, name, str(error), index))
     return faults
@@ -188,20 +197,21 @@ def _check_image(contents: Iterator[bytes | None], row: Row, right: Row) -> list
 
 def _strays(store: Store, state: RunState, plan: Plan, check: Callable[[], None]) -> Iterator[Fault]:
     shards, format = plan.shards(state.count), plan.format
+    roots = [format.root for format in plan.formats]
 
-    def is_place(name: str) -> bool:
+    def is_place(name: str) -> bool:  # by the same name for images and masks
         number = format.number(name)
         return number is not None and number < shards and format.place(number).rpartition("/")[2] == name
 
     def is_at_top(name: str) -> bool:
-        known = name in (*layout.FILES, layout.PARQUET, layout.MANIFESTS, layout.MEASURES, format.root)
+        known = name in (*layout.FILES, layout.PARQUET, layout.MANIFESTS, layout.MEASURES, *roots)
         return known or layout.PART_FILE.fullmatch(name) is not None
 
     folders: dict[str, Callable[[str], object]] = {
         layout.MANIFESTS: lambda name: _is_table(name, shards),
         layout.MEASURES: lambda name: _is_table(name, shards),
         layout.PARQUET: layout.PARQUET_PART.fullmatch,
-        format.root: is_place,
+        **dict.fromkeys(roots, is_place),
         ".": is_at_top if format.root != "." else lambda name: is_at_top(name) or is_place(name),
     }
     for folder, is_known in folders.items():

@@ -1,6 +1,7 @@
 """How the images of a shard lie in a run: a folder of PNG files, or one tar file of them.
 
-Code that makes, reads, checks or removes images asks a `Format`, and need not know which one it is.
+Code that makes, reads, checks or removes images asks a `Format`, and need not know which one it is. Masks lie as images
+do, in a folder of their own: to a `Format` they are the images of another root.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from jobs.dataset import tars
-from jobs.dataset.layout import IMAGE, IMAGES, OURS, manifest_name
+from jobs.dataset.layout import IMAGE, IMAGES, MASKS, OURS, manifest_name
 from jobs.dataset.manifest import SIZE_COLUMN
-from jobs.dataset.shard import Shard
+from jobs.dataset.shard import Shard, Versions
 from jobs.stores.store import Store
 
 PNG, TAR = "png", "tar"
@@ -62,6 +63,9 @@ class Format(Protocol):
     @property
     def root(self) -> str: ...
 
+    def of_masks(self) -> Format:
+        """How the masks of these images lie in the run."""
+
     def image(self, index: int, shard: int) -> str:
         """The name of image `index`, which belongs to shard number `shard`."""
 
@@ -77,8 +81,8 @@ class Format(Protocol):
     def begin(self, store: Store, shard: Shard) -> None:
         """Make ready for a shard, and remove images of ours that are not of it."""
 
-    def versions(self, store: Store, is_wanted: Callable[[int], bool]) -> dict[int, Mapping[str, str] | None]:
-        """What is there already of wanted shards, by number, for `Shard.replaces`."""
+    def versions(self, store: Store, is_wanted: Callable[[int], bool]) -> Versions:
+        """What is there already of wanted shards, for `Shard.replaces`."""
 
     def written(self, store: Store, shard: Shard) -> int:
         """How many images of a shard are there, whether they are committed or not; its place exists."""
@@ -114,6 +118,9 @@ class Folders:
     name: ClassVar[str] = PNG
     is_whole: ClassVar[bool] = False
 
+    def of_masks(self) -> Format:
+        return Folders(MASKS)
+
     def image(self, index: int, shard: int) -> str:
         return f"{self.place(shard)}/{index:08d}.png"
 
@@ -132,7 +139,7 @@ class Folders:
 
         store.make_folder(self.place(shard.number), is_foreign)
 
-    def versions(self, store: Store, is_wanted: Callable[[int], bool]) -> dict[int, Mapping[str, str] | None]:
+    def versions(self, store: Store, is_wanted: Callable[[int], bool]) -> Versions:
         return {}  # whoever writes an image writes the same bytes
 
     def written(self, store: Store, shard: Shard) -> int:
@@ -169,6 +176,9 @@ class Tars:
     name: ClassVar[str] = TAR
     is_whole: ClassVar[bool] = True
 
+    def of_masks(self) -> Format:
+        return Tars(MASKS)
+
     def image(self, index: int, shard: int) -> str:
         return f"{self.place(shard)}/{index:08d}.png"
 
@@ -185,15 +195,16 @@ class Tars:
     def begin(self, store: Store, shard: Shard) -> None:
         pass  # it is replaced whole
 
-    def versions(self, store: Store, is_wanted: Callable[[int], bool]) -> dict[int, Mapping[str, str] | None]:
-        numbers = [number for name in store.names(self.root) if (number := self.number(name)) is not None]
-        return {number: store.version(self.place(number)) for number in numbers if is_wanted(number)}
+    def versions(self, store: Store, is_wanted: Callable[[int], bool]) -> Versions:
+        places = [self.place(number) for number in numbers(store, self) if is_wanted(number)]
+        return {place: store.version(place) for place in places}
 
     def written(self, store: Store, shard: Shard) -> int:
         return shard.images
 
     def write(self, store: Store, piece: Shard, files: Iterable[tuple[str, bytes]]) -> None:
-        store.write_over(self.place(piece.number), _pack(files), piece.replaces)
+        place = self.place(piece.number)
+        store.write_over(place, _pack(files), piece.replaces.get(place))
 
     def broken(self, shard: Shard, indices: Iterable[int]) -> list[int]:
         return list(range(shard.start, shard.stop))
@@ -204,8 +215,17 @@ class Tars:
             store.replace(self.place(shard.number), content)
 
     def read(self, store: Store, name: str) -> bytes | None:
-        """Of the tar file only this part is read: where it lies is the sum of the sizes in the manifest before it."""
+        """Of the tar file only this part is read: where it lies is the sum of the sizes in the manifest before it.
+
+        Of masks, which are small, the manifest tells no sizes: there the headers in the tar file lead to it.
+        """
         place, _, member = name.rpartition("/")
+        if self.root == MASKS:
+            try:
+                with store.open(place) as file:
+                    return tars.find_member(file, member)
+            except FileNotFoundError:
+                return None
         number = self.number(place.rpartition("/")[2])
         before = 0
         for line in (store.read(manifest_name(number or 0)) or b"").splitlines()[1:]:
@@ -233,6 +253,11 @@ def format_of(fingerprint: Mapping[str, Any]) -> Format:
     """The format of a run."""
     root = IMAGES if fingerprint.get("layout", 1) > 1 else "."
     return Tars(root) if fingerprint.get("format") == TAR else Folders(root)
+
+
+def numbers(store: Store, format: Format) -> list[int]:
+    """Numbers of shards whose folder or file there is."""
+    return [number for name in store.names(format.root) if (number := format.number(name)) is not None]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ PART_FILE = re.compile(rf"log-\d+-of-(\d+)\.jsonl|stats-\d+-of-(\d+)\.json|{PART
 """What parts leave directly in the folder; the group that matches is the number of parts."""
 IMAGES = "images"
 """Nothing else is below it, so that whatever loads a folder of images can load it."""
+MASKS = "masks"
+"""The masks of a generator that makes them, below it under the names that their images have below `IMAGES`."""
 MANIFESTS = "_manifests"
 """A manifest a shard: its commit."""
 MEASURES = "_quality"

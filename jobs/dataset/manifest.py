@@ -22,6 +22,7 @@ class Row:
         file_name: relative to the run's folder and `/`-separated.
         label: the name of its class; None in a run without classes.
         label_id: the number of its class, from 0; None in a run without classes.
+        mask_file_name, mask_sha256: of the file of its mask; None in a run without masks.
     """
 
     index: int
@@ -34,17 +35,25 @@ class Row:
     bytes: int
     label: str | None = None
     label_id: int | None = None
+    mask_file_name: str | None = None
+    mask_sha256: str | None = None
 
 
 _COLUMNS = [field.name for field in fields(Row)]
 _OF_ALL = _COLUMNS.index("label")
 """Columns that every manifest has."""
-HEADER = ",".join(_COLUMNS[:_OF_ALL])
-LABELLED_HEADER = ",".join(_COLUMNS)
+_OF_MASKS = _COLUMNS.index("mask_file_name")
 SIZE_COLUMN = _COLUMNS.index("bytes")
 SHA256 = re.compile("[0-9a-f]{64}")
-HEADER_LINES = {False: f"{HEADER}\n".encode(), True: f"{LABELLED_HEADER}\n".encode()}
-"""The first line of a manifest, by whether the run has classes."""
+
+
+def first_line(labels: bool = False, masks: bool = False) -> bytes:
+    """The first line of a manifest, by whether the run has classes and masks."""
+    columns = _COLUMNS[:_OF_ALL] + _COLUMNS[_OF_ALL:_OF_MASKS] * labels + _COLUMNS[_OF_MASKS:] * masks
+    return (",".join(columns) + "\n").encode()
+
+
+_FIRST_LINES = {first_line(labels, masks): (labels, masks) for labels in (False, True) for masks in (False, True)}
 
 
 Difference = tuple[int | None, str]
@@ -59,7 +68,8 @@ def lines(rows: Sequence[Row]) -> bytes:
 
 def to_csv(rows: Sequence[Row]) -> bytes:
     """A shard's manifest."""
-    return HEADER_LINES[any(row.label is not None for row in rows)] + lines(rows)
+    has_labels, has_masks = (any(getattr(row, name) is not None for row in rows) for name in ("label", "mask_sha256"))
+    return first_line(has_labels, has_masks) + lines(rows)
 
 
 def committed(
@@ -92,15 +102,21 @@ def from_csv(content: bytes) -> list[Row]:
         ValueError: this is no whole manifest.
     """
     header, *lines = content.decode().split("\n")
-    if header not in (HEADER, LABELLED_HEADER) or lines.pop() != "":
+    has = _FIRST_LINES.get(f"{header}\n".encode())
+    if has is None or lines.pop() != "":
         raise ValueError("no manifest, or one that was cut off")
+    has_labels, has_masks = has
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            index, file_name, seed, sha256, width, height, mode, size, *label = line.split(",")
+            index, file_name, seed, sha256, width, height, mode, size, *more = line.split(",")
             of_all = int(index), file_name, int(seed), sha256, int(width), int(height), mode, int(size)
-            rows.append(Row(*of_all, label[0], int(label[1])) if label else Row(*of_all))
-        except ValueError:
+            label = (more.pop(0), int(more.pop(0))) if has_labels else (None, None)
+            mask = (more.pop(0), more.pop(0)) if has_masks else (None, None)
+            if more or "" in mask:
+                raise ValueError
+            rows.append(Row(*of_all, *label, *mask))
+        except (ValueError, IndexError):
             raise ValueError(f"row {number} is none of gan-batch's") from None
     if to_csv(rows) != content:
         raise ValueError("its values are not written as gan-batch writes them")
@@ -137,7 +153,7 @@ def header_line(store: Store) -> bytes:
     """
     name = manifest_name(0)
     line = (store.read(name) or b"").partition(b"\n")[0] + b"\n"
-    if line not in HEADER_LINES.values():
+    if line not in _FIRST_LINES:
         raise damaged(store, name)
     return line
 

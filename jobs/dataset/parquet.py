@@ -35,6 +35,8 @@ _COLUMNS = pyarrow.schema(
         ("bytes", pyarrow.int64()),
         ("label", pyarrow.string()),
         ("label_id", pyarrow.int32()),
+        ("mask_file_name", pyarrow.string()),
+        ("mask_sha256", pyarrow.string()),
     ]
 )
 _FEW_VALUES = ["seed", "width", "height", "mode", "label", "label_id"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+Versions = Mapping[str, Mapping[str, str] | None]
+"""What tells the content of files from any other, by their names; see `Store.version`."""
 
 
 @dataclass(frozen=True)
@@ -11,13 +14,13 @@ class Shard:
     """Images `start` to `stop - 1`: those of a shard, or a piece of them.
 
     Attributes:
-        replaces: the version of the file, see `Store.version`, in whose place that of this shard comes.
+        replaces: the versions of the files in whose places those of this shard come.
     """
 
     number: int
     start: int
     stop: int
-    replaces: Mapping[str, str] | None = None
+    replaces: Versions = field(default_factory=dict)
 
     @property
     def images(self) -> int:

@@ -16,52 +16,89 @@ from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 from models.picks import spread
 
-IMAGES, COLUMNS = 64, 8
+CELLS, COLUMNS = 64, 8
+"""An image takes a cell, and one with a mask two: as it is, and with its mask outlined."""
+_OUTLINE = (255, 0, 255)
+"""A colour that few surfaces have."""
 _GAP = 2
 _CAPTION = 14
 """Height of a line of text, in pixels."""
 
 
 def run_sheet(store: Store, plan: Plan, count: int) -> bytes:
-    """A PNG of 64 images of a run of `count`, evenly spread over it.
+    """A PNG of 64 images of a run of `count`, evenly spread over it; of 32 where they have masks.
 
-    Where there are classes, some of each lie below its name and number of images: 8 at least, if it has so many.
+    Where there are classes, some of each lie below its name and number of images: a row at least, if it has so many.
     """
+    cells = CELLS // len(plan.kinds)
     if plan.mix is None:
-        return contact_sheet(store, plan.format, list(map(plan.image, spread(count, IMAGES))))
+        return indexed_sheet(store, plan, spread(count, cells))
     counts = plan.mix.counts(count)
-    shown = max(1, IMAGES // COLUMNS // sum(of > 0 for of in counts)) * COLUMNS
+    shown = max(1, CELLS // COLUMNS // sum(of > 0 for of in counts)) * COLUMNS // len(plan.kinds)
     parts: list[NDArray[np.uint8]] = []
     for label, of in enumerate(counts):
         if of:
-            grid = _grid(store, plan.format, [plan.image(plan.mix.image(label, at)) for at in spread(of, shown)])
+            grid = _grid(store, *_names(plan, [plan.mix.image(label, at) for at in spread(of, shown)]))
             parts += [_caption(f"{plan.mix.names[label]}: {of}", *grid.shape[1:]), grid]
     (content,) = png.encode(np.concatenate(parts)[None])
     return content
 
 
-def contact_sheet(store: Store, format: Format, names: list[str]) -> bytes:
+def indexed_sheet(store: Store, plan: Plan, indices: Iterable[int]) -> bytes:
+    """A PNG of these images of a run; see `contact_sheet`."""
+    return contact_sheet(store, *_names(plan, indices))
+
+
+def contact_sheet(store: Store, format: Format, names: list[str], masks: list[str] | None = None) -> bytes:
     """A PNG of the images `names` of a run in 8 columns, at their own size and brightness.
+
+    Where there are `masks` of them, each is followed by itself with an outline around what its mask covers.
 
     Raises:
         CommandError: 76 where one is not there, damaged or of another size.
     """
-    (content,) = png.encode(_grid(store, format, names)[None])
+    (content,) = png.encode(_grid(store, format, names, masks)[None])
     return content
 
 
-def _grid(store: Store, format: Format, names: list[str]) -> NDArray[np.uint8]:
+def _names(plan: Plan, indices: Iterable[int]) -> tuple[Format, list[str], list[str] | None]:
+    """What `contact_sheet` takes, of the images with these indices."""
+    of = list(indices)
+    return plan.format, list(map(plan.image, of)), [name for index in of if (name := plan.mask(index))] or None
+
+
+def _grid(store: Store, format: Format, names: list[str], masks: list[str] | None = None) -> NDArray[np.uint8]:
     images = list(read_images(store, format, names))
-    height, width, channels = images[0].shape
     for name, image in zip(names, images, strict=True):
         if image.shape != images[0].shape:
             raise _unfit(store, name, "of another size")
+    if masks is not None:
+        images = _pairs(images, read_images(store, format.of_masks(), masks))
+    height, width, channels = images[0].shape
     rows = -(-len(images) // COLUMNS)
     sheet = np.full((rows * (height + _GAP) - _GAP, COLUMNS * (width + _GAP) - _GAP, channels), 255, np.uint8)
     for place, image in enumerate(images):
         top, left = place // COLUMNS * (height + _GAP), place % COLUMNS * (width + _GAP)
         sheet[top : top + height, left : left + width] = image
     return sheet
+
+
+def _pairs(images: list[NDArray[np.uint8]], masks: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Each image in colour, uint8 `[H, W, 3]`, then the same with its mask, uint8 `[H, W, 1]`, outlined."""
+    pairs = []
+    for image, mask in zip(images, masks, strict=True):
+        plain = np.broadcast_to(image, (*image.shape[:2], 3))
+        outlined = plain.copy()
+        outlined[_around(mask[..., 0] > 0)] = _OUTLINE
+        pairs += [plain, outlined]
+    return pairs
+
+
+def _around(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels outside that touch an inside, also at a corner: bool `[H, W]`. So nothing inside is painted over."""
+    wider = np.pad(inside, 1)
+    rows = wider[:-2] | wider[1:-1] | wider[2:]
+    return (rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]) & ~inside
 
 
 def _caption(text: str, width: int, channels: int) -> NDArray[np.uint8]:

@@ -40,6 +40,7 @@ class SessionFacts:
         image_bytes: of a PNG file, the mean over the images that the model file holds of itself.
         faults: of the generator, see `models.info.GeneratorInfo.faults`.
         class_names: of what its labels tell apart; none for a generator without labels.
+        mask_bytes: of a mask's PNG file, as `image_bytes`; None for a generator without masks.
     """
 
     model_sha256: str
@@ -53,6 +54,7 @@ class SessionFacts:
     image_bytes: int
     faults: tuple[str, ...] | None = field(default=None, compare=False)
     class_names: tuple[str, ...] = ()
+    mask_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class RunState:
             and all(type(name) is str for name in names)
             and (self.line is None or type(self.line) is str)
             and self.fingerprint.get("format", PNG) in FORMATS
-            and type(self.fingerprint.get("mix", "")) is str
+            and all(type(self.fingerprint.get(name, "")) is str for name in ("mix", "masks"))
             and (self.mix is None or str(self.mix) == self.fingerprint["mix"])  # it can be read
         )
 
@@ -192,8 +194,8 @@ def fingerprint(
     layout: int = LAYOUT,
     mix: Mix | None = None,
 ) -> dict[str, Any]:
-    """Of a run with this session; `format` and `layout` are in it only where they are not those of the first runs, and
-    `mix` where there are classes."""
+    """Of a run with this session; `format` and `layout` are in it only where they are not those of the first runs,
+    `mix` where there are classes, and `masks`, their encoder, where there are any."""
     known = {
         "model_sha256": facts.model_sha256,
         "seed": seed,
@@ -209,4 +211,5 @@ def fingerprint(
     }
     since = {"format": format, "layout": layout}
     labels = {} if mix is None else {"mix": str(mix)}
-    return known | {name: value for name, value in since.items() if value != _FIRST[name]} | labels
+    masks = {} if facts.mask_bytes is None else {"masks": png.MASK_ENCODER}
+    return known | {name: value for name, value in since.items() if value != _FIRST[name]} | labels | masks

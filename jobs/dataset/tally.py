@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from jobs.dataset import manifest
 from jobs.dataset.layout import STATE
 from jobs.dataset.state import RunState
-from jobs.stores.local_store import LocalStore
+from jobs.stores.opening import open_store
+from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 
 SUFFIXES = {
@@ -21,25 +23,28 @@ MASK = "_mask"
 """Ends the name of what is no image but the mask of one."""
 
 
-def tally(folder: Path) -> dict[str, int]:
+def tally(folder: Path | str) -> dict[str, int]:
     """How many images of each class are in `folder`, sorted by the name of the class.
 
-    Of a run of gan-batch that is what its manifests say of the images that are there. Of any other folder each
-    sub-folder is a class. Files in it, and in folders below it, whose names differ only in what comes after the last
-    dot are one image, as photos and their masks are in some data sets; so is `X_mask.png` beside `X.png`.
+    Of a run of gan-batch, in a folder or at the URL of an object store, that is what its manifests say of the images
+    that are there. Of any other folder each sub-folder is a class. Files in it, and in folders below it, whose names
+    differ only in what comes after the last dot are one image, as photos and their masks are in some data sets; so is
+    `X_mask.png` beside `X.png`.
 
     Raises:
-        CommandError: 66 there is no such folder, or nothing to count in it; 65 it is a run that is damaged; 2 it is a
-            run without classes.
+        CommandError: 66 there is no such folder or run, or nothing to count in it; 65 it is a run that is damaged; 2 it
+            is a run without classes; 73, 74 the store refuses or does not answer.
     """
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         raise CommandError(ExitCode.NO_INPUT, f"no folder {folder.absolute()}")
     try:
-        counts = _of_run(folder) if (folder / STATE).is_file() else _of_folders(folder)
+        is_run = isinstance(folder, str) or (folder / STATE).is_file()
+        counts = _of_run(open_store(folder)) if is_run else _of_folders(Path(folder))
     except OSError as error:
         raise CommandError(ExitCode.NO_INPUT, f"cannot read {error.filename or folder}: {error.strerror}") from None
     if not counts:
-        raise CommandError(ExitCode.NO_INPUT, f"{folder} has no folders of classes with images in them")
+        what = "images yet" if is_run else "folders of classes with images in them"
+        raise CommandError(ExitCode.NO_INPUT, f"{folder} has no {what}")
     return {name: counts[name] for name in sorted(counts)}
 
 
@@ -73,12 +78,12 @@ def _images_below(folder: Path) -> int:
     return count
 
 
-def _of_run(folder: Path) -> Counter[str]:
-    store = LocalStore(folder)
+def _of_run(store: Store) -> Counter[str]:
     state = RunState.of(store)
     if state.mix is None:
-        raise CommandError(ExitCode.USAGE, f"the run in {folder} has no classes: name one whose manifest has labels")
+        raise CommandError(ExitCode.USAGE, f"the run in {store} has no classes: name one whose manifest has labels")
     counts: Counter[str] = Counter()
-    for number in manifest.committed(store, state.fingerprint["shard_size"]):
-        counts.update(row.label or "" for row in manifest.read_shard(store, number))
+    committed = manifest.committed(store, state.fingerprint["shard_size"])
+    for rows in store.map(partial(manifest.read_shard, store), committed):
+        counts.update(row.label or "" for row in rows)
     return counts

@@ -54,5 +54,20 @@ def read_member(file: BinaryIO, start: int, name: str, size: int) -> bytes | Non
     return content if (header.name, header.size, len(content)) == (name, size, size) else None
 
 
+def find_member(file: BinaryIO, name: str) -> bytes | None:
+    """A file in a tar file, found by the headers of those before it; None where it is not there."""
+    start = 0
+    while True:
+        try:
+            file.seek(start)
+            header = tarfile.TarInfo.frombuf(file.read(_BLOCK), "ascii", "strict")
+        except (tarfile.HeaderError, ValueError):  # the end, or damage
+            return None
+        if header.name == name:
+            content = file.read(header.size)
+            return content if len(content) == header.size else None
+        start += room(header.size)
+
+
 def _blocks(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK

@@ -87,8 +87,8 @@ class LocalStore:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - TABLE_END_BYTES))
                 yield name, file.read()
 
-    def check_room(self, images: int, shards: int, image_bytes: int) -> None:
-        check_room(self.root, images, shards, image_bytes)
+    def check_room(self, images: int, shards: int, image_bytes: int, mask_bytes: int | None = None) -> None:
+        check_room(self.root, images, shards, image_bytes, mask_bytes)
 
     def make_folder(self, folder: str, is_foreign: Callable[[str], bool] | None = None) -> None:
         path = self.root  # which is there: else somebody removed the run

@@ -134,7 +134,7 @@ class ObjectStore:
             files = ((meta["path"].removeprefix(f"{folder}/"), meta) for meta in some)
             yield from _POOL.map(self._end, [pair for pair in files if wanted(pair[0])])
 
-    def check_room(self, images: int, shards: int, image_bytes: int) -> None:
+    def check_room(self, images: int, shards: int, image_bytes: int, mask_bytes: int | None = None) -> None:
         pass  # there always is
 
     def make_folder(self, folder: str, is_foreign: Callable[[str], bool] | None = None) -> None:

@@ -19,8 +19,10 @@ def place(out: Path | str) -> Path | str:
     An address that is refused is not repeated in the error: there may be a password in it.
 
     Raises:
-        CommandError: 2 for a URL that none of ours can be written to.
+        CommandError: 2 for a URL that none of ours can be written to, and for no name at all.
     """
+    if out == "":  # an unset variable of a script: it would be the current folder
+        raise CommandError(ExitCode.USAGE, "an empty name names no folder: write . for the current one")
     scheme, is_url, rest = str(out).partition("://")
     if isinstance(out, Path) or not is_url:
         return Path(out)

@@ -9,14 +9,14 @@ from models.errors import CommandError, ExitCode
 from models.log import log
 
 _ROW_BYTES = 300
-"""Of an image in the manifests and the measures, rounded up."""
-_FILES_A_SHARD = 3
-"""Its folder, its manifest, its measures."""
+"""Of an image, or of a mask, in the manifests and the measures, rounded up."""
+_TABLES_A_SHARD = 2
+"""Its manifest and its measures, beside a folder for its images and one for their masks."""
 _MUCH = 0.5
 """Of the free room; a run that takes more is warned of, as others may write there too."""
 
 
-def check_room(folder: Path, images: int, shards: int, image_bytes: int) -> None:
+def check_room(folder: Path, images: int, shards: int, image_bytes: int, mask_bytes: int | None = None) -> None:
     """Compare what a run needs with what the file system has.
 
     Args:
@@ -24,14 +24,18 @@ def check_room(folder: Path, images: int, shards: int, image_bytes: int) -> None
         images: to be written.
         shards: that they belong to.
         image_bytes: of one, as measured.
+        mask_bytes: of its mask, where there are any.
 
     Raises:
         CommandError: 74 where it cannot fit.
     """
     system = os.statvfs(folder)
     block = system.f_frsize
-    files = images + _FILES_A_SHARD * shards
-    needed = images * (-(-image_bytes // block) * block + _ROW_BYTES) + _FILES_A_SHARD * shards * block
+    sizes = [size for size in (image_bytes, mask_bytes) if size is not None]
+    room = sum(-(-size // block) * block for size in sizes) + _ROW_BYTES * len(sizes)
+    a_shard = _TABLES_A_SHARD + len(sizes)
+    files = images * len(sizes) + a_shard * shards
+    needed = images * room + a_shard * shards * block
     free = system.f_bavail * block
     if needed > free:
         raise _too_small(folder, images, f"about {_size(needed)}", f"{_size(free)} free")

@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 STATE = "run.json"
 """The file that says whose the place is: an object store writes it only where nobody else did meanwhile."""
-TABLE_END_BYTES = 512
+TABLE_END_BYTES = 1024
 """More than the last line of a table of ours has."""
 
 
@@ -61,13 +61,14 @@ class Store(Protocol):
     def ends(self, folder: str, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
         """The last `TABLE_END_BYTES` bytes of each file in `folder` whose name is `wanted`, from one listing."""
 
-    def check_room(self, images: int, shards: int, image_bytes: int) -> None:
+    def check_room(self, images: int, shards: int, image_bytes: int, mask_bytes: int | None = None) -> None:
         """Compare what a run needs with what is free, where that is known.
 
         Args:
             images: to be written.
             shards: that they belong to.
             image_bytes: of one, as measured.
+            mask_bytes: of its mask, where there are any.
 
         Raises:
             CommandError: 74 where it cannot fit.

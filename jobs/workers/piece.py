@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobs.dataset import png
 from jobs.dataset.formats import Format
@@ -19,10 +20,19 @@ if TYPE_CHECKING:  # ONNX Runtime is loaded where there is a session
     from jobs.workers.session import GeneratorSession
 
 
+class Made(NamedTuple):
+    """One image: its row, what the quality gate wants to know, and its files."""
+
+    row: Row
+    measure: Measure
+    image: bytes
+    mask: bytes | None
+
+
 def make_images(
     piece: Shard, session: GeneratorSession, seed: int, batch_size: int, format: Format, mix: Mix | None = None
-) -> Iterator[tuple[Row, Measure, bytes]]:
-    """The images of a shard or of a piece of one, in order: a row, what the quality gate wants to know, the file.
+) -> Iterator[Made]:
+    """The images of a shard or of a piece of one, in order, with masks where the generator makes them.
 
     Args:
         piece: which images.
@@ -32,18 +42,24 @@ def make_images(
         format: of the run, which names the images.
         mix: of a run with classes.
     """
+    of_masks = format.of_masks()
     for start in range(piece.start, piece.stop, batch_size):
         stop = min(start + batch_size, piece.stop)
         inputs = session.inputs(seed, start, stop, mix)
-        pixels = session.pixels(inputs, batch_size)
+        pixels, masks = session.run(inputs, batch_size)
         _, height, width, channels = pixels.shape
         mode = "L" if channels == 1 else "RGB"
         measures = measure(start, pixels, partial(session.finite, inputs))
-        made = zip(range(start, stop), _labels(mix, start, stop), measures, png.encode(pixels), strict=True)
-        for index, label, found, content in made:
+        covers = itertools.repeat(None, stop - start) if masks is None else png.encode_masks(masks)
+        made = zip(range(start, stop), _labels(mix, start, stop), measures, png.encode(pixels), covers, strict=True)
+        for index, label, found, content, cover in made:
             digest = hashlib.sha256(content).hexdigest()
             name = format.image(index, piece.number)
-            yield Row(index, name, seed, digest, width, height, mode, len(content), *label), found, content
+            row = Row(index, name, seed, digest, width, height, mode, len(content), *label)
+            if cover is not None:
+                row.mask_file_name = of_masks.image(index, piece.number)
+                row.mask_sha256 = hashlib.sha256(cover).hexdigest()
+            yield Made(row, found, content, cover)
 
 
 def _labels(mix: Mix | None, start: int, stop: int) -> list[tuple[str, int]] | list[tuple[None, None]]:
@@ -62,19 +78,25 @@ def write_images(
     format: Format,
     mix: Mix | None = None,
 ) -> tuple[list[Row], list[Measure]]:
-    """Make the images of a shard or of a piece of one, and write them; they count once their manifest is committed.
+    """Make the images of a shard or of a piece of one, with masks where the generator makes them, and write them; they
+    count once their manifest is committed.
 
     Raises:
         CommandError: what `Format.write`, the session or the store raises.
     """
-    rows, measures = [], []
+    rows, measures = list[Row](), list[Measure]()
+    masks = list[tuple[str, bytes]]()
 
     def files() -> Iterator[tuple[str, bytes]]:
-        for row, found, content in make_images(piece, session, seed, batch_size, format, mix):
+        for row, found, image, mask in make_images(piece, session, seed, batch_size, format, mix):
             rows.append(row)
             measures.append(found)
-            yield row.file_name, content
+            if row.mask_file_name is not None and mask is not None:
+                masks.append((row.mask_file_name, mask))
+            yield row.file_name, image
 
     format.write(store, piece, files())
+    if masks:
+        format.of_masks().write(store, piece, masks)
     store.settle()
     return rows, measures

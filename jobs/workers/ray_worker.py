@@ -98,7 +98,8 @@ class Maker:
             self._store = store
         order = self._order
         rows, measures = write_images(piece, self._session, self._store, order.seed, batch_size, order.format, mix)
-        self._store.flush(order.format.holder(piece.number))
+        formats = [order.format, *([order.format.of_masks()] if self._session.info.has_masks else [])]
+        self._store.flush(*(format.holder(piece.number) for format in formats))
         return Done(piece, manifest.lines(rows), measure.lines(measures))
 
     def _check_shared(self, store: Store, token: str) -> None:

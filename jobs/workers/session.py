@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from jobs.dataset import png
 from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.info import GeneratorInfo, Golden, InfoError
+from models.golden import Golden, InfoError
+from models.info import MASKS, PIXELS, GeneratorInfo
 from models.latents import inputs as inputs_of
 from models.mix import Mix
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu
@@ -75,24 +76,30 @@ class GeneratorSession:
         return inputs_of(seed, start, stop, self.info.inputs, None if mix is None else mix.labels(start, stop))
 
     def pixels(self, inputs: Inputs, batch_size: int) -> NDArray[np.uint8]:
-        """Images for inputs.
+        """Images for inputs, as `run` has them: uint8 `[N, H, W, C]`."""
+        return self.run(inputs, batch_size)[0]
+
+    def run(self, inputs: Inputs, batch_size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Images for inputs, and their masks.
 
         Args:
             inputs: `[N, …]` each, N at most `batch_size`.
             batch_size: on CUDA a smaller batch is padded to it, since every new shape costs a new plan.
 
         Returns:
-            uint8 `[N, H, W, C]`.
+            uint8 `[N, H, W, C]`; and uint8 `[N, H, W]`, 0 or 255, or None where the generator makes no masks.
         """
         if not self.on_gpu:
-            return self._run(["pixels"], inputs)[0]
+            pixels, *masks = self._run(wanted(self.info), inputs)
+            return pixels, masks[0] if masks else None
         count = len(next(iter(inputs.values())))
         if count < batch_size:
             inputs = {name: _padded(values, batch_size) for name, values in inputs.items()}
         try:
             if self._bound is None or self._bound.batch_size != batch_size:
                 self._bound = BoundRun(self._session, self.info, batch_size, "cuda")
-            return self._bound(inputs)[:count]
+            pixels, *masks = self._bound(inputs)
+            return pixels[:count], masks[0][:count] if masks else None
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise self._failure(error) from None
 
@@ -109,7 +116,7 @@ class GeneratorSession:
     def facts(self) -> SessionFacts:
         """All of it that a run depends on."""
         info = self.info
-        sizes = [len(content) for content in png.encode(Golden.from_dict(info.golden).pixels)]
+        golden = Golden.from_dict(info.golden)
         return SessionFacts(
             model_sha256=self.model_sha256,
             z_dim=info.z_dim,
@@ -119,9 +126,10 @@ class GeneratorSession:
             provider=self.provider,
             reason=self.reason,
             onnxruntime=onnxruntime.__version__,
-            image_bytes=sum(sizes) // len(sizes),
+            image_bytes=_mean(png.encode(golden.pixels)),
             faults=info.faults,
             class_names=info.classes,
+            mask_bytes=None if golden.masks is None else _mean(png.encode_masks(golden.masks)),
         )
 
     def _run(self, outputs: list[str], inputs: Inputs) -> list[NDArray[Any]]:
@@ -139,7 +147,7 @@ class GeneratorSession:
         return CommandError(ExitCode.BAD_DATA, f"{self.path} does not run: {first_line(error)}")
 
     def _check_golden(self, golden: Golden) -> None:
-        fault = golden.fault(self.info.inputs, partial(self._run, ["images", "pixels"]))
+        fault = golden.fault(self.info.inputs, partial(self._run, self.info.outputs))
         if fault:
             raise CommandError(
                 ExitCode.CHECK_FAILED,
@@ -167,10 +175,10 @@ def read_model(path: Path) -> bytes:
 
 
 class BoundRun:
-    """One batch size with its input and output kept on the device, so that no run allocates.
+    """One batch size with its inputs and outputs kept on the device, so that no run allocates.
 
     Args:
-        session: whose `pixels` are wanted.
+        session: whose `wanted` outputs are.
         info: its inputs and sizes.
         batch_size: images a run.
         device: `cuda` or `cpu`.
@@ -186,19 +194,32 @@ class BoundRun:
             name: allocate([batch_size, *needed.shape], np.dtype(needed.dtype), device, 0)
             for name, needed in info.inputs.items()
         }
-        self._pixels = allocate([batch_size, info.height, info.width, info.channels], np.uint8, device, 0)
+        sizes = [batch_size, info.height, info.width]
+        shapes = {PIXELS: [*sizes, info.channels], MASKS: sizes}
+        self._outputs = {name: allocate(shapes[name], np.uint8, device, 0) for name in wanted(info)}
         self._binding = session.io_binding()
         for name, value in self._inputs.items():
             self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_ortvalue_output("pixels", self._pixels)
+        for name, value in self._outputs.items():
+            self._binding.bind_ortvalue_output(name, value)
 
-    def __call__(self, inputs: Inputs) -> NDArray[np.uint8]:
-        """Inputs `[batch_size, …]` each to pixels uint8 `[batch_size, H, W, C]`, valid until the next call."""
+    def __call__(self, inputs: Inputs) -> list[NDArray[np.uint8]]:
+        """Inputs `[batch_size, …]` each to the `wanted` outputs, each valid until the next call."""
         for name, values in inputs.items():
             self._inputs[name].update_inplace(np.ascontiguousarray(values))
         self._session.run_with_iobinding(self._binding)
-        pixels: NDArray[np.uint8] = self._pixels.numpy()
-        return pixels
+        return [value.numpy() for value in self._outputs.values()]
+
+
+def wanted(info: GeneratorInfo) -> list[str]:
+    """The outputs that a run needs: pixels uint8 `[N, H, W, C]`, and masks uint8 `[N, H, W]` where there are any."""
+    return [PIXELS, MASKS] if info.has_masks else [PIXELS]
+
+
+def _mean(files: Iterable[bytes]) -> int:
+    """Of their sizes in bytes."""
+    sizes = list(map(len, files))
+    return sum(sizes) // len(sizes)
 
 
 def _padded(values: NDArray[Any], batch_size: int) -> NDArray[Any]:

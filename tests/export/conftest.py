@@ -49,7 +49,7 @@ def change(model: onnx.ModelProto, name: str, new: Callable[[NDArray[Any]], NDAr
     """Put other values into the constant `name` of a graph."""
     (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
     values = new(onnx.numpy_helper.to_array(tensor).copy())
-    tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(values, order="C"), name))
 
 
 run_in_process = functools.partial(in_process, "gan-export")

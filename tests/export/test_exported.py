@@ -18,7 +18,8 @@ from export.onnx_exporter import build
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
-from models.info import GeneratorInfo, Golden
+from models.golden import Golden
+from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import fails_in_one_line, run
 from tests.export.conftest import run_in_process, small

@@ -24,7 +24,8 @@ from export.onnx_exporter import build, export_onnx
 from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
 from models.errors import CommandError
-from models.info import GeneratorInfo, Golden
+from models.golden import Golden
+from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import ROOT, run
 from tests.export.conftest import change, lively, name_of, small

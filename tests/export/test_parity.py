@@ -14,16 +14,19 @@ import torch
 from torch import nn
 
 from export.exported import at_precision, reference
-from export.parity import ParityReport, ParityRow, check_parity
+from export.parity import LEAST_ATOL, ParityReport, ParityRow, check_parity
 from export.sessions import onnx_runs
 from gan.networks.dcgan import DCGAN
 from models.errors import CommandError, ExitCode
-from models.latents import latents
+from models.latents import Input, latents
 from tests.export.conftest import change, name_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
 ROW = ParityRow("CPUExecutionProvider", "batch 2", 1e-7, 1e-6, 1, pixels_share=0.01, rounding_error=0.5)
+
+
+WITH_MASKS = dataclasses.replace(ROW, masks_error=0)
 
 
 def report_of(*rows: ParityRow) -> ParityReport:
@@ -130,3 +133,86 @@ def test_table_shows_the_row_that_failed() -> None:
     (line,) = [line for line in table.splitlines() if "batch 64" in line]
     assert "5.00e-01" in line
     assert " 63 " in line
+
+
+# Masks
+
+
+def test_report_that_was_written_before_there_were_masks_is_read() -> None:
+    values = report_of(ROW).to_dict()
+    assert "masks_error" not in values["rows"][0]
+    assert ParityReport.of(values) == report_of(ROW)
+    assert ParityReport.of(report_of(WITH_MASKS).to_dict()) == report_of(WITH_MASKS)
+
+
+def test_table_has_a_column_for_masks_where_there_are_any() -> None:
+    assert "mask" not in report_of(ROW).table()
+    lines = report_of(WITH_MASKS, dataclasses.replace(WITH_MASKS, atol=None, masks_error=12345)).table().splitlines()
+    assert [line.split()[-1] for line in lines[1:3]] == ["0", "12345"]
+    assert lines[0].endswith(" mask px")
+
+
+def test_masks_that_differ_are_a_fault_that_names_them_unless_they_are_only_reported() -> None:
+    wrong = dataclasses.replace(WITH_MASKS, masks_error=3)
+    assert report_of(wrong).faults() == ["CPUExecutionProvider, batch 2: 3 pixels of masks differ, allowed none"]
+    assert report_of(dataclasses.replace(wrong, atol=None)).passed
+
+
+def compared_masks(
+    masks: list[float], given: list[int], own_error: float = 0.0, atol: float | None = None
+) -> ParityReport:
+    """Plain gray images with these masks `[1, 1, 1, 4]` in float64, and a runtime that gives those."""
+    exact = np.array(masks).reshape(1, 1, 1, 4)
+
+    def floats(images: np.ndarray, error: float) -> tuple[np.ndarray, ...]:
+        return images, np.repeat(exact + error, len(images), axis=0)
+
+    def gray(count: int) -> np.ndarray:
+        return np.zeros((count, 1, 1, 4), np.float32)
+
+    def run(inputs: object) -> list[np.ndarray]:
+        count = len(inputs["z"])  # type: ignore[index]
+        made = np.repeat(np.array(given, np.uint8).reshape(1, 1, 4), count, axis=0)
+        return [gray(count), np.full((count, 1, 4, 1), 128, np.uint8), made]
+
+    return check_parity(
+        lambda inputs: floats(gray(len(inputs["z"])), 0.0),
+        lambda inputs: floats(gray(len(inputs["z"])), own_error),
+        {"runtime": run},
+        needed={"z": Input("float32", (2,))}, seed=1, batches=(2,), atol=atol,
+    )  # fmt: skip
+
+
+MASKS = [LEAST_ATOL / 2, -LEAST_ATOL / 2, 0.5, -0.5]
+
+
+@pytest.mark.parametrize("given", [[255, 0, 255, 0], [0, 255, 255, 0], [0, 0, 255, 0]])
+def test_masks_may_differ_where_the_reference_is_within_the_tolerance_of_the_limit(given: list[int]) -> None:
+    report = compared_masks(MASKS, given)
+    assert report.passed
+    assert {row.masks_error for row in report.rows} == {0}
+
+
+@pytest.mark.parametrize(("given", "wrong"), [([255, 0, 0, 0], 1), ([255, 0, 0, 255], 2), ([1, 0, 255, 0], 1)])
+def test_pixels_of_masks_that_differ_elsewhere_are_counted(given: list[int], wrong: int) -> None:
+    report = compared_masks(MASKS, given)
+    assert not report.passed
+    assert report.rows[-1].masks_error == 3 * wrong  # the huge case has three latents
+    assert f"{2 * wrong} pixels of masks" in report.faults()[0]
+
+
+def test_error_of_pytorchs_own_masks_counts_for_the_tolerance_where_it_is_the_larger() -> None:
+    report = compared_masks([0.005, -0.005, 0.5, -0.5], [0, 255, 255, 0], own_error=1e-3)
+    assert report.atol == pytest.approx(1e-2, rel=1e-3)
+    assert report.passed
+    assert compared_masks(MASKS, [255, 0, 255, 0]).atol == LEAST_ATOL
+
+
+def test_given_tolerance_decides_on_masks_too() -> None:
+    assert compared_masks([0.005, -0.005, 0.5, -0.5], [0, 255, 255, 0], atol=0.01).passed
+    assert not compared_masks([0.005, -0.005, 0.5, -0.5], [0, 255, 255, 0], own_error=1e-3, atol=1e-3).passed
+
+
+@pytest.mark.parametrize("atol", [None, 0.9])
+def test_masks_that_are_no_number_pass_no_tolerance(atol: float | None) -> None:
+    assert not compared_masks([np.nan, 0.5, 0.5, 0.5], [0, 255, 255, 255], atol=atol).passed

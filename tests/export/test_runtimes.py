@@ -26,28 +26,41 @@ from torch import nn
 import models
 from export.onnx_exporter import export_onnx
 from gan.networks.dcgan import DCGAN
-from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
+from models.golden import GOLDEN_COUNT, Golden, mask_differences
+from models.info import GeneratorInfo
 from models.latents import Input, inputs
 from tests.conftest import ROOT
 from tests.export.conftest import change
+from tests.export.masked import masked
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
-Outputs = tuple[NDArray[Any], NDArray[Any]]
-"""`images` and `pixels`."""
+Outputs = list[NDArray[Any]]
+"""`images`, `pixels` and, of a file that has them, `masks`."""
 Job = tuple[Path, NDArray[np.float32]]
 """A file, and the latents to run through it."""
-OUTPUTS = ["images", "pixels"]
 OTHER_BATCHES = (1, 3)
 SMALL = {"gray": (1, 18), "colour": (3, 21)}
 """Name: channels and opset."""
+OWN = (*SMALL, "masked")
+"""The files that are made here."""
 WEB = ROOT / "tests" / "export" / "web"
 OLDEST = ROOT / ".venv-oldest"
 
 
+@functools.cache
+def info_of(path: Path) -> GeneratorInfo:
+    return GeneratorInfo.from_metadata({entry.key: entry.value for entry in onnx.load(path).metadata_props})
+
+
+def names_of(path: Path) -> list[str]:
+    """Of a file's outputs."""
+    return info_of(path).outputs
+
+
 def reference_evaluator(jobs: Sequence[Job]) -> list[Outputs]:
     """ONNX's own definition of its operators, in NumPy and plain Python: slow, so it gets small images only."""
-    return [tuple(ReferenceEvaluator(str(model)).run(OUTPUTS, {"z": z})) for model, z in jobs]
+    return [list(ReferenceEvaluator(str(model)).run(names_of(model), {"z": z})) for model, z in jobs]
 
 
 def openvino(jobs: Sequence[Job]) -> list[Outputs]:
@@ -62,7 +75,7 @@ def openvino(jobs: Sequence[Job]) -> list[Outputs]:
 
     def run(model: Path, z: NDArray[np.float32]) -> Outputs:
         found = core.compile_model(str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({"z": z})
-        return found["images"], found["pixels"]
+        return [found[name] for name in names_of(model)]
 
     return [run(model, z) for model, z in jobs]
 
@@ -87,10 +100,11 @@ shapes = []
 for model, name, z_dim in json.load(sys.stdin):
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     z = numpy.fromfile(name + ".z", "float32").reshape(-1, z_dim)
-    images, pixels = session.run(["images", "pixels"], {"z": z})
-    images.tofile(name + ".images")
-    pixels.tofile(name + ".pixels")
-    shapes.append([images.shape, pixels.shape])
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(names, {"z": z})))
+    for output, values in outputs.items():
+        values.tofile(name + "." + output)
+    shapes.append({output: values.shape for output, values in outputs.items()})
 print(json.dumps(shapes))
 """
     return in_another_process([python, "-c", program], jobs)
@@ -106,12 +120,13 @@ def in_another_process(command: Sequence[str | Path], jobs: Sequence[Job]) -> li
         result = subprocess.run(command, input=json.dumps(listed), capture_output=True, text=True, timeout=120)
         assert result.returncode == 0, result.stderr
 
-        def read(name: str, dtype: type, shape: Sequence[int]) -> NDArray[Any]:
-            return np.fromfile(f"{folder}/{name}", dtype).reshape(shape)
+        def read(number: int, output: str, shape: Sequence[int]) -> NDArray[Any]:
+            dtype = np.float32 if output == "images" else np.uint8
+            return np.fromfile(f"{folder}/{number}.{output}", dtype).reshape(shape)
 
         return [
-            (read(f"{number}.images", np.float32, images), read(f"{number}.pixels", np.uint8, pixels))
-            for number, (images, pixels) in enumerate(json.loads(result.stdout))
+            [read(number, output, shapes[output]) for output in names_of(jobs[number][0])]
+            for number, shapes in enumerate(json.loads(result.stdout))
         ]
 
 
@@ -121,8 +136,7 @@ RUNTIMES = (reference_evaluator, openvino, onnxruntime_web, oldest_onnxruntime)
 @functools.cache
 def golden_of(path: Path) -> tuple[Golden, dict[str, Input]]:
     """A file's golden images, and the inputs that they need."""
-    info = GeneratorInfo.from_metadata({entry.key: entry.value for entry in onnx.load(path).metadata_props})
-    return Golden.from_dict(info.golden), info.inputs
+    return Golden.from_dict(info_of(path).golden), info_of(path).inputs
 
 
 def latents_of(path: Path, batch: int) -> NDArray[np.float32]:
@@ -144,9 +158,9 @@ def one_weight_changed(weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two small generators, the first once more with a changed weight, and the bundled one."""
+    """Two small generators, the first once more with a changed weight, one with masks, and the bundled one."""
     folder = tmp_path_factory.mktemp("files")
-    files = {name: folder / f"{name}.onnx" for name in (*SMALL, "changed")}
+    files = {name: folder / f"{name}.onnx" for name in (*OWN, "changed")}
     random = torch.Generator().manual_seed(0)
     for name, (channels, opset) in SMALL.items():
         generator = DCGAN(z_dim=8, channels=channels, width=2, image_size=32)
@@ -154,6 +168,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             if parameter.dim() == 4:  # kernels; with their usual small values the images are one plain gray
                 nn.init.normal_(parameter, 0.0, 0.3, generator=random)
         export_onnx(generator, files[name], opset=opset)
+    export_onnx(masked(), files["masked"])
     model = onnx.load(files["gray"])
     change(model, next(tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 4), one_weight_changed)
     onnx.save_model(model, files["changed"])
@@ -163,7 +178,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module", params=RUNTIMES, ids=lambda runtime: runtime.__name__)
 def outputs(request: pytest.FixtureRequest, files: dict[str, Path]) -> dict[tuple[str, int], Outputs]:
     """What one runtime gives, by file and batch size."""
-    wanted = [(name, batch) for name in SMALL for batch in (GOLDEN_COUNT, *OTHER_BATCHES)]
+    wanted = [(name, batch) for name in OWN for batch in (GOLDEN_COUNT, *OTHER_BATCHES)]
     wanted += [("changed", GOLDEN_COUNT)]
     if request.param is not reference_evaluator:
         wanted += [("bundled", GOLDEN_COUNT)]
@@ -179,14 +194,19 @@ def test_runtime_gives_the_golden_images(files: dict[str, Path], outputs: dict[t
 def test_runtime_agrees_with_onnxruntime_at_other_batch_sizes(
     files: dict[str, Path], outputs: dict[tuple[str, int], Outputs]
 ) -> None:
-    for name, batch in ((name, batch) for name in SMALL for batch in OTHER_BATCHES):
+    for name, batch in ((name, batch) for name in OWN for batch in OTHER_BATCHES):
         session = onnxruntime.InferenceSession(files[name], providers=["CPUExecutionProvider"])
-        expected_images, expected_pixels = session.run(OUTPUTS, {"z": latents_of(files[name], batch)})
-        images, pixels = outputs[name, batch]
+        golden = golden_of(files[name])[0]
+        expected_images, expected_pixels = session.run(["images", "pixels"], {"z": latents_of(files[name], batch)})
+        images, pixels, *masks = outputs[name, batch]
         assert (images.shape, pixels.shape) == (expected_images.shape, expected_pixels.shape)
         assert (images.dtype, pixels.dtype) == (np.float32, np.uint8)
-        assert np.abs(images - expected_images).max() <= golden_of(files[name])[0].atol
+        assert np.abs(images - expected_images).max() <= golden.atol
         assert np.abs(pixels.astype(int) - expected_pixels.astype(int)).max() <= 1
+        assert len(masks) == (name == "masked")
+        if golden.masks is not None:
+            assert masks[0].dtype == np.uint8
+            assert mask_differences(masks[0], golden.masks[:batch]) == 0
 
 
 def test_one_changed_weight_is_noticed(files: dict[str, Path], outputs: dict[tuple[str, int], Outputs]) -> None:

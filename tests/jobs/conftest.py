@@ -44,6 +44,15 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_on
     return _export(tmp_path_factory.mktemp("colour") / "generator.onnx", channels=3, seed=1)
 
 
+@pytest.fixture(scope="session")
+def masked_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator of two classes that makes masks, a fifth of them empty; tests must not change it."""
+    from tests.jobs.small_models import RARE, write_model
+
+    path = tmp_path_factory.mktemp("masked") / "generator.onnx"
+    return write_model(path, classes=("scratch", "dent"), masks=RARE)
+
+
 def _export(path: Path, channels: int, seed: int) -> Path:
     import warnings
 
@@ -194,7 +203,7 @@ def committed_stamps(folder: Path) -> dict[str, tuple[int, int]]:
     numbers = [path.stem for path in folder.glob("_manifests/[0-9]*.csv")]
     owned = {f"{table}/{number}.csv" for number in numbers for table in ("_manifests", "_quality")}
     found = stamps(folder)
-    shards = tuple(f"images/{number}/" for number in numbers)
+    shards = tuple(f"{root}/{number}/" for number in numbers for root in ("images", "masks"))
     return {name: stamp for name, stamp in found.items() if name in owned or name.startswith(shards)}
 
 
@@ -222,7 +231,8 @@ def assert_whole_shards(folder: Path) -> None:
     """Assert that every committed manifest names files that are there with the bytes it tells."""
     for path in folder.glob("_manifests/[0-9]*.csv"):
         for row in manifest.from_csv(path.read_bytes()):
-            assert hashlib.sha256((folder / row.file_name).read_bytes()).hexdigest() == row.sha256
+            for name, sha256 in ((row.file_name, row.sha256), (row.mask_file_name, row.mask_sha256)):
+                assert name is None or hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
 
 
 def decoded(content: bytes) -> NDArray[np.uint8]:

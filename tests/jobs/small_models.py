@@ -14,23 +14,36 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from models.info import GOLDEN_COUNT, GeneratorInfo, Golden
+from models.golden import GOLDEN_COUNT, Golden
+from models.info import GeneratorInfo
 from models.latents import Input, inputs, latents
 
 SIZE, Z_DIM, GOLDEN_SEED = 32, 6, 77
 LEVELS = np.array([-0.9, -0.3, 0.3, 0.9])
 """Of brightness, of the classes: before the tanh."""
+RARE = 1.5
+"""A limit for `masks` that leaves a fifth of them empty."""
 _OF_CLASS = [
     helper.make_node("Gather", ["gains", "label"], ["gain"], axis=0),
     helper.make_node("Gather", ["levels", "label"], ["level"], axis=0),
     helper.make_node("Mul", ["product", "gain"], ["own"]),
     helper.make_node("Add", ["own", "level"], ["of_class"]),
 ]
+_OF_MASKS = [
+    helper.make_node("MatMul", ["z", "mask_weights"], ["mask_product"]),
+    helper.make_node("Sub", ["mask_product", "mask_limit"], ["above"]),
+    helper.make_node("Tanh", ["above"], ["mask_flat"]),
+    helper.make_node("Reshape", ["mask_flat", "shape"], ["mask_values"]),
+    helper.make_node("Greater", ["above", "low"], ["is_inside"]),
+    helper.make_node("Where", ["is_inside", "inside", "outside"], ["mask_bytes"]),
+    helper.make_node("Reshape", ["mask_bytes", "mask_shape"], ["masks"]),
+]
 
 
 def write_model(
     path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0,
     faults: list[str] | None = None, classes: Sequence[str] = (), collapsed: Sequence[str] = (),
+    masks: float | None = None,
 ) -> Path:  # fmt: skip
     """Write a generator: images = tanh(pattern · offset + z · weights · gain), of a class lighter than the one before.
 
@@ -43,6 +56,7 @@ def write_model(
         faults: what `gan-train` found in the images; None: nobody asked.
         classes: that its labels tell apart; `class_of` tells the class of an image.
         collapsed: those whose images are hardly different from each other.
+        masks: makes masks of squares of 4×4 pixels, each where a normal value is above this limit.
     """
     training = {} if faults is None else {"figures": {"faults": faults}}
     random = np.random.RandomState(seed)
@@ -62,9 +76,12 @@ def write_model(
     tensors = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
     shapes = {"shape": [-1, 1, SIZE, SIZE], "first": [0], "per_image": [-1, 1, 1, 1]}
     tensors += [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in shapes.items()]
+    if masks is not None:
+        tensors += _mask_tensors(masks, seed)
     nodes = [
         helper.make_node("MatMul", ["z", "weights"], ["product"]),
         *(_OF_CLASS if classes else []),
+        *(_OF_MASKS if masks is not None else []),
         helper.make_node("Add", ["of_class" if classes else "product", "pattern"], ["sum"]),
         helper.make_node("Tanh", ["sum"], ["flat"]),
         helper.make_node("Reshape", ["flat", "shape"], ["whole"]),
@@ -89,6 +106,7 @@ def write_model(
         [
             helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE]),
             helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", SIZE, SIZE, 1]),
+            *([_MASKS] if masks is not None else []),
         ],
         tensors,
     )
@@ -99,16 +117,38 @@ def write_model(
     return path
 
 
+_MASKS = helper.make_tensor_value_info("masks", TensorProto.UINT8, ["batch", SIZE, SIZE])
+_MASK_VALUES = helper.make_tensor_value_info("mask_values", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE])
+
+
+def _mask_tensors(limit: float, seed: int) -> list[TensorProto]:
+    squares = np.random.RandomState([seed, 1]).standard_normal((Z_DIM, SIZE // 4, SIZE // 4)) / np.sqrt(Z_DIM)
+    weights = squares.repeat(4, axis=1).repeat(4, axis=2).reshape(Z_DIM, SIZE * SIZE)
+    values = {
+        "mask_weights": weights.astype(np.float32),
+        "mask_limit": np.float32(limit),
+        "inside": np.uint8(255),
+        "outside": np.uint8(0),
+        "mask_shape": np.array([-1, SIZE, SIZE], np.int64),
+    }
+    return [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
+
+
 def _info(model: onnx.ModelProto, classes: Sequence[str]) -> GeneratorInfo:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    has_masks = _MASKS in model.graph.output
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    told.graph.output.extend([_MASK_VALUES] if has_masks else [])
+    session = onnxruntime.InferenceSession(told.SerializeToString(), providers=["CPUExecutionProvider"])
     needed = {"z": Input("float32", (Z_DIM,))} | ({"label": Input("int64", (), len(classes))} if classes else {})
-    images, pixels = session.run(["images", "pixels"], inputs(GOLDEN_SEED, 0, GOLDEN_COUNT, needed))
+    names = ["images", "pixels", *(["mask_values"] if has_masks else [])]
+    outputs = session.run(names, inputs(GOLDEN_SEED, 0, GOLDEN_COUNT, needed))
     return GeneratorInfo(
         architecture="one matrix",
         precision="float32",
         class_names=list(classes),
         inputs=needed,
-        outputs=["images", "pixels"],
+        outputs=["images", "pixels", *(["masks"] if has_masks else [])],
         channels=1,
         height=SIZE,
         width=SIZE,
@@ -117,7 +157,7 @@ def _info(model: onnx.ModelProto, classes: Sequence[str]) -> GeneratorInfo:
         training={},
         versions={},
         parity={},
-        golden=Golden.of(GOLDEN_SEED, 1e-4, images, pixels).to_dict(),
+        golden=Golden.of(GOLDEN_SEED, 1e-4, *outputs).to_dict(),
     )
 
 

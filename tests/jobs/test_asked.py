@@ -160,6 +160,17 @@ def test_run_inside_the_folder_that_is_counted_is_refused(tmp_path: Path) -> Non
     Asked(fill=data).check(tmp_path.parent / "made")
 
 
+def test_run_below_the_address_that_is_counted_is_refused() -> None:
+    with pytest.raises(CommandError, match="lies in"):
+        Asked(fill="s3://bucket/data/").check("s3://bucket/data/made")
+
+
+@pytest.mark.parametrize(("fill", "said"), [("", "names no folder"), ("s3://", "no bucket"), ("ftp://a/b", "ftp://")])
+def test_what_is_no_place_is_refused(fill: str, said: str) -> None:
+    assert said in (message := refused(Asked(fill=fill)))
+    assert message.startswith("`fill`")
+
+
 def test_large_folder_keeps_its_proportions_to_a_millionth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {"scratch": 7_000_001, "inclusion": 2_999_999, "rolled in": 1}
     monkeypatch.setattr("jobs.asked.tally", lambda path: counts)

@@ -35,6 +35,27 @@ from tests.jobs.conftest import (
     wait_for,
 )
 from tests.jobs.faults import seconds_until_no_worker, workers_of
+from tests.jobs.small_models import write_model
+
+
+@pytest.fixture
+def labelled_model(tmp_path: Path) -> Path:
+    """A generator of three classes."""
+    return write_model(tmp_path / "labelled.onnx", gain=0.1, classes=("crack", "dent", "hole"), faults=[])
+
+
+@pytest.fixture
+def masked_command(masked_model: Path, tmp_path: Path) -> list[str]:
+    """The same with labels and masks."""
+    return batch(masked_model, tmp_path / "run", LONG_COUNT, *LONG_RUN)
+
+
+@pytest.fixture(scope="module")
+def masked_undisturbed(masked_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `masked_command` that was left alone; tests must not change it."""
+    out = tmp_path_factory.mktemp("undisturbed") / "masked"
+    succeeds(run_in_process(*batch(masked_model, out, LONG_COUNT, *LONG_RUN)))
+    return out
 
 
 @pytest.fixture
@@ -114,16 +135,32 @@ def kill_at_random_moments(
 
 
 def test_killed_run_is_finished_by_the_same_command(
-    command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    masked_command: list[str], masked_undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kill_at_random_moments(4, command, tmp_path / "run", undisturbed, capsys)
+    kill_at_random_moments(4, masked_command, tmp_path / "run", masked_undisturbed, capsys)
 
 
 @pytest.mark.long
-def test_run_killed_at_a_hundred_moments_is_finished_by_the_same_command(
-    command: list[str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("of", "options", "kills"), [("model", (), 100), ("labelled_model", ("--mix", "crack=0.7,dent=0.2,hole=0.1"), 200)]
+)
+def test_run_killed_at_hundreds_of_moments_is_finished_by_the_same_command(
+    of: str, options: tuple[str, ...], kills: int, request: pytest.FixtureRequest, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run, undisturbed = (
+        batch(request.getfixturevalue(of), tmp_path / name, LONG_COUNT, *LONG_RUN, *options)
+        for name in ("run", "undisturbed")
+    )
+    succeeds(run_in_process(*undisturbed))
+    kill_at_random_moments(kills, run, tmp_path / "run", tmp_path / "undisturbed", capsys)
+
+
+@pytest.mark.long
+def test_run_with_labels_and_masks_killed_at_two_hundred_moments_is_finished_by_the_same_command(
+    masked_command: list[str], masked_undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kill_at_random_moments(100, command, tmp_path / "run", undisturbed, capsys)
+    kill_at_random_moments(200, masked_command, tmp_path / "run", masked_undisturbed, capsys)
 
 
 def test_run_killed_again_and_again_is_finished_at_last(command: list[str], undisturbed: Path, tmp_path: Path) -> None:

@@ -243,20 +243,23 @@ def last_place(trace: list[Operation], moment: str, name: str, path: str) -> int
 
 
 @pytest.fixture(scope="module")
-def ordered(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Operation]]:
-    """A run by two workers of nine shards, and its trace."""
+def ordered(masked_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Operation]]:
+    """A run with masks by two workers of nine shards, and its trace."""
     out = tmp_path_factory.mktemp("ordered") / "run"
-    command = batch(model, out, 26, "--shard-size", "3", "--batch-size", "2", "--workers", "2")
+    command = batch(masked_model, out, 26, "--shard-size", "3", "--batch-size", "2", "--workers", "2")
     result, trace = disturbed(command, out, Disturbance())
     succeeds(result)
     return out, trace
 
 
-def test_images_of_a_shard_are_flushed_before_its_manifest_appears(ordered: tuple[Path, list[Operation]]) -> None:
+def test_images_and_masks_of_a_shard_are_flushed_before_its_manifest_appears(
+    ordered: tuple[Path, list[Operation]],
+) -> None:
     out, trace = ordered
     for number in range(9):
         rows = manifest.read_shard(LocalStore(out), number)
-        written = max(last_place(trace, "ended", "close", row.file_name) for row in rows)
+        names = [name for row in rows for name in (row.file_name, row.mask_file_name or "none")]
+        written = max(last_place(trace, "ended", "close", name) for name in names)
         table = place(trace, "ended", "close", f"{MANIFESTS}/.{number:05d}.csv.tmp")
         flush_begins = place(trace, "begins", "syncfs", ".lock", after=max(written, table))
         flush_ended = place(trace, "ended", "syncfs", ".lock", after=flush_begins)

@@ -294,9 +294,9 @@ def test_lost_shard_is_made_again_with_its_classes(model: Path, whole: Path, cop
 
 @pytest.mark.parametrize("index", [3, 10**9])
 def test_any_image_is_made_again_alone(index: int, model: Path, whole: Path) -> None:
-    content, same = regen(whole, index, model, "cpu")
-    assert class_of(decoded(content)) == RESOLVED.label(index)
-    assert same is (True if index < COUNT else None)
+    made = regen(whole, index, model, "cpu")
+    assert class_of(decoded(made.image)) == RESOLVED.label(index)
+    assert made.same is (True if index < COUNT else None)
 
 
 # The quality gate

@@ -9,9 +9,11 @@ import shutil
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 from jobs import run_batch
+from jobs.cli import cli
 from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, rows_of, stamps, succeeds
 from tests.jobs.small_models import write_model
@@ -211,6 +213,9 @@ def test_a_hundred_milliards_of_images_are_counted_at_once_and_refused_for_the_r
         (["--out", "OUT"], ["--count", "--append"]),
         (["--append", "0"], ["--append"]),
         (["--append", "-3"], ["--append"]),
+        (["--fill", ""], ["--fill", "empty"]),
+        (["--count", "5", "--out", ""], ["--out", "empty"]),
+        (["verify", ""], ["OUT", "empty"]),
         (["--count", "5", "--keep", "0"], ["--keep"]),
         (["--count", "5", "--max-seconds", "-1"], ["--max-seconds"]),
         (["--count", "5", "--max-seconds", "nan"], ["--max-seconds"]),
@@ -240,6 +245,16 @@ def test_usage_error_is_one_line_and_nothing_is_made(
     fails_in_one_line(result, 2, *words)
     assert os.listdir(tmp_path) == []
     assert stamps(forty) == before
+
+
+def test_no_file_or_folder_may_be_named_by_nothing() -> None:
+    """An unset variable of a script would else be the current folder."""
+    of_all = [(command, each) for command in (cli, *cli.commands.values()) for each in command.params]
+    named = [(command, each) for command, each in of_all if isinstance(each.type, click.Path)]
+    assert {each.name for _, each in named} >= {"out", "run", "model", "fill", "latest", "metrics_file", "to", "real"}
+    for command, each in named:
+        with pytest.raises(click.BadParameter, match="empty name"):
+            each.type_cast_value(click.Context(command), "")
 
 
 @pytest.mark.parametrize("arguments", [["--count", "5"], ["--append", "5"], []], ids=str)

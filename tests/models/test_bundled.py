@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 
 import models
-from models.info import GeneratorInfo, Golden
+from models.golden import Golden
+from models.info import GeneratorInfo
 from models.latents import Input
 from tests.conftest import ROOT, run
 

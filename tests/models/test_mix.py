@@ -87,6 +87,18 @@ def test_counts_are_those_of_the_labels(count: int) -> None:
     assert list(mix_of(SKEWED).counts(count)) == np.bincount(labels, minlength=20).tolist()
 
 
+@pytest.mark.parametrize("shares", [(3, 2), (1, 0, 9), (333, 333, 334), tuple(range(1, 25)), SKEWED], ids=str)
+def test_counts_of_a_hundred_beginnings_are_those_of_the_labels_and_of_the_shares(shares: tuple[int, ...]) -> None:
+    mix, random = mix_of(shares), np.random.default_rng(sum(shares))
+    labels = mix.labels(0, 50_000)
+    for count in random.integers(1, len(labels), 100).tolist():
+        counts = mix.counts(count)
+        assert list(counts) == np.bincount(labels[:count], minlength=len(shares)).tolist()
+        assert sum(counts) == count
+        for share, number in zip(shares, counts, strict=True):
+            assert number in (share * count // mix.parts, -(-share * count // mix.parts))
+
+
 def test_images_of_a_class_are_found_in_order() -> None:
     mix = mix_of(SKEWED)
     labels = mix.labels(0, 3 * mix.parts)

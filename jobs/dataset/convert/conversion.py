@@ -208,6 +208,12 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
             raise CommandError(ExitCode.BAD_DATA, f"a class of defects is called {GOOD!r}, which has another meaning")
         parts = {name: TRAIN if part == TRAIN else TEST for name, part in _divided(good, real.split, False).items()}
         _refuse_nothing_kept(parts, TEST, real.split)
+        if TRAIN not in parts.values():
+            raise CommandError(
+                ExitCode.BAD_DATA,
+                f"{real.split}: the split keeps all of these {len(parts)} photos back, so that train/{GOOD} would be "
+                "empty, which an anomaly detector learns from: make one that does not, or leave out `split`",
+            )
         found.classes.append(GOOD)
         found.photos += [(photo, parts[photo.name]) for photo in good]
     _refuse_names(found.classes)

@@ -103,7 +103,7 @@ def test_other_labels_are_other_images() -> None:
 def test_what_is_generated_has_the_labels_of_the_photos_beside_it() -> None:
     data = shades()
     trainer = begun(data, with_classes())
-    labels = trainer._labels(8)
+    labels = trainer.batches.labels(8)
     assert labels is not None
     means = trainer._real_batch(8).mean(dim=(1, 2, 3))
     assert torch.equal(means < 0, labels == 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import subprocess
+import sys
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -22,8 +23,9 @@ from gan.training.run import train
 from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
-from tests.conftest import TINY, clean_environment, fails_in_one_line, run, run_in_process
+from tests.conftest import ROOT, TINY, clean_environment, fails_in_one_line, run, run_in_process
 from tests.gan.conftest import same, tiny
+from tests.gan.training.test_classes import folders
 
 CPU = torch.device("cpu")
 TORCHRUN = ("torchrun", "--standalone", "--nproc-per-node=2", "--no-python")
@@ -135,6 +137,52 @@ def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactl
     assert len(whole["random"]) == 2
     alone = run_in_process("gan-train", photos, *few, "--epochs", "3", "--resume", "--out", tmp_path / "parts")
     fails_in_one_line(alone, ExitCode.OTHER_RUN, "2 processes")
+
+
+WITH_CLASSES = """
+import contextlib, shutil, sys
+from pathlib import Path
+import torch
+from gan.config import Course
+from gan.training import distributed, figures, training
+from gan.training.folder import found
+from gan.training.processes import started
+from gan.training.run import train
+from tests.gan.conftest import tiny
+
+data, root, rank = Path(sys.argv[1]), Path(sys.argv[2]), started().rank
+figures.LOOKED_AT = 50
+run = training.Training.run
+
+def run_and_tell(self, trainer, state):
+    end = run(self, trainer, state)
+    weights = {name: dict(getattr(end.trainer, name).named_parameters()) for name in ("g", "d")}
+    torch.save(weights, root / f"{rank}.pt")  # without running statistics, of which those of process 0 count
+    return end
+
+training.Training.run = run_and_tell
+out, config = root / ("run" if rank == 0 else "elsewhere"), tiny("shift", epochs=2, class_from=0.1, class_to=0.7)
+with distributed.joined(started()):  # once: PyTorch makes no second group in the same processes
+    distributed.joined = lambda processes: contextlib.nullcontext()
+    train(data, out, config, course=Course(sample_epochs=1), device="cpu", classes=True)
+    if rank == 0:
+        shutil.copytree(out, root / "whole")
+        found(out)[-1].unlink()
+    train(data, out, config, course=Course(sample_epochs=1), device="cpu", classes=True, resume=True)
+"""
+"""A training in each process, and the second half of it once more."""
+
+
+def test_two_processes_with_classes_have_equal_weights_and_resume_exactly(tmp_path: Path) -> None:
+    data = folders(tmp_path / "photos")
+    result = run(*TORCHRUN, sys.executable, "-c", WITH_CLASSES, data, tmp_path, cwd=ROOT, OMP_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert same(ours, theirs)
+    parts, whole = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("run", "whole"))
+    assert whole["step"] == 6
+    assert same(parts, whole)
+    assert all(same(weight, whole[network][name]) for network in ours for name, weight in ours[network].items())
 
 
 OPTIONS = (

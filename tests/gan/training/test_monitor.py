@@ -103,7 +103,7 @@ def test_a_sample_is_what_the_exported_generator_would_make() -> None:
     network, z = generator(), torch.randn((4, 8), generator=torch.Generator().manual_seed(2))
     samples = monitor.sample(network, {"z": z})
     with torch.no_grad():
-        assert torch.equal(samples, network.eval()(z))
+        assert torch.equal(samples["images"], network.eval()(z))
 
 
 def test_sampling_leaves_the_generator_training() -> None:

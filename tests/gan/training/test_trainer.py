@@ -230,17 +230,17 @@ def test_generated_images_become_as_bright_or_dark_as_the_real_ones(
     z = torch.randn((16, 40), generator=torch.Generator().manual_seed(0))
     # A discriminator as fast as the generator wins on some processors and not on others: rounding decides.
     trainer = Trainer(images, tiny(recipe, lr=0.005, d_lr=0.001 if recipe == "dcgan" else None, epochs=100), CPU)
-    assert abs(sample(trainer.generator, {"z": z}).mean().item()) < 0.01
+    assert abs(sample(trainer.generator, {"z": z})["images"].mean().item()) < 0.01
     for _ in range(steps):
         trainer.train_step()
-    assert direction * sample(trainer.generator, {"z": z}).mean().item() > far
+    assert direction * sample(trainer.generator, {"z": z})["images"].mean().item() > far
 
 
 def test_colour_images_are_learned_with_three_channels() -> None:
     images = torch.zeros((16, 3, 32, 32), dtype=torch.uint8)
     images[:, 0] = 255
     trainer = after(40, images, tiny("small-data", channels=3, lr=0.005, epochs=100))
-    red, green, blue = sample(trainer.generator, {"z": torch.zeros(4, 40)}).mean(dim=(0, 2, 3)).tolist()
+    red, green, blue = sample(trainer.generator, {"z": torch.zeros(4, 40)})["images"].mean(dim=(0, 2, 3)).tolist()
     assert red > 0 > max(green, blue)
 
 

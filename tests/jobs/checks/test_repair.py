@@ -302,9 +302,9 @@ def test_repair_killed_at_any_step_is_finished_by_the_next(
 
 @pytest.mark.parametrize("index", [0, INDEX, 99, 100, 129])
 def test_regen_gives_the_file_of_the_run(index: int, finished: Path, model: Path) -> None:
-    made, same = regen(finished, index, model)
-    assert made == (finished / rows_of(finished)[index].file_name).read_bytes()
-    assert same is True
+    made = regen(finished, index, model)
+    assert made.image == (finished / rows_of(finished)[index].file_name).read_bytes()
+    assert (made.mask, made.same) == (None, True)
 
 
 def test_regen_writes_the_file_where_it_is_told_to(copy: Path, model: Path, tmp_path: Path) -> None:
@@ -331,9 +331,9 @@ def test_regen_gives_images_beyond_the_count(finished: Path, model: Path, tmp_pa
     longer = tmp_path / "longer"
     succeeds(run_in_process(*batch(model, longer, 205, "--shard-size", "100")))
     for index in (130, 199, 200, 204):
-        made, same = regen(finished, index, model)
-        assert made == (longer / rows_of(longer)[index].file_name).read_bytes()
-        assert same is None
+        made = regen(finished, index, model)
+        assert made.image == (longer / rows_of(longer)[index].file_name).read_bytes()
+        assert made.same is None
 
 
 def test_regen_gives_an_image_far_beyond_the_count(finished: Path, model: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_complete_run_of_layout_1_is_right_and_is_left_as_it_is(old: Path, uncha
     before = stamps(old)
     assert list(verify(old)) == []
     assert (status(old).state, status(old).committed) == ("complete", 130)
-    assert regen(old, 105, model)[1] is True
+    assert regen(old, 105, model).same is True
     for command in (batch(model, old, 130), batch(model, old, 50), ["gan-batch", "finish", old]):
         succeeds(run_in_process(*command))
     assert stamps(old) == before

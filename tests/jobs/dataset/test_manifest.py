@@ -22,22 +22,39 @@ ROWS = [
 ]
 FIRST = [replace(row, index=row.index - 10) for row in ROWS]
 """The same, from 0."""
+COLUMNS = ["index", "file_name", "seed", "sha256", "width", "height", "mode", "bytes"]
 
 
 def test_rows_survive_a_file() -> None:
     assert manifest.from_csv(manifest.to_csv(ROWS)) == ROWS
 
 
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("masks", [False, True])
+def test_columns_of_labels_and_of_masks_are_there_where_there_are_any(labels: bool, masks: bool) -> None:
+    more = ({"label": "dent", "label_id": 1} if labels else {}) | (
+        {"mask_file_name": "masks/00001/1.png", "mask_sha256": "0" * 64} if masks else {}
+    )
+    content = manifest.to_csv([replace(row, **more) for row in ROWS])
+    assert manifest.first_line(labels, masks).decode() == f"{','.join([*COLUMNS, *more])}\n"
+    assert content.startswith(manifest.first_line(labels, masks))
+    assert manifest.from_csv(content) == [replace(row, **more) for row in ROWS]
+    last = content.rstrip(b"\n").rpartition(b",")[0] + b"\n"
+    with pytest.raises(ValueError, match="row 10"):
+        manifest.from_csv(last)
+    if masks:
+        with pytest.raises(ValueError, match="row 10"):  # without a mask among images that have one
+            manifest.from_csv(last.rpartition(b",")[0] + b",,\n")
+
+
 def test_lines_of_slices_joined_behind_the_header_are_the_manifest() -> None:
-    assert manifest.HEADER_LINES[False] + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
+    assert manifest.first_line() + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
     assert manifest.lines([]) == b""
 
 
 def test_any_csv_reader_reads_a_manifest() -> None:
     table = list(csv.DictReader(io.StringIO(manifest.to_csv(ROWS).decode())))
-    assert [list(row) for row in table] == [
-        ["index", "file_name", "seed", "sha256", "width", "height", "mode", "bytes"]
-    ] * 10
+    assert [list(row) for row in table] == [COLUMNS] * 10
     assert table[3]["file_name"] == "00001/00000013.png"
     assert table[3]["seed"] == str(2**64 - 1)
 

@@ -44,6 +44,13 @@ def test_pillow_decodes_the_same_pixels(height: int, width: int, channels: int) 
         np.testing.assert_array_equal(decoded(content), image)
 
 
+def test_masks_survive_and_take_few_bytes() -> None:
+    masks = np.where(noise((3, 12, 20)).repeat(8, axis=1).repeat(8, axis=2) > 200, 255, 0).astype(np.uint8)
+    for mask, content in zip(masks, png.encode_masks(masks), strict=True):
+        np.testing.assert_array_equal(decoded(content)[..., 0], mask)
+        assert len(content) < mask.size / 16  # a bit each, the least of what images are written with, is an eighth
+
+
 @pytest.mark.parametrize("value", [0, 1, 255])
 def test_plain_images_survive(value: int) -> None:
     pixels = np.full((2, 128, 128, 1), value, np.uint8)

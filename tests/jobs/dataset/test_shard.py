@@ -104,15 +104,15 @@ def test_pieces_may_be_made_in_any_order_and_apart(store: LocalStore, model: Pat
 
 def test_made_images_are_those_that_are_written_and_each_comes_once(model: Path, finished: Path) -> None:
     made = list(make_images(Shard(0, 5, 30), GeneratorSession(model, "cpu"), SEED, 4, IMAGES))
-    assert [row for row, _, _ in made] == rows_of(finished)[5:30]
-    assert [measure.index for _, measure, _ in made] == list(range(5, 30))
-    assert all(content == (finished / row.file_name).read_bytes() for row, _, content in made)
+    assert [row for row, *_ in made] == rows_of(finished)[5:30]
+    assert [measure.index for _, measure, *_ in made] == list(range(5, 30))
+    assert all(content == (finished / row.file_name).read_bytes() for row, _, content, _ in made)
 
 
 def test_measures_in_the_run_are_those_of_its_images(model: Path, finished: Path) -> None:
     made = make_images(Shard(1, 100, 130), GeneratorSession(model, "cpu"), SEED, 30, IMAGES)
     table = (finished / "_quality" / "00001.csv").read_text().splitlines()[1:]
-    assert table == [f"{m.index},{m.contrast},{m.clipped},{m.finite}" for _, m, _ in made]
+    assert table == [f"{m.index},{m.contrast},{m.clipped},{m.finite}" for _, m, *_ in made]
 
 
 def test_written_images_count_for_nothing_before_their_commit(store: LocalStore, model: Path) -> None:

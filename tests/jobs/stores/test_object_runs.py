@@ -17,8 +17,9 @@ import pytest
 from jobs.dataset import manifest
 from models.files import LOCK
 from tests.conftest import fails_in_one_line, run, run_in_process
-from tests.jobs.conftest import SEED, VOLATILE, batch, start, succeeds, workers_of
+from tests.jobs.conftest import SEED, VOLATILE, batch, rows_of, start, succeeds, workers_of
 from tests.jobs.object_server import BUCKET, SECRET, ObjectServer, client, copy, cut, error, tree
+from tests.jobs.small_models import write_model
 
 FEW, TWO_SHARDS = 26, ("--shard-size", "20")
 COUNT, MANY_SHARDS = 160, ("--shard-size", "10", "--batch-size", "5", "--workers", "2")
@@ -184,6 +185,77 @@ def test_file_url_is_a_folder(model: Path, tmp_path: Path) -> None:
     succeeds(made(model, f"file://{tmp_path}/run", 3))
     succeeds(run_in_process("gan-batch", "verify", f"file://{tmp_path}/run"))
     assert (tmp_path / "run/manifest.csv").is_file()
+
+
+# Classes of a run in a store
+
+
+@pytest.fixture(scope="module")
+def with_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("classes") / "model.onnx", classes=("crack", "dent"), faults=[])
+
+
+@pytest.fixture(scope="module")
+def labelled(object_server: ObjectServer, with_classes: Path) -> str:
+    """A run of 20 cracks and 6 dents in two shards; tests must not change it."""
+    url = f"s3://{BUCKET}/labelled"
+    mix = ("--mix", "crack=10,dent=3")
+    succeeds(made(with_classes, url, FEW, *TWO_SHARDS, *mix, **object_server.environment))
+    return url
+
+
+def asking(model: Path, out: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
+    """A run whose classes depend on what is counted."""
+    return run_in_process("gan-batch", "--model", model, "--out", out, "--device", "cpu", "--workers", "1", *options)
+
+
+def test_fill_brings_the_classes_of_a_stored_run_to_equal_numbers(
+    labelled: str, server: ObjectServer, with_classes: Path, tmp_path: Path
+) -> None:
+    before = tree(labelled)
+    server.asked.clear()
+    succeeds(asking(with_classes, tmp_path / "run", "--fill", f"{labelled}/"))
+    assert [row.label for row in rows_of(tmp_path / "run")] == ["dent"] * 14
+    assert server.number("GET", "/_manifests/00001.csv") <= 2, "counted once, after a look at its end"
+    assert tree(labelled) == before
+
+
+def test_like_takes_the_proportions_of_a_stored_run(
+    labelled: str, server: ObjectServer, with_classes: Path, tmp_path: Path
+) -> None:
+    succeeds(asking(with_classes, tmp_path / "run", "--count", "3", "--mix", f"like:{labelled}"))
+    assert '"mix": "crack=10,dent=3"' in (tmp_path / "run" / "run.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "said"),
+    [
+        ("{labelled}-none", 66, "no run of gan-batch"),
+        ("s3://no-such-bucket/run", 73, "no such bucket"),
+        ("{stored}", 2, "has no classes"),
+        ("s3://", 2, "no bucket"),
+    ],
+)
+@pytest.mark.parametrize("ask", [["--fill"], ["--count", "3", "--mix"]], ids=str)
+def test_stored_run_that_cannot_be_counted_is_told_of(
+    ask: list[str], place: str, code: int, said: str, labelled: str, stored: str, server: ObjectServer,
+    with_classes: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    url = place.format(labelled=labelled, stored=stored)
+    options = [*ask, url if ask == ["--fill"] else f"like:{url}"]
+    fails_in_one_line(asking(with_classes, tmp_path / "run", *options), code, said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_store_that_does_not_answer_while_it_is_counted_is_told_of(
+    labelled: str, server: ObjectServer, with_classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.stores.object_client.PATIENCE_SECONDS", 1)
+    server.fault = lambda environ, respond: (
+        error(respond, "503 Slow Down", "SlowDown") if "_manifests" in environ["PATH_INFO"] else None
+    )
+    result = asking(with_classes, tmp_path / "run", "--fill", labelled)
+    fails_in_one_line(result, 74, labelled, "(503", "run the same command again")
 
 
 # Cut off, and two at once

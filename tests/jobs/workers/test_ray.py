@@ -90,14 +90,19 @@ def test_tar_files_are_the_local_ones(
     assert differing(out, tmp_path / "local") == []
 
 
-def test_classes_are_the_local_ones(nodes: RayNodes, out: Path, tmp_path: Path) -> None:
+def test_classes_are_those_of_local_workers_and_of_parts(nodes: RayNodes, out: Path, tmp_path: Path) -> None:
+    local, parts = tmp_path / "local", tmp_path / "parts"
     model = write_model(tmp_path / "model.onnx", gain=0.1, classes=["crack", "dent", "hole"], faults=[])
     options = ("--mix", "crack=0.7,hole=0.3", "--shard-size", "10")
     on_cluster = [*batch(model, out, 35, *options), "--engine", "ray", "--ray-address", nodes.address]
     succeeds(run(*on_cluster, **nodes.environment))
-    succeeds(run_in_process(*batch(model, tmp_path / "local", 35, *options)))
+    succeeds(run_in_process(*batch(model, local, 35, *options, "--batch-size", "4", "--workers", "2")))
+    for number in (3, 1, 2):
+        succeeds(run_in_process(*batch(model, parts, 35, *options, "--part", f"{number}/3")))
+    succeeds(run_in_process("gan-batch", "finish", parts))
     assert [row.label for row in rows_of(out)].count("hole") in (10, 11)
-    assert differing(out, tmp_path / "local") == []
+    assert differing(out, local) == []
+    assert (parts / "manifest.csv").read_bytes() == (local / "manifest.csv").read_bytes()
 
 
 def test_time_budget_then_the_local_engine_goes_on(

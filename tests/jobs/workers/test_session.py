@@ -184,7 +184,7 @@ def test_bound_run_gives_the_pixels_of_a_plain_one_again_and_again(model: Path, 
     bound = bound_run(session, size)
     batches = [{"z": latents(1, start, start + size, 8)} for start in range(0, 4 * size, size)]
     for z in [*batches, *reversed(batches)]:
-        found = bound(z)
+        (found,) = bound(z)
         assert found.dtype == np.uint8
         np.testing.assert_array_equal(found, session.pixels(z, size))
     assert len({session.pixels(z, size).tobytes() for z in batches}) == len(batches)  # else nothing here could fail
@@ -194,8 +194,8 @@ def test_copy_of_what_a_bound_run_gave_outlives_the_next_run(model: Path) -> Non
     session = GeneratorSession(model, "cpu")
     bound = bound_run(session, 10)
     one, other = {"z": latents(1, 0, 10, 8)}, {"z": latents(1, 10, 20, 8)}
-    kept = bound(one).copy()
-    assert (bound(other) != kept).any()
+    kept = bound(one)[0].copy()
+    assert (bound(other)[0] != kept).any()
     np.testing.assert_array_equal(kept, session.pixels(one, 10))
 
 
@@ -205,13 +205,21 @@ def test_bound_run_takes_latents_that_are_not_contiguous(
 ) -> None:
     session = GeneratorSession(model, "cpu")
     z = view(latents(1, 0, 10, 8))
-    np.testing.assert_array_equal(bound_run(session, 10)({"z": z}), session.pixels({"z": np.ascontiguousarray(z)}, 10))
+    (found,) = bound_run(session, 10)({"z": z})
+    np.testing.assert_array_equal(found, session.pixels({"z": np.ascontiguousarray(z)}, 10))
+
+
+def test_bound_run_gives_the_masks_of_a_plain_one(masked_model: Path) -> None:
+    session = GeneratorSession(masked_model, "cpu")
+    inputs = session.inputs(1, 0, 10)
+    for found, expected in zip(bound_run(session, 10)(inputs), session.run(inputs, 10), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_bound_run_of_a_colour_model_gives_three_channels(colour_model: Path) -> None:
     session = GeneratorSession(colour_model, "cpu")
     z = session.inputs(1, 0, 4)
-    np.testing.assert_array_equal(bound_run(session, 4)(z), session.pixels(z, 4))
+    np.testing.assert_array_equal(bound_run(session, 4)(z)[0], session.pixels(z, 4))
 
 
 # What else a session tells
@@ -275,6 +283,7 @@ def test_facts_are_those_of_the_file_and_the_session(
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "faults": None,
         "class_names": (),
+        "mask_bytes": None,
         "z_dim": z_dim,
         "width": 128,
         "height": 128,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import hashlib
-import io
 import json
 from pathlib import Path
 
@@ -15,8 +12,8 @@ from PIL import Image
 
 from jobs.dataset import manifest
 from jobs.dataset.formats import format_of
-from jobs.dataset.layout import MANIFESTS
-from jobs.dataset.png import encode
+from jobs.dataset.layout import MANIFESTS, manifest_name
+from jobs.dataset.png import MASK_ENCODER, encode, encode_masks
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import COMPLETE, RunState
 from jobs.stores.local_store import LocalStore
@@ -59,34 +56,31 @@ def write_run(
     store = LocalStore(out)
     store.prepare()
     fingerprint = FINGERPRINT | ({"format": format} if format != "png" else {}) | ({"mix": str(mix)} if mix else {})
+    fingerprint |= {"masks": MASK_ENCODER} if masks else {}
     names = mix.names if mix else CLASSES
     shapes = format_of(fingerprint)
-    # Every format is a dataclass, which the protocol does not say.
-    of_masks = dataclasses.replace(shapes, root="masks")  # type: ignore[type-var]
+    of_masks = shapes.of_masks()
     store.make_folder(MANIFESTS)
     for number, start in enumerate(range(0, count, SHARD)):
         shard = Shard(number, start, min(start + SHARD, count))
         indices = range(shard.start, shard.stop)
         images = dict(zip(indices, encode(np.stack([image_of(i) for i in indices])[..., None]), strict=True))
-        pixels = np.stack([mask_of(i) for i in indices]).astype(np.uint8)[..., None] * 255
-        covers = dict(zip(indices, encode(pixels), strict=True))
+        pixels = np.stack([mask_of(i) for i in indices]).astype(np.uint8) * 255
+        covers = dict(zip(indices, encode_masks(pixels), strict=True))
         for kind, files in ((shapes, images), *([(of_masks, covers)] if masks else [])):
             store.make_folder(kind.root)
             kind.begin(store, shard)
             kind.write(store, shard, [(kind.image(i, number), files[i]) for i in indices])
         rows = []
         for i in indices:
-            row = vars(manifest.Row(i, shapes.image(i, number), 1, sha256(images[i]), SIDE, SIDE, "L", len(images[i])))
-            row = dict(list(row.items())[:8])
-            label = mix.label(i) if mix else i % 2
-            row |= {"label": names[label], "label_id": label} if labels else {}
-            row |= {"mask_file_name": of_masks.image(i, number), "mask_sha256": sha256(covers[i])} if masks else {}
+            row = manifest.Row(i, shapes.image(i, number), 1, sha256(images[i]), SIDE, SIDE, "L", len(images[i]))
+            if labels:
+                row.label_id = mix.label(i) if mix else i % 2
+                row.label = names[row.label_id]
+            if masks:
+                row.mask_file_name, row.mask_sha256 = of_masks.image(i, number), sha256(covers[i])
             rows.append(row)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        (out / MANIFESTS / f"{number:05d}.csv").write_text(text.getvalue())
+        store.write(manifest_name(number), manifest.to_csv(rows))
     RunState(state, count, fingerprint).write(store)
     return out
 

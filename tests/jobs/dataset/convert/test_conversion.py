@@ -379,6 +379,26 @@ def test_split_that_keeps_nothing_back_is_refused_where_a_part_would_be_empty(
     assert not out.exists()
 
 
+def test_split_that_keeps_all_good_photos_back_is_refused(labelled: Path, workshop: Path, tmp_path: Path) -> None:
+    photos, out = workshop / "photos", tmp_path / "out"
+    split = write_split(tmp_path, photos, held_back=1)
+    error = refused(lambda: convert(labelled, out, "mvtec-ad", real=Real(good=photos, split=split)))
+    assert (error.exit_code, "train/good would be empty" in str(error)) == (65, True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("index", [0, 25])
+def test_run_that_lacks_the_mask_of_an_image_is_damaged(index: int, labelled: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(labelled, tmp_path / "run")
+    table = run / f"_manifests/{index // 20:05d}.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    line = lines[1 + index % 20]
+    lines[1 + index % 20] = ",".join(line.split(",")[:-2]) + ",,\n"
+    table.write_text("".join(lines))
+    error = refused(lambda: convert(run, tmp_path / "out", "hf"))
+    assert (error.exit_code, str(table) in str(error)) == (65, True)
+
+
 @pytest.mark.parametrize("copy", [False, True])
 def test_damaged_image_is_never_passed_on(copy: bool, plain: Path, tmp_path: Path) -> None:
     run = shutil.copytree(plain, tmp_path / "run")

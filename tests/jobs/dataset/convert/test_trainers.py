@@ -85,7 +85,11 @@ def test_anomalib_pairs_images_and_masks(labelled: Path, workshop: Path, tmp_pat
 
 
 def test_smallest_yolo_learns_from_a_converted_run(tmp_path: Path, quiet: None) -> None:
-    """A check of the format, and not of usefulness: what it learned is asked of images that it was trained on."""
+    """A check of the format, and not of usefulness: what it learned is asked of images that it was trained on.
+
+    The loss of boxes begins near 0 and rises while the rate does: boxes count by how well they fit, and at first none
+    does. So it is compared with what it was after that. One run came from 3.5 to 1.2.
+    """
     from ultralytics import YOLO
 
     run = write_run(tmp_path / "run", 200)
@@ -97,6 +101,7 @@ def test_smallest_yolo_learns_from_a_converted_run(tmp_path: Path, quiet: None) 
     rows = (tmp_path / "runs/a/results.csv").read_text().splitlines()
     column = [name.strip() for name in rows[0].split(",")].index("train/box_loss")
     losses = [float(row.split(",")[column]) for row in rows[1:]]
-    assert losses[-1] < 0.8 * losses[0]
+    assert len(losses) == 30
+    assert losses[-1] < 0.5 * losses[int(model.trainer.args.warmup_epochs)]
     found = [len(result.boxes) for result in model.predict(str(out / "images/val"), imgsz=64, conf=0.1, verbose=False)]
     assert sum(count > 0 for count in found) >= len(found) / 2
