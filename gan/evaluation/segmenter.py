@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
 from gan.networks.pixels import to_float
@@ -90,49 +90,65 @@ def agreement(fake: ImageSet, real: ImageSet, train: ImageSet | None, seed: int,
     """
     fake, real = (_some(images) for images in (fake, real))
     if train is not None:
-        lessons, said = [(train, real)], f"{len(train.names)} training photos"
+        lessons, unseen, said = [train], [real], f"{len(train.names)} training photos"
     else:
         order = torch.randperm(len(real.names), generator=torch.Generator().manual_seed(seed)).tolist()
         one, other = (_rows(real, sorted(part)) for part in (order[::2], order[1::2]))
-        lessons, said = [(one, other), (other, one)], "each half of the real photos, asked of the other half"
-    on_photos, on_fakes = _Count(), _Count()
+        lessons, unseen, said = [one, other], [other, one], "each half of the real photos, asked of the other half"
+    marked: list[tuple[Tensor, Tensor]] = []
     with Progress("segmenter", len(lessons) * STEPS, "steps") as progress:
-        for known, unseen in lessons:
-            network = trained(known, seed, device, progress)
-            on_photos.add(marked(network, unseen.images, device), _defect(unseen))
-            on_fakes.add(marked(network, fake.images, device), _defect(fake))
-    photos, generated = on_photos.overlap(), on_fakes.overlap()
-    ratio, ratio_mean = (
-        of_fakes / max(of_photos, 1e-6)
-        for of_fakes, of_photos in ((generated.pooled, photos.pooled), (generated.mean, photos.mean))
-    )
-    return Agreement(photos, generated, ratio, ratio_mean, said)
-
-
-class _Count:
-    """Adds up predictions."""
-
-    def __init__(self) -> None:
-        self.both: list[Tensor] = []
-        self.either: list[Tensor] = []
-
-    def add(self, marked: Tensor, defect: Tensor) -> None:
-        """Bool `[N, 1, H, W]` each."""
-        self.both.append((marked & defect).flatten(1).sum(dim=1))
-        self.either.append((marked | defect).flatten(1).sum(dim=1))
-
-    def overlap(self) -> Overlap:
-        both, either = torch.cat(self.both).double(), torch.cat(self.either).double()
-        each = torch.where(either > 0, both / either.clamp_min(1), 1.0)
-        pooled = float(both.sum() / either.sum()) if either.sum() > 0 else 1.0
-        return Overlap(pooled, float(each.mean()))
+        for known, photos in zip(lessons, unseen, strict=True):
+            segmenter = Segmenter(known, seed, device, progress)
+            marked.append((segmenter.marked(photos.images), segmenter.marked(fake.images)))
+    of_photos = overlap(torch.cat([of for of, _ in marked]), torch.cat([_defect(of) for of in unseen]))
+    generated = overlap(torch.cat([of for _, of in marked]), _defect(fake).repeat(len(marked), 1, 1, 1))
+    ratios = generated.pooled / max(of_photos.pooled, 1e-6), generated.mean / max(of_photos.mean, 1e-6)
+    return Agreement(of_photos, generated, *ratios, said)
 
 
 def overlap(marked: Tensor, defect: Tensor) -> Overlap:
-    """That of two masks of each image: bool `[N, 1, H, W]` each."""
-    count = _Count()
-    count.add(marked, defect)
-    return count.overlap()
+    """Of two sets of masks, bool `[N, 1, H, W]` each."""
+    both, either = (of.flatten(1).sum(dim=1).double() for of in (marked & defect, marked | defect))
+    each = torch.where(either > 0, both / either.clamp_min(1), 1.0)
+    return Overlap(float(both.sum() / either.sum()) if either.any() else 1.0, float(each.mean()))
+
+
+class Segmenter:
+    """A small U-Net that has learned from pairs.
+
+    Args:
+        pairs: images with masks.
+        seed: of the weights, of the order and of what is changed in each step.
+        device: where it is trained.
+        progress: told of each of `STEPS` steps.
+    """
+
+    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress) -> None:
+        random = torch.Generator().manual_seed(seed)
+        self._device = device
+        self._network = UNet(pairs.images.shape[1], random).to(device).train()
+        optimiser = torch.optim.AdamW(self._network.parameters(), lr=_RATE, weight_decay=1e-3)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=STEPS)
+        images, defect = to_float(pairs.images), _defect(pairs).float()
+        order = torch.empty(0, dtype=torch.long)
+        for _ in range(STEPS):
+            while len(order) < _BATCH:
+                order = torch.cat([order, torch.randperm(len(images), generator=random)])
+            rows, order = order[:_BATCH], order[_BATCH:]
+            shown, wanted = _changed(images[rows], defect[rows], random)
+            loss = segmentation_loss(self._network(shown.to(device)), wanted.to(device))
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+            progress.update(1)
+        self._network.eval()
+
+    @torch.no_grad()
+    def marked(self, images: Tensor) -> Tensor:
+        """What it takes for a defect in images uint8 `[N, C, H, W]`: bool `[N, 1, H, W]`."""
+        parts = torch.split(images, _AT_ONCE)
+        return torch.cat([self._network(to_float(part.to(self._device))).cpu() > 0 for part in parts])
 
 
 def _rows(images: ImageSet, rows: list[int]) -> ImageSet:
@@ -148,35 +164,6 @@ def _some(images: ImageSet) -> ImageSet:
 def _defect(images: ImageSet) -> Tensor:
     assert images.masks is not None
     return images.masks > 0
-
-
-@torch.no_grad()
-def marked(network: nn.Module, images: Tensor, device: str) -> Tensor:
-    """What it takes for a defect in images uint8 `[N, C, H, W]`: bool `[N, 1, H, W]`."""
-    parts = [network(to_float(part.to(device))).cpu() > 0 for part in torch.split(images, _AT_ONCE)]
-    return torch.cat(parts)
-
-
-def trained(pairs: ImageSet, seed: int, device: str, progress: Progress) -> UNet:
-    """A segmenter that has learned from pairs of images and masks, in `STEPS` steps, in eval mode."""
-    random = torch.Generator().manual_seed(seed)
-    network = UNet(pairs.images.shape[1], random).to(device).train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=STEPS)
-    images, defect = to_float(pairs.images), _defect(pairs).float()
-    order = torch.empty(0, dtype=torch.long)
-    for _ in range(STEPS):
-        while len(order) < _BATCH:
-            order = torch.cat([order, torch.randperm(len(images), generator=random)])
-        rows, order = order[:_BATCH], order[_BATCH:]
-        shown, wanted = _changed(images[rows], defect[rows], random)
-        loss = segmentation_loss(network(shown.to(device)), wanted.to(device))
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-        schedule.step()
-        progress.update(1)
-    return network.eval()
 
 
 def segmentation_loss(logits: Tensor, wanted: Tensor) -> Tensor:

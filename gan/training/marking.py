@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from gan.devices import find_device
-from gan.evaluation.segmenter import STEPS, marked, overlap, segmentation_loss, trained
+from gan.evaluation.segmenter import STEPS, Segmenter, overlap, segmentation_loss
 from gan.networks import reader
 from gan.networks.generator import Generator
-from gan.networks.pixels import to_float, to_pixels
+from gan.networks.pixels import to_pixels
 from gan.photos.masks import checked
 from gan.photos.pairing import pair
 from gan.photos.read import ImageSet, load_images
@@ -94,12 +94,12 @@ def learn_masks(
     pairs = _marked_photos(data, masks, generator, str(options.get("fit", "crop")), only, without)
     place = find_device(device)
     with Progress("segmenter", STEPS, "steps") as progress:
-        segmenter = trained(pairs, seed, place, progress)
+        segmenter = Segmenter(pairs, seed, place, progress)
     _learn(marking.to(place), part, segmenter, seed)
     images, found = made(marking, seed, _FIRST_LATENT, _COMPARED)
     assert found is not None
     assert pairs.masks is not None
-    agreed = overlap(marked(segmenter, images, place), found[:, None] > 0)
+    agreed = overlap(segmenter.marked(images), found[:, None] > 0)
     figures, faults = mask_figures(found, pairs.masks)
     before = known.get("figures") or {}
     said = {
@@ -144,7 +144,7 @@ def _marked_photos(
     )
 
 
-def _learn(generator: Generator, part: nn.Module, segmenter: nn.Module, seed: int) -> None:
+def _learn(generator: Generator, part: nn.Module, segmenter: Segmenter, seed: int) -> None:
     """Teach `part` of a generator to draw what a segmenter marks in its images; nothing else of it changes."""
     generator.eval().requires_grad_(False)
     part.requires_grad_(True)
@@ -154,9 +154,7 @@ def _learn(generator: Generator, part: nn.Module, segmenter: nn.Module, seed: in
         for step in range(_STEPS):
             first = _FIRST_LATENT + _COMPARED + step * _BATCH
             outputs = generator.named(**generator.inputs_at(seed, first, first + _BATCH))
-            shown = to_float(to_pixels(outputs[IMAGES])).permute(0, 3, 1, 2)
-            with torch.no_grad():
-                wanted = (segmenter(shown) > 0).float()
+            wanted = segmenter.marked(to_pixels(outputs[IMAGES]).permute(0, 3, 1, 2)).to(outputs[MASKS])
             # tanh of x is what the sigmoid of 2x is, on another scale.
             loss = segmentation_loss(2 * outputs[MASKS].clamp(-_SURE, _SURE).atanh(), wanted)
             optimiser.zero_grad()

@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan.evaluation import segmenter
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
 from gan.networks.generator import Generator
+from gan.networks.pixels import to_pixels
+from gan.photos.read import ImageSet
 from gan.training import marking, snapshots
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.gan.networks.test_shift import lively
 
 
-class Bright(nn.Module):
+class Bright:
     """Marks what is bright, as a segmenter would that has learned that bright spots are defects."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        return 100 * (images.mean(dim=1, keepdim=True) - 0.3)
+    def marked(self, images: Tensor) -> Tensor:
+        return images.float().mean(dim=1, keepdim=True) > 165
 
 
 @pytest.fixture
@@ -65,19 +67,20 @@ def made(generator: Generator) -> dict[str, Tensor]:
 def test_masks_are_learned_and_the_images_stay_to_the_bit(
     model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    seen: list[ImageSet] = []
 
-    def taught(pairs: object, *_: object) -> nn.Module:
+    def taught(pairs: ImageSet, *_: object) -> Bright:
         seen.append(pairs)
         return Bright()
 
-    monkeypatch.setattr(marking, "trained", taught)
+    monkeypatch.setattr(marking, "Segmenter", taught)
     monkeypatch.setattr(marking, "_STEPS", 250)
     new = marking.learn_masks(model, *photos, tmp_path / "out", device="cpu")
     assert [pairs.names for pairs in seen] == [[f"{number:02d}.png" for number in range(12)]]
     before, after = made(reader.load_generator(model)), made(reader.load_generator(new))
     assert torch.equal(after["images"], before["images"])
-    wanted, found = Bright()(after["images"]) > 0, after["masks"] > 0
+    pixels = to_pixels(after["images"]).permute(0, 3, 1, 2)
+    wanted, found = Bright().marked(pixels), after["masks"] > 0
     assert 0.02 < wanted.float().mean() < 0.98
     assert segmenter.overlap(found, wanted).pooled > 0.7
     said = json.loads((tmp_path / "out/training_options.json").read_text())
