@@ -98,7 +98,7 @@ def agreement(fake: ImageSet, real: ImageSet, train: ImageSet | None, seed: int,
     marked: list[tuple[Tensor, Tensor]] = []
     with Progress("segmenter", len(lessons) * STEPS, "steps") as progress:
         for known, photos in zip(lessons, unseen, strict=True):
-            segmenter = Segmenter(known, seed, device, progress)
+            segmenter = Segmenter(known, seed, device, progress, STEPS)
             marked.append((segmenter.marked(photos.images), segmenter.marked(fake.images)))
     of_photos = overlap(torch.cat([of for of, _ in marked]), torch.cat([_defect(of) for of in unseen]))
     generated = overlap(torch.cat([of for _, of in marked]), _defect(fake).repeat(len(marked), 1, 1, 1))
@@ -120,18 +120,19 @@ class Segmenter:
         pairs: images with masks.
         seed: of the weights, of the order and of what is changed in each step.
         device: where it is trained.
-        progress: told of each of `STEPS` steps.
+        progress: told of each step.
+        steps: how many.
     """
 
-    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress) -> None:
+    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress, steps: int) -> None:
         random = torch.Generator().manual_seed(seed)
         self._device = device
         self._network = UNet(pairs.images.shape[1], random).to(device).train()
         optimiser = torch.optim.AdamW(self._network.parameters(), lr=_RATE, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=STEPS)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps)
         images, defect = to_float(pairs.images), _defect(pairs).float()
         order = torch.empty(0, dtype=torch.long)
-        for _ in range(STEPS):
+        for _ in range(steps):
             while len(order) < _BATCH:
                 order = torch.cat([order, torch.randperm(len(images), generator=random)])
             rows, order = order[:_BATCH], order[_BATCH:]

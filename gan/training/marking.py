@@ -36,7 +36,7 @@ from models.progress import Progress
 
 LEAST_MARKED = 10
 """Photos with masks, at least."""
-_STEPS, _BATCH, _RATE = 800, 8, 3e-3
+_BATCH, _RATE = 8, 3e-3
 _FIRST_LATENT = 1 << 22
 """Far from the latents of sample grids, of what is measured, and from those that a small dataset begins with."""
 _COMPARED = 200
@@ -53,6 +53,7 @@ def learn_masks(
     *,
     device: str = "auto",
     seed: int = 0,
+    steps: int = STEPS,
     overwrite: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
@@ -66,6 +67,7 @@ def learn_masks(
         out: folder for `generator_model.pth` and `training_options.json`.
         device: `auto`, or a torch device.
         seed: decides everything random.
+        steps: of the segmenter, which learns from the photos; the generator takes half as many.
         overwrite: replace a generator that is there.
         only, without: patterns of photos; see `gan.photos.find.fits`.
 
@@ -93,9 +95,9 @@ def learn_masks(
     options = known.get("options") or {}
     pairs = _marked_photos(data, masks, generator, str(options.get("fit", "crop")), only, without)
     place = find_device(device)
-    with Progress("segmenter", STEPS, "steps") as progress:
-        segmenter = Segmenter(pairs, seed, place, progress)
-    _learn(marking.to(place), part, segmenter, seed)
+    with Progress("segmenter", steps, "steps") as progress:
+        segmenter = Segmenter(pairs, seed, place, progress, steps)
+    _learn(marking.to(place), part, segmenter, seed, max(1, steps // 2))
     images, found = made(marking, seed, _FIRST_LATENT, _COMPARED)
     assert found is not None
     assert pairs.masks is not None
@@ -144,14 +146,14 @@ def _marked_photos(
     )
 
 
-def _learn(generator: Generator, part: nn.Module, segmenter: Segmenter, seed: int) -> None:
+def _learn(generator: Generator, part: nn.Module, segmenter: Segmenter, seed: int, steps: int) -> None:
     """Teach `part` of a generator to draw what a segmenter marks in its images; nothing else of it changes."""
     generator.eval().requires_grad_(False)
     part.requires_grad_(True)
     optimiser = torch.optim.Adam(part.parameters(), _RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=_STEPS)
-    with Progress("masks", _STEPS, "steps") as progress:
-        for step in range(_STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps)
+    with Progress("masks", steps, "steps") as progress:
+        for step in range(steps):
             first = _FIRST_LATENT + _COMPARED + step * _BATCH
             outputs = generator.named(**generator.inputs_at(seed, first, first + _BATCH))
             wanted = segmenter.marked(to_pixels(outputs[IMAGES]).permute(0, 3, 1, 2)).to(outputs[MASKS])

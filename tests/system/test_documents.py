@@ -21,7 +21,7 @@ from PIL import Image
 
 import models
 from gan import TrainConfig
-from gan.cli import status_command
+from gan.cli import masks_command, status_command
 from gan.config import RECIPES
 from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
@@ -35,7 +35,7 @@ README = ROOT / "README.md"
 SMALL = {
     "GAN_TRAIN_IMAGE_SIZE": "32", "GAN_TRAIN_EPOCHS": "2", "GAN_TRAIN_BATCH_SIZE": "8", "GAN_TRAIN_Z_DIM": "40",
     "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_TRAIN_FEATURE_MATCHING": "0",
-    "GAN_EVAL_QUALITY_COUNT": "12",
+    "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
     "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
@@ -98,7 +98,7 @@ def commands_of(name: str, command: click.Command) -> Iterator[tuple[str, click.
 def every_command() -> dict[str, dict[str, click.Option]]:
     """Name → its options by their spelling in the tables, without those that every command has."""
     programs = {program: importlib.import_module(module).cli for program, module in COMMANDS.items()}
-    programs["gan-train status"] = status_command  # a bare word, not a command of a group
+    programs["gan-train status"], programs["gan-train masks"] = status_command, masks_command  # bare words, no group's
     return {
         name: {
             ", ".join([*option.opts, *option.secondary_opts]): option

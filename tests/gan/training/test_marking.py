@@ -74,8 +74,7 @@ def test_masks_are_learned_and_the_images_stay_to_the_bit(
         return Bright()
 
     monkeypatch.setattr(marking, "Segmenter", taught)
-    monkeypatch.setattr(marking, "_STEPS", 250)
-    new = marking.learn_masks(model, *photos, tmp_path / "out", device="cpu")
+    new = marking.learn_masks(model, *photos, tmp_path / "out", device="cpu", steps=500)
     assert [pairs.names for pairs in seen] == [[f"{number:02d}.png" for number in range(12)]]
     before, after = made(reader.load_generator(model)), made(reader.load_generator(new))
     assert torch.equal(after["images"], before["images"])
@@ -89,19 +88,17 @@ def test_masks_are_learned_and_the_images_stay_to_the_bit(
     assert said["weights_sha256"] == reader.weights_sha256(reader.load_generator(new).state_dict())
     assert said["figures"]["diversity"] == 1.0
     assert said["figures"]["masks_real"]["empty"] == 0
-    again = marking.learn_masks(model, *photos, tmp_path / "again", device="cpu")
+    again = marking.learn_masks(model, *photos, tmp_path / "again", device="cpu", steps=500)
     assert again.read_bytes() == new.read_bytes()
 
 
 def test_the_command_learns_from_photos_and_the_file_is_exported(
     model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segmenter, "STEPS", 20)
-    monkeypatch.setattr(marking, "_STEPS", 3)
     monkeypatch.setattr(marking, "_COMPARED", 20)
     data, masks = photos
     out = tmp_path / "masked"
-    result = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out, "--device", "cpu")
+    result = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out, "--steps", "6")
     assert result.returncode == 0, result.stderr
     assert "learned from 12 photos" in result.stderr
     onnx = tmp_path / "generator.onnx"
