@@ -216,6 +216,14 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
         write_model(folder / "models/generator.onnx", classes=["inclusion", "scratch"], faults=[])
         for seed, name in enumerate(("inclusion", "scratch")):
             write_photos(folder / "path/to/classes" / name, 20 + 10 * seed, seed)
+    if page.name == "labelled.md":
+        for seed, name in enumerate(("inclusion", "scratch")):
+            photos = write_photos(folder / "path/to/classes" / name, 24, seed)
+            (folder / "path/to/class-masks" / name).mkdir(parents=True)
+            for number, path in enumerate(photos.iterdir()):
+                mask = Image.new("L", (128, 128))
+                mask.paste(255, (number, 40, number + 30, 60))
+                mask.save(folder / "path/to/class-masks" / name / f"{path.stem}.png")
     settings = small_with(pools)
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment
