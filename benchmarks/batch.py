@@ -102,10 +102,11 @@ def random_model(path: Path, class_names: tuple[str, ...]) -> Path:
     """The file of a generator that nobody trained; its batch norms fit what it makes, so that images differ."""
     torch.manual_seed(0)
     generator = new_generator(TrainConfig.of(class_names=class_names))
+    for module in generator.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the statistics are those of the next batch
     with torch.no_grad():
-        generator.train()
-        for _ in range(50):
-            generator(**generator.draw(50, torch.Generator()))
+        generator.train()(**generator.draw(64, torch.Generator()))
     warnings.simplefilter("ignore")  # torch.onnx warns its own developers
     export_onnx(generator.eval(), path, batch_check=[1], training={"class_names": list(class_names)})
     return path

@@ -31,6 +31,12 @@ from models.providers import DEVICES
 @click.option("--overwrite", is_flag=True, help="Replace a generator in --out.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where to learn.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Decides everything random.")
+@click.option(
+    "--steps",
+    type=click.IntRange(2),
+    default=1500,
+    help="Steps in which a segmenter learns from the photos; the generator takes half as many.",
+)
 @pattern_options
 @console.debug_option
 def masks_command(model: Path, data: Path, masks: Path, out: Path, **given: Any) -> None:

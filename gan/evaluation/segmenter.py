@@ -24,7 +24,7 @@ LEAST_AGREEMENT = 0.8
 """Of the overlap on photos: what the overlap on generated images should reach."""
 LEAST_KNOWN = 0.2
 """Overlap on photos below which the segmenter knows too little to judge."""
-_STEPS, _BATCH, _RATE = 1500, 4, 3e-3
+STEPS, _BATCH, _RATE = 1500, 4, 3e-3
 _SIDE = 128
 """Pixels of the square that a step sees of each image: larger ones cost no more time."""
 _SHIFT = 12
@@ -96,9 +96,9 @@ def agreement(fake: ImageSet, real: ImageSet, train: ImageSet | None, seed: int,
         one, other = (_rows(real, sorted(part)) for part in (order[::2], order[1::2]))
         lessons, unseen, said = [one, other], [other, one], "each half of the real photos, asked of the other half"
     marked: list[tuple[Tensor, Tensor]] = []
-    with Progress("segmenter", len(lessons) * _STEPS, "steps") as progress:
+    with Progress("segmenter", len(lessons) * STEPS, "steps") as progress:
         for known, photos in zip(lessons, unseen, strict=True):
-            segmenter = Segmenter(known, seed, device, progress)
+            segmenter = Segmenter(known, seed, device, progress, STEPS)
             marked.append((segmenter.marked(photos.images), segmenter.marked(fake.images)))
     of_photos = overlap(torch.cat([of for of, _ in marked]), torch.cat([_defect(of) for of in unseen]))
     generated = overlap(torch.cat([of for _, of in marked]), _defect(fake).repeat(len(marked), 1, 1, 1))
@@ -120,23 +120,24 @@ class Segmenter:
         pairs: images with masks.
         seed: of the weights, of the order and of what is changed in each step.
         device: where it is trained.
-        progress: told of each of `_STEPS` steps.
+        progress: told of each step.
+        steps: how many.
     """
 
-    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress) -> None:
+    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress, steps: int) -> None:
         random = torch.Generator().manual_seed(seed)
         self._device = device
         self._network = UNet(pairs.images.shape[1], random).to(device).train()
         optimiser = torch.optim.AdamW(self._network.parameters(), lr=_RATE, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=_STEPS)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps)
         images, defect = to_float(pairs.images), _defect(pairs).float()
         order = torch.empty(0, dtype=torch.long)
-        for _ in range(_STEPS):
+        for _ in range(steps):
             while len(order) < _BATCH:
                 order = torch.cat([order, torch.randperm(len(images), generator=random)])
             rows, order = order[:_BATCH], order[_BATCH:]
             shown, wanted = _changed(images[rows], defect[rows], random)
-            loss = _loss(self._network(shown.to(device)), wanted.to(device))
+            loss = segmentation_loss(self._network(shown.to(device)), wanted.to(device))
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
@@ -166,11 +167,16 @@ def _defect(images: ImageSet) -> Tensor:
     return images.masks > 0
 
 
-def _loss(marked: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy, and Dice over the whole batch (Milletari et al., "V-Net", 3DV 2016), which rare pixels need."""
-    likely = marked.sigmoid()
+def segmentation_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy, and Dice over the whole batch (Milletari et al., "V-Net", 3DV 2016), which rare pixels need.
+
+    Args:
+        logits: float `[N, 1, H, W]`.
+        wanted: float of that shape, 0 or 1.
+    """
+    likely = logits.sigmoid()
     dice = 1 - (2 * (likely * wanted).sum() + 1) / (likely.sum() + wanted.sum() + 1)
-    return binary_cross_entropy_with_logits(marked, wanted) + dice
+    return binary_cross_entropy_with_logits(logits, wanted) + dice
 
 
 def _changed(images: Tensor, defect: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:

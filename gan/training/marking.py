@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from gan.devices import find_device
-from gan.evaluation.segmenter import likely_defects, overlap, segmentation_loss, trained
+from gan.evaluation.segmenter import STEPS, Segmenter, overlap, segmentation_loss
 from gan.networks import reader
 from gan.networks.generator import Generator
-from gan.networks.pixels import to_float, to_pixels
+from gan.networks.pixels import to_pixels
 from gan.photos.masks import checked
 from gan.photos.pairing import pair
 from gan.photos.read import ImageSet, load_images
@@ -36,7 +36,7 @@ from models.progress import Progress
 
 LEAST_MARKED = 10
 """Photos with masks, at least."""
-_STEPS, _BATCH, _RATE = 800, 8, 3e-3
+_BATCH, _RATE = 8, 3e-3
 _FIRST_LATENT = 1 << 22
 """Far from the latents of sample grids, of what is measured, and from those that a small dataset begins with."""
 _COMPARED = 200
@@ -53,6 +53,7 @@ def learn_masks(
     *,
     device: str = "auto",
     seed: int = 0,
+    steps: int = STEPS,
     overwrite: bool = False,
     only: Sequence[str] = (),
     without: Sequence[str] = (),
@@ -66,6 +67,7 @@ def learn_masks(
         out: folder for `generator_model.pth` and `training_options.json`.
         device: `auto`, or a torch device.
         seed: decides everything random.
+        steps: of the segmenter, which learns from the photos; the generator takes half as many.
         overwrite: replace a generator that is there.
         only, without: patterns of photos; see `gan.photos.find.fits`.
 
@@ -93,26 +95,33 @@ def learn_masks(
     options = known.get("options") or {}
     pairs = _marked_photos(data, masks, generator, str(options.get("fit", "crop")), only, without)
     place = find_device(device)
-    with Progress("segmenter", 1, "steps") as progress:
-        segmenter = trained(pairs, seed, place, progress)
-    _learn(marking.to(place), part, segmenter, seed)
+    with Progress("segmenter", steps, "steps") as progress:
+        segmenter = Segmenter(pairs, seed, place, progress, steps)
+    _learn(marking.to(place), part, segmenter, seed, max(1, steps // 2))
     images, found = made(marking, seed, _FIRST_LATENT, _COMPARED)
     assert found is not None
-    agreed = overlap(likely_defects(segmenter, images, place) > 0.5, found[:, None] > 0)
+    assert pairs.masks is not None
+    agreed = overlap(segmenter.marked(images), found[:, None] > 0)
     figures, faults = mask_figures(found, pairs.masks)
-    out.mkdir(parents=True, exist_ok=True)
-    marking = marking.cpu()
-    snapshots.save_weights(target, marking)
     before = known.get("figures") or {}
     said = {
         **known,
         "options": {**options, "masks": True},
         "masks": {"photos": len(pairs.names), "overlap": round(agreed.pooled, 4), "seed": seed},
-        "weights_sha256": reader.weights_sha256(marking.state_dict()),
-        **({"figures": {**before, **figures, "faults": [*before.get("faults", ()), *faults]}} if before else {}),
+        "weights_sha256": reader.weights_sha256(marking.cpu().state_dict()),
     }
+    if before:
+        said["figures"] = {**before, **figures, "faults": [*before.get("faults", ()), *faults]}
+    out.mkdir(parents=True, exist_ok=True)
+    snapshots.save_weights(target, marking)
     text = json.dumps(said, indent=2) + "\n"
     write_atomically(out / folder.OPTIONS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    log.info(
+        "%s makes masks, learned from %d photos; they overlap with what was learned by %.2f (IoU); look at them, then: "
+        "gan-export onnx %s", target, len(pairs.names), agreed.pooled, target,
+    )  # fmt: skip
+    for fault in faults:
+        log.warning("a detector would learn a fault: %s", fault)
     return target
 
 
@@ -137,19 +146,17 @@ def _marked_photos(
     )
 
 
-def _learn(generator: Generator, part: nn.Module, segmenter: nn.Module, seed: int) -> None:
+def _learn(generator: Generator, part: nn.Module, segmenter: Segmenter, seed: int, steps: int) -> None:
     """Teach `part` of a generator to draw what a segmenter marks in its images; nothing else of it changes."""
     generator.eval().requires_grad_(False)
     part.requires_grad_(True)
     optimiser = torch.optim.Adam(part.parameters(), _RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=_STEPS)
-    with Progress("masks", _STEPS, "steps") as progress:
-        for step in range(_STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps)
+    with Progress("masks", steps, "steps") as progress:
+        for step in range(steps):
             first = _FIRST_LATENT + _COMPARED + step * _BATCH
             outputs = generator.named(**generator.inputs_at(seed, first, first + _BATCH))
-            shown = to_float(to_pixels(outputs[IMAGES])).permute(0, 3, 1, 2)
-            with torch.no_grad():
-                wanted = (segmenter(shown) > 0).float()
+            wanted = segmenter.marked(to_pixels(outputs[IMAGES]).permute(0, 3, 1, 2)).to(outputs[MASKS])
             # tanh of x is what the sigmoid of 2x is, on another scale.
             loss = segmentation_loss(2 * outputs[MASKS].clamp(-_SURE, _SURE).atanh(), wanted)
             optimiser.zero_grad()

@@ -139,10 +139,10 @@ def check_shard(store: Store, plan: Plan, shard: Shard, check: Callable[[], None
         rows = manifest.from_csv(content)
     except (OSError, ValueError) as error:
         return [Fault(BAD_MANIFEST, name, str(error))]
-    if not content.startswith(plan.first_line):
-        return [Fault(BAD_MANIFEST, name, "its columns are not those of this run")]
     if [row.index for row in rows] != list(range(shard.start, shard.stop)):
         return [Fault(BAD_MANIFEST, name, f"its rows are not {shard.start} to {shard.stop - 1}")]
+    if (rows[0].mask_sha256 is not None) != plan.has_masks:
+        return [Fault(BAD_MANIFEST, name, f"its rows {'lack the' if plan.has_masks else 'tell of'} masks")]
     right = [plan.like(row) for row in rows]
     faults = list[Fault]()
     for kind in plan.kinds:

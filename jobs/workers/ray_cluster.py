@@ -29,6 +29,10 @@ _OBJECT_STORE_BYTES = 100_000_000
 """Little more than Ray's least: what goes through it are the model and lines of manifests."""
 _CONNECT_SECONDS, _JOIN_SECONDS, _START_SECONDS = 5.0, 45.0, 300.0
 """For a socket, for a cluster that runs, for one that is started here."""
+_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+"""A frame of HTTP/2 with which either side begins (RFC 9113, sections 3.4 and 4.1); this one changes nothing."""
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
+"""What a client says first: Ray's parts talk by gRPC, which is HTTP/2."""
 
 
 @contextlib.contextmanager
@@ -131,7 +135,8 @@ def _protect() -> None:
 
 
 def _probe(address: str) -> None:
-    """Refuse an address where nothing listens, since Ray would look for it for long.
+    """Refuse an address where nothing listens, or what cannot be Ray: it would look for it for long, and it says so on
+    stderr for as long as this process lives.
 
     Raises:
         CommandError: 2 where it is no address, 69 where nothing answers.
@@ -142,6 +147,25 @@ def _probe(address: str) -> None:
     if not host or not re.fullmatch("[0-9]{1,5}", port):
         raise CommandError(ExitCode.USAGE, f"`ray_address={address}`: give auto, host:port or ray://host:port")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS", "").lower() in ("", "0", "false"):
+                _greet(connection, address)
     except (OSError, OverflowError, UnicodeError) as error:
         raise CommandError(ExitCode.NO_DEVICE, f"no Ray cluster to join at {address}: {error}") from None
+
+
+def _greet(connection: socket.socket, address: str) -> None:
+    """Begin as gRPC does, and hear whether the other side does, too.
+
+    Raises:
+        CommandError: 69 where it does not.
+    """
+    connection.settimeout(_JOIN_SECONDS)
+    connection.sendall(_PREFACE)
+    try:
+        with connection.makefile("rb") as answers:
+            said = answers.read(len(_SETTINGS))
+    except TimeoutError:
+        said = b""
+    if said[3:4] != _SETTINGS[3:4]:
+        raise CommandError(ExitCode.NO_DEVICE, f"no Ray cluster to join at {address}: what is there is no part of Ray")

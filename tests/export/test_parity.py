@@ -6,14 +6,16 @@ import copy
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from export.exported import at_precision, reference
+from export.exported import Inputs, at_precision, reference
 from export.parity import LEAST_ATOL, ParityReport, ParityRow, check_parity
 from export.sessions import onnx_runs
 from gan.networks.dcgan import DCGAN
@@ -164,14 +166,14 @@ def compared_masks(
     """Plain gray images with these masks `[1, 1, 1, 4]` in float64, and a runtime that gives those."""
     exact = np.array(masks).reshape(1, 1, 1, 4)
 
-    def floats(images: np.ndarray, error: float) -> tuple[np.ndarray, ...]:
+    def floats(images: NDArray[Any], error: float) -> tuple[NDArray[Any], ...]:
         return images, np.repeat(exact + error, len(images), axis=0)
 
-    def gray(count: int) -> np.ndarray:
+    def gray(count: int) -> NDArray[Any]:
         return np.zeros((count, 1, 1, 4), np.float32)
 
-    def run(inputs: object) -> list[np.ndarray]:
-        count = len(inputs["z"])  # type: ignore[index]
+    def run(inputs: Inputs) -> list[NDArray[Any]]:
+        count = len(inputs["z"])
         made = np.repeat(np.array(given, np.uint8).reshape(1, 1, 4), count, axis=0)
         return [gray(count), np.full((count, 1, 4, 1), 128, np.uint8), made]
 

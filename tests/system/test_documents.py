@@ -17,10 +17,11 @@ from pathlib import Path
 import click
 import pytest
 import torch
+from PIL import Image
 
 import models
 from gan import TrainConfig
-from gan.cli import status_command
+from gan.cli import masks_command, status_command
 from gan.config import RECIPES
 from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
@@ -34,7 +35,7 @@ README = ROOT / "README.md"
 SMALL = {
     "GAN_TRAIN_IMAGE_SIZE": "32", "GAN_TRAIN_EPOCHS": "2", "GAN_TRAIN_BATCH_SIZE": "8", "GAN_TRAIN_Z_DIM": "40",
     "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_TRAIN_FEATURE_MATCHING": "0",
-    "GAN_EVAL_QUALITY_COUNT": "12",
+    "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
     "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
@@ -97,7 +98,7 @@ def commands_of(name: str, command: click.Command) -> Iterator[tuple[str, click.
 def every_command() -> dict[str, dict[str, click.Option]]:
     """Name → its options by their spelling in the tables, without those that every command has."""
     programs = {program: importlib.import_module(module).cli for program, module in COMMANDS.items()}
-    programs["gan-train status"] = status_command  # a bare word, not a command of a group
+    programs["gan-train status"], programs["gan-train masks"] = status_command, masks_command  # bare words, no group's
     return {
         name: {
             ", ".join([*option.opts, *option.secondary_opts]): option
@@ -123,6 +124,9 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_photos(folder / "path/to/classes" / name, 12, seed)
     rows = [f"{path.name},{'even' if number % 2 == 0 else 'odd'}" for number, path in enumerate(photos.iterdir())]
     (folder / "labels.csv").write_text("file_name,label\n" + "\n".join(rows) + "\n")
+    (folder / "path/to/masks").mkdir()
+    for path in photos.iterdir():
+        Image.new("1", (128, 128)).save(folder / "path/to/masks" / f"{path.stem}_mask.png")
     shutil.make_archive(str(folder / "photos"), "zip", photos)
     left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
     for package in ("gan", "export", "jobs", "models"):
@@ -212,6 +216,14 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
         write_model(folder / "models/generator.onnx", classes=["inclusion", "scratch"], faults=[])
         for seed, name in enumerate(("inclusion", "scratch")):
             write_photos(folder / "path/to/classes" / name, 20 + 10 * seed, seed)
+    if page.name == "labelled.md":
+        for seed, name in enumerate(("inclusion", "scratch")):
+            photos = write_photos(folder / "path/to/classes" / name, 24, seed)
+            (folder / "path/to/class-masks" / name).mkdir(parents=True)
+            for number, path in enumerate(photos.iterdir()):
+                mask = Image.new("L", (128, 128))
+                mask.paste(255, (number, 40, number + 30, 60))
+                mask.save(folder / "path/to/class-masks" / name / f"{path.stem}.png")
     settings = small_with(pools)
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment
@@ -330,6 +342,7 @@ def static_default(option: click.Option) -> str | None:
 def test_table_of_training_shows_what_a_recipe_sets(recipe: str) -> None:
     table = {row["option"]: row for row in option_tables()["gan-train"].values() if recipe in row}
     config = dataclasses.asdict(TrainConfig.of(recipe))
+    del config["masks"]  # the photos decide it; the option of this name is their folder
     for cell, row in table.items():
         value = config.pop(re.findall("`--([a-z0-9-]+)`", cell)[0].replace("-", "_"))
         assert value is None or row[recipe] == shown(value), cell

@@ -19,7 +19,7 @@ from tests.gan.evaluation.pairs import drifted, pairs, shuffled
 def trained() -> Segmenter:
     """One that has learned from forty pairs, in a fraction of the usual steps: a streak is easily found."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmenter, "_STEPS", 100)
+        patch.setattr(segmenter, "STEPS", 100)
         return Segmenter(pairs(40, 2), 0, "cpu", Progress("segmenter", 100, "steps"))
 
 
@@ -43,7 +43,7 @@ def test_images_of_any_size_are_marked(trained: Segmenter) -> None:
 
 
 def test_same_seed_gives_the_same_agreement_and_halves_are_asked_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmenter, "_STEPS", 4)
+    monkeypatch.setattr(segmenter, "STEPS", 4)
     real, fake = pairs(20, 1), pairs(20, 3)
     found = agreement(fake, real, None, 5)
     assert found == agreement(fake, real, None, 5)

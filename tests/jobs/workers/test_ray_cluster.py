@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,14 @@ def test_address_where_nothing_is_is_told_in_time(model: Path, out: Path) -> Non
     fails_in_one_line(result, 69, "127.0.0.1:1", "refused")
     assert time.monotonic() - begun < 20
     assert not out.exists()
+
+
+def test_address_where_another_server_is_is_told_at_once(model: Path, out: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.handle_request, daemon=True).start()
+        address = f"127.0.0.1:{other.server_port}"
+        result = run(*batch(model, out, 10), "--engine", "ray", "--ray-address", address)
+    fails_in_one_line(result, 69, address, "no part of Ray")
 
 
 @pytest.mark.long

@@ -1,0 +1,128 @@
+"""A generator that is trained already learns masks from a few photos, and its images stay as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan.evaluation import segmenter
+from gan.networks import reader
+from gan.networks.dcgan import DCGAN
+from gan.networks.generator import Generator
+from gan.networks.pixels import to_pixels
+from gan.photos.read import ImageSet
+from gan.training import marking, snapshots
+from tests.conftest import fails_in_one_line, run_in_process
+from tests.gan.networks.test_shift import lively
+
+
+class Bright:
+    """Marks what is bright, as a segmenter would that has learned that bright spots are defects."""
+
+    def marked(self, images: Tensor) -> Tensor:
+        return images.float().mean(dim=1, keepdim=True) > 165
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A generator of 64×64 with bright and dark places, and what is known of its training."""
+    generator = lively()
+    path = tmp_path / "models/generator_model.pth"
+    path.parent.mkdir()
+    snapshots.save_weights(path, generator)
+    known = {"options": {"fit": "stretch"}, "figures": {"diversity": 1.0, "faults": []}}
+    sha256 = reader.weights_sha256(generator.state_dict())
+    (path.parent / "training_options.json").write_text(json.dumps({**known, "weights_sha256": sha256}))
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, Path]:
+    """20 plates with a bright square each, and the masks of 12 of them."""
+    random = np.random.default_rng(0)
+    data, masks = tmp_path / "photos", tmp_path / "drawn"
+    data.mkdir()
+    masks.mkdir()
+    for number in range(20):
+        plate, mask = random.normal(90, 6, (64, 64)), np.zeros((64, 64), np.uint8)
+        top, left = random.integers(0, 50, 2)
+        mask[top : top + 12, left : left + 12] = 255
+        Image.fromarray(np.where(mask > 0, 220, plate).astype(np.uint8)).save(data / f"{number:02d}.png")
+        if number < 12:
+            Image.fromarray(mask).save(masks / f"{number:02d}.png")
+    return data, masks
+
+
+@torch.no_grad()
+def made(generator: Generator) -> dict[str, Tensor]:
+    return generator.named(**generator.inputs_at(3, 0, 16))
+
+
+def test_masks_are_learned_and_the_images_stay_to_the_bit(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[ImageSet] = []
+
+    def taught(pairs: ImageSet, *_: object) -> Bright:
+        seen.append(pairs)
+        return Bright()
+
+    monkeypatch.setattr(marking, "Segmenter", taught)
+    new = marking.learn_masks(model, *photos, tmp_path / "out", device="cpu", steps=500)
+    assert [pairs.names for pairs in seen] == [[f"{number:02d}.png" for number in range(12)]]
+    before, after = made(reader.load_generator(model)), made(reader.load_generator(new))
+    assert torch.equal(after["images"], before["images"])
+    pixels = to_pixels(after["images"]).permute(0, 3, 1, 2)
+    wanted, found = Bright().marked(pixels), after["masks"] > 0
+    assert 0.02 < wanted.float().mean() < 0.98
+    assert segmenter.overlap(found, wanted).pooled > 0.7
+    said = json.loads((tmp_path / "out/training_options.json").read_text())
+    assert said["masks"]["photos"] == 12
+    assert said["masks"]["overlap"] > 0.7
+    assert said["weights_sha256"] == reader.weights_sha256(reader.load_generator(new).state_dict())
+    assert said["figures"]["diversity"] == 1.0
+    assert said["figures"]["masks_real"]["empty"] == 0
+    again = marking.learn_masks(model, *photos, tmp_path / "again", device="cpu", steps=500)
+    assert again.read_bytes() == new.read_bytes()
+
+
+def test_the_command_learns_from_photos_and_the_file_is_exported(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marking, "_COMPARED", 20)
+    data, masks = photos
+    out = tmp_path / "masked"
+    result = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out, "--steps", "6")
+    assert result.returncode == 0, result.stderr
+    assert "learned from 12 photos" in result.stderr
+    onnx = tmp_path / "generator.onnx"
+    weights = out / "generator_model.pth"
+    result = run_in_process("gan-export", "onnx", weights, "--out", onnx, "--batch-check", "1,2")
+    assert result.returncode == 0, result.stderr
+    assert "masks" in run_in_process("gan-export", "info", onnx).stdout
+    again = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out)
+    fails_in_one_line(again, 73, "--overwrite")
+    twice = run_in_process("gan-train", "masks", weights, data, "--masks", masks, "--out", tmp_path / "twice")
+    fails_in_one_line(twice, 2, "makes masks already")
+
+
+def test_what_cannot_learn_masks_is_refused(model: Path, photos: tuple[Path, Path], tmp_path: Path) -> None:
+    data, masks = photos
+    for number in range(3, 12):
+        (masks / f"{number:02d}.png").unlink()
+    few = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", tmp_path / "out")
+    fails_in_one_line(few, 65, "3 photos")
+    snapshots.save_weights(tmp_path / "dcgan.pth", DCGAN(8, 1, 2))
+    plain = run_in_process(
+        "gan-train", "masks", tmp_path / "dcgan.pth", data, "--masks", masks, "--out", tmp_path / "o"
+    )
+    fails_in_one_line(plain, 2, "a dcgan generator cannot make masks")
+    missing = run_in_process("gan-train", "masks", model, data, "--masks", tmp_path / "none", "--out", tmp_path / "o")
+    fails_in_one_line(missing, 66, "none")
+    assert not (tmp_path / "out").exists()
