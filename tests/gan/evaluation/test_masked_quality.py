@@ -33,7 +33,7 @@ MOST_STEPS = 3
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan.evaluation.evaluate.load_features", lambda name, device: SMALL)
-    monkeypatch.setattr(segmenter, "_STEPS", MOST_STEPS)
+    monkeypatch.setattr(segmenter, "STEPS", MOST_STEPS)
 
 
 @pytest.fixture(scope="module")
