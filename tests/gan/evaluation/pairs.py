@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from gan.photos.read import ImageSet
+from gan.photos.read import ImageSet, to_picture
 
 SIDE = 64
 
@@ -56,3 +57,13 @@ def drifted(images: ImageSet, pixels: int = 9) -> ImageSet:
     """Masks that lie beside the defect."""
     assert images.masks is not None
     return with_masks(images, images.masks.roll((pixels, pixels), (2, 3)))
+
+
+def write_pairs(folder: Path, masks: Path, images: ImageSet) -> Path:
+    """The images as PNG files in `folder`, and their masks by the same names in `masks`."""
+    assert images.masks is not None
+    for place, tensors in ((folder, images.images), (masks, images.masks)):
+        place.mkdir(parents=True, exist_ok=True)
+        for name, tensor in zip(images.names, tensors, strict=True):
+            to_picture(tensor).save(place / name)
+    return folder

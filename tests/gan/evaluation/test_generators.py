@@ -17,6 +17,7 @@ from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save
 from models.errors import CommandError, ExitCode
 from models.latents import latents
+from tests.jobs.small_models import SIZE, write_model
 
 
 @pytest.fixture
@@ -96,3 +97,31 @@ def test_labels_come_in_the_proportions_of_the_photos(tmp_path: Path, photos: ob
     found = TrainedGenerator.open(tmp_path / "generator_model.pth").images(20, 0)
     assert [found.labels.count(label) for label in (0, 1)] == counts
     assert found.class_names == ("line", "pit")
+
+
+def test_masks_come_with_the_images_of_pytorch_files(tmp_path: Path) -> None:
+    network = ShiftGenerator(40, 1, 2, 32, 32, 0, masks=True)
+    network.initialise(torch.Generator().manual_seed(0))
+    save(tmp_path / "generator_model.pth", network.state_dict())
+    opened = TrainedGenerator.open(tmp_path / "generator_model.pth")
+    assert opened.has_masks
+    found = opened.images(60, 5)
+    with torch.no_grad():
+        expected = network.eval().named(z=torch.from_numpy(latents(5, 0, 60, 40)))["masks"] > 0
+    assert found.masks is not None
+    assert (found.masks.shape, found.masks.dtype) == ((60, 1, 32, 32), torch.uint8)
+    assert set(found.masks.unique().tolist()) <= {0, 255}
+    assert float(((found.masks > 0) != expected).float().mean()) < 1e-3
+
+
+def test_masks_come_with_the_images_of_onnx_files(tmp_path: Path, exported: Path) -> None:
+    path = write_model(tmp_path / "small.onnx", masks=0.7)
+    opened = TrainedGenerator.open(path)
+    found = opened.images(60, 3)
+    assert opened.has_masks
+    assert found.masks is not None
+    squares = found.masks[:, 0].unflatten(1, (SIZE // 4, 4)).unflatten(3, (SIZE // 4, 4))
+    assert torch.equal(squares.amax(dim=(2, 4)), squares.amin(dim=(2, 4)))
+    assert 0.1 < float((found.masks > 0).float().mean()) < 0.5
+    assert not TrainedGenerator.open(exported).has_masks
+    assert TrainedGenerator.open(exported).images(12, 3).masks is None

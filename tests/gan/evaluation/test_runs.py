@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from gan.evaluation.generators import TrainedGenerator
 from gan.evaluation.images import read_made
 from gan.evaluation.runs import image_names, photos_of
 from models.errors import CommandError, ExitCode
+from models.picks import spread
 from tests.conftest import run
-from tests.gan.evaluation.made import write_plates, write_run
+from tests.gan.evaluation.made import png, write, write_plates, write_run
+from tests.jobs.small_models import SIZE, write_model
 
 
 def values(folder: Path, count: int = 1000) -> list[int]:
@@ -78,6 +81,51 @@ def test_run_of_gan_batch_in_tar_files_with_a_parquet_manifest_is_read(exported:
     assert images.images.shape == (30, 1, 128, 128)
     asked = TrainedGenerator.open(exported).images(30, 5)
     assert int((images.images.int() - asked.images.int()).abs().max()) <= 1
+
+
+@pytest.mark.parametrize("tarred", [False, True])
+@pytest.mark.parametrize("parquet", [False, True])
+def test_masks_of_a_run_come_with_its_images(tmp_path: Path, tarred: bool, parquet: bool) -> None:
+    model = write_model(tmp_path / "small.onnx", masks=0.7)
+    layout = (["--format", "tar"] if tarred else []) + (["--manifest", "parquet"] if parquet else [])
+    options = ["--count", "40", "--seed", "5", "--shard-size", "20", "--workers", "1", "--quality-gate", "off", *layout]
+    made = run("gan-batch", *options, "--model", model, "--out", tmp_path / "run", "--device", "cpu")
+    assert made.returncode == 0, made.stderr
+    found, _ = read_made(tmp_path / "run", 30, None, SIZE, "crop")
+    asked = TrainedGenerator.open(model).images(40, 5)
+    assert found.masks is not None
+    assert asked.masks is not None
+    assert torch.equal(found.masks, asked.masks[spread(40, 30)])
+
+
+def masked_run(folder: Path, masks: list[str]) -> Path:
+    """A run whose manifest names these masks of its images, 0 first."""
+    write_run(folder, len(masks))
+    rows = "".join(f"{index},00000/{index:08d}.png,{name}\n" for index, name in enumerate(masks))
+    (folder / "manifest.csv").write_text("index,file_name,mask_file_name\n" + rows)
+    for index in range(len(masks)):
+        write(folder, {f"masks/00000/{index:08d}.png": png(255 * (index % 2))})
+    return folder
+
+
+def test_masks_that_a_manifest_lacks_or_names_elsewhere_are_refused(tmp_path: Path) -> None:
+    names = [f"masks/00000/{index:08d}.png" for index in range(12)]
+    found, _ = read_made(masked_run(tmp_path / "whole", names), 12, None, 32, "crop")
+    assert found.masks is not None
+    assert found.masks[:, 0, 5, 5].tolist() == [0, 255] * 6
+    assert read_made(masked_run(tmp_path / "none", [""] * 12), 12, None, 32, "crop")[0].masks is None
+    for name, wrong, words in (
+        ("lacks", "", "00000003.png has no mask, and other images have"),
+        ("gone", "masks/gone.png", "gone.png is in the manifest and not there"),
+        ("elsewhere", "../a.png", "names '../a.png'"),
+    ):
+        run_of = masked_run(tmp_path / name, [*names[:3], wrong, *names[4:]])
+        with pytest.raises(CommandError, match=words) as caught:
+            read_made(run_of, 12, None, 32, "crop")
+        assert caught.value.exit_code == ExitCode.BAD_DATA
+    (tmp_path / "whole" / names[3]).write_text("no picture")
+    with pytest.raises(CommandError, match=r"00000003.png cannot be read"):
+        read_made(tmp_path / "whole", 12, None, 32, "crop")
 
 
 @pytest.mark.parametrize("name", ["../other/a.png", "/etc/a.png", ""])
