@@ -32,7 +32,7 @@ from tests.jobs.conftest import (
 )
 from tests.jobs.faults import Disturbance
 from tests.jobs.ray_nodes import RayNodes, start
-from tests.jobs.small_models import write_model
+from tests.jobs.small_models import RARE, write_model
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
@@ -90,13 +90,14 @@ def test_tar_files_are_the_local_ones(
     assert differing(out, tmp_path / "local") == []
 
 
-def test_classes_are_the_local_ones(nodes: RayNodes, out: Path, tmp_path: Path) -> None:
-    model = write_model(tmp_path / "model.onnx", gain=0.1, classes=["crack", "dent", "hole"], faults=[])
+def test_classes_and_masks_are_the_local_ones(nodes: RayNodes, out: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.onnx", gain=0.1, classes=["crack", "dent", "hole"], faults=[], masks=RARE)
     options = ("--mix", "crack=0.7,hole=0.3", "--shard-size", "10")
     on_cluster = [*batch(model, out, 35, *options), "--engine", "ray", "--ray-address", nodes.address]
     succeeds(run(*on_cluster, **nodes.environment))
     succeeds(run_in_process(*batch(model, tmp_path / "local", 35, *options)))
     assert [row.label for row in rows_of(out)].count("hole") in (10, 11)
+    assert len(list(out.glob("masks/*/*.png"))) == 35
     assert differing(out, tmp_path / "local") == []
 
 
