@@ -37,8 +37,8 @@ _HASHES = 2**20
 _SHOWN = 16
 _EMPTY, _FULL = "without anything in their masks", "wholly covered by their masks"
 _MOST_ALIKE = 0.99
-"""Share of images whose masks may be empty, or full: defects may be rare, and crops of large ones wholly covered, but a run
-of nothing else teaches none."""
+"""Share of images whose masks may be empty, or full: defects may be rare, and crops of large ones wholly covered; but a
+run of nothing else teaches none."""
 _ROUNDING = 1e-6
 """Of a correlation in float32: equal images have a little less than 1."""
 
