@@ -31,8 +31,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED) $(OLDEST) $(if $(shell command -v npm 2>/dev/null),$(WEB))
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -m "not long" -n auto --dist worksteal
+	@# mypy works on one core, so the tests have the other meanwhile; what it says comes last, where it is seen.
+	$(BIN)/mypy >.venv/types 2>&1 & types=$$!; \
+	$(BIN)/pytest -m "not long" -n auto --dist worksteal; tests=$$?; \
+	wait $$types; types=$$?; cat .venv/types; [ $$types = 0 ] || exit $$types; exit $$tests
 
 test-long: $(TRAINERS)
 	$(BIN)/pytest -m long

@@ -118,25 +118,56 @@ def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
         Trainer(plates.images, config, torch.device("cpu"), processes=Processes(0, 2, 0))
 
 
-def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(photos: Path, tmp_path: Path) -> None:
-    few = ["--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
+RUNS_IN_TURN = """
+import shlex, sys
+import torch.distributed as dist
+from gan.cli import cli
+from models import console
 
-    def together(out: Path, *options: str) -> None:
-        """Two processes, the second with another folder, as if it were on another machine: it needs none."""
-        command = shlex.join(["gan-train", str(photos), *few, *options])
-        script = f'[ "$RANK" = 0 ] || GAN_TRAIN_OUT+=-elsewhere; {command}'
-        result = run(*TORCHRUN, "bash", "-c", script, OMP_NUM_THREADS="1", GAN_TRAIN_OUT=str(out))
+dist.init_process_group("gloo")
+dist.init_process_group = dist.destroy_process_group = lambda *_: None  # of one group there is no second beginning
+for command in sys.argv[1:]:
+    try:
+        console.run(cli, "gan-train", shlex.split(command))
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+"""`gan-train` again and again in one process, which loads PyTorch once."""
+
+
+@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.long)], ids=["in turn", "apart"])
+def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(
+    apart: bool, photos: Path, tmp_path: Path
+) -> None:
+    few = [str(photos), "--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
+    runs = [
+        [*few, "--out", "whole", "--epochs", "2"],
+        [*few, "--out", "parts", "--epochs", "1"],
+        [*few, "--out", "parts", "--epochs", "2", "--resume"],
+    ]
+
+    def together(command: str) -> None:
+        """Two processes, the second in another folder, as if it were on another machine: it needs no --out."""
+        script = f'[ "$RANK" = 0 ] || cd {shlex.quote(str(elsewhere))}; {command}'
+        result = run(*TORCHRUN, "bash", "-c", script, cwd=tmp_path / "here", OMP_NUM_THREADS="1")
         assert result.returncode == 0, result.stderr
 
-    together(tmp_path / "whole", "--epochs", "2")
-    together(tmp_path / "parts", "--epochs", "1")
-    together(tmp_path / "parts", "--epochs", "2", "--resume")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts", "whole"]
-    parts, whole = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("parts", "whole"))
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (tmp_path / "here", elsewhere):
+        folder.mkdir()
+    if apart:
+        for words in runs:
+            together(shlex.join(["gan-train", *words]))
+    else:
+        together(shlex.join([sys.executable, "-c", RUNS_IN_TURN, *map(shlex.join, runs)]))
+    assert list(elsewhere.iterdir()) == []
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["parts", "whole"]
+    parts, whole = (snapshots.newest_snapshot(tmp_path / "here" / name)[1] for name in ("parts", "whole"))
     assert same(parts, whole)
     assert len(whole["random"]) == 2
-    alone = run_in_process("gan-train", photos, *few, "--epochs", "3", "--resume", "--out", tmp_path / "parts")
-    fails_in_one_line(alone, ExitCode.OTHER_RUN, "2 processes")
+    again = ("gan-train", *few, "--epochs", "3", "--resume", "--out", tmp_path / "here/parts")
+    fails_in_one_line(run_in_process(*again), ExitCode.OTHER_RUN, "2 processes")
 
 
 WITH_CLASSES = """
