@@ -124,6 +124,7 @@ def build(generator: Generator, opset: int, precision: str = "float32") -> onnx.
 def _name_by_position(graph: onnx.GraphProto, weights: Mapping[str, str]) -> None:
     """Give nodes, values and constants names that do not depend on the exporter's counters; weights get theirs."""
     names = {value.name: value.name for value in (*graph.input, *graph.output)}
+    names[""] = ""  # an input that a node may have, and has not
     for at, tensor in enumerate(graph.initializer):
         names[tensor.name] = weights.get(tensor.name, f"constant_{at}")
         tensor.name = names[tensor.name]

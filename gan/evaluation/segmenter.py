@@ -124,7 +124,7 @@ class Segmenter:
         steps: how many.
     """
 
-    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress, steps: int) -> None:
+    def __init__(self, pairs: ImageSet, seed: int, device: str, progress: Progress, steps: int = STEPS) -> None:
         random = torch.Generator().manual_seed(seed)
         self._device = device
         self._network = UNet(pairs.images.shape[1], random).to(device).train()

@@ -11,7 +11,8 @@ its second term pushes generated images apart, so that they come to be as varied
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -37,28 +38,25 @@ _EPSILON = 1e-4
 _BATCH = 16
 
 
-class FeatureMatching:
-    """The photos' statistics, and how far generated images are from them.
+class Matching(ABC):
+    """Statistics of photos, and how far generated images are from them; `_statistics` says which.
 
     Args:
-        images: uint8 `[N, C, H, W]`: the training images, on the device to work on.
-        flip: how they are mirrored while training.
-        labels: int64 `[N]` of images with classes.
+        photos: float in [-1, 1], in batches.
+        labels: int64 `[N]` of photos with classes.
     """
 
-    def __init__(self, images: Tensor, flip: str, labels: Tensor | None = None) -> None:
-        self._network = lite_network(MATCHED, images.device.type)
-        ways = orientations(flip)
-        looked_at = spread(len(images), LOOKED_AT // len(ways))
-        some = images[looked_at]
-        self._labels = None if labels is None else labels[looked_at].repeat(len(ways))
+    def __init__(self, photos: Iterable[Tensor], labels: Tensor | None = None) -> None:
+        self._labels = labels
         with torch.no_grad():
-            parts = [
-                list(self._statistics(to_float(part.flip(way)))) for way in ways for part in torch.split(some, _BATCH)
-            ]
-        photos = [torch.cat(depth) for depth in zip(*parts, strict=True)]
-        self._deviations = [depth.std(dim=0).clamp_min(_LEAST_DEVIATION) for depth in photos]
-        self._photos = [depth / deviation for depth, deviation in zip(photos, self._deviations, strict=True)]
+            parts = [list(self._statistics(part)) for part in photos]
+        found = [torch.cat(depth) for depth in zip(*parts, strict=True)]
+        self._deviations = [depth.std(dim=0).clamp_min(_LEAST_DEVIATION) for depth in found]
+        self._photos = [depth / deviation for depth, deviation in zip(found, self._deviations, strict=True)]
+
+    @abstractmethod
+    def _statistics(self, images: Tensor) -> Iterator[Tensor]:
+        """Sets of statistics, each `[N, S]`, of images `[N, C, H, W]` in [-1, 1]; differentiable."""
 
     def distance(self, images: Tensor, labels: Tensor | None = None, strength: float = 0.0) -> Tensor:
         """Half the energy distance to the photos, without what depends on these alone; summed over the depths.
@@ -100,6 +98,24 @@ class FeatureMatching:
         shares = torch.where(known, shares, 1.0)
         within = torch.where(known, to_photos / shares, 1.0), torch.where(known, among / shares, 1.0)
         return 1 + strength * (within[0] - 1), 1 + strength * (within[1] - 1)
+
+
+class FeatureMatching(Matching):
+    """What a frozen network sees.
+
+    Args:
+        images: uint8 `[N, C, H, W]`: the training images, on the device to work on.
+        flip: how they are mirrored while training.
+        labels: int64 `[N]` of images with classes.
+    """
+
+    def __init__(self, images: Tensor, flip: str, labels: Tensor | None = None) -> None:
+        self._network = lite_network(MATCHED, images.device.type)
+        ways = orientations(flip)
+        looked_at = spread(len(images), LOOKED_AT // len(ways))
+        some = images[looked_at]
+        photos = (to_float(part.flip(way)) for way in ways for part in torch.split(some, _BATCH))
+        super().__init__(photos, None if labels is None else labels[looked_at].repeat(len(ways)))
 
     def _statistics(self, images: Tensor) -> Iterator[Tensor]:
         """Means and deviations of the maps at each depth, `[N, 2C]`, of images `[N, C, H, W]` in [-1, 1]."""

@@ -27,7 +27,8 @@ from gan.training.augment import augment, brightness_for, flip
 from gan.training.batches import Batches
 from gan.training.distributed import averaged
 from gan.training.losses import LOSSES
-from gan.training.matching import FeatureMatching
+from gan.training.mask_matching import MaskMatching
+from gan.training.matching import LOOKED_AT, FeatureMatching
 from gan.training.processes import ALONE, Processes
 from gan.training.validation import Measured
 from models.errors import CommandError, ExitCode
@@ -98,6 +99,7 @@ class Trainer:
         with self._autocast():
             matched = FeatureMatching(images, config.flip, self.labels) if config.feature_matching else None
             self._matching = matched
+        self._mask_matching = self._masks_shown() if config.masks and config.feature_matching else None
         for_weights, for_steps = _seeds(seeds)
         if processes.rank:
             _, for_steps = _seeds([*seeds, processes.rank, 0])
@@ -303,32 +305,39 @@ class Trainer:
         return loss.detach(), p_real, p_fake
 
     def _g_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        channels = self.config.channels
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
         with self._autocast():
             seen = self._as_seen(real) if self.loss.relative else real  # the others do not look at it
             seen_fake = self._as_seen(fake)
             loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, seen_fake, labels, self.class_strength)
+        pulls = []
         if self._matching is not None:
             with self._autocast():
-                self._pull(fake, self._matching.gradient(fake[:, : self.config.channels], labels, self.class_strength))
+                pulls.append(self._matching.gradient(fake[:, :channels], labels, self.class_strength))
+        if self._mask_matching is not None:
+            pulls.append(self._mask_matching.gradient(fake, labels, self.class_strength)[:, channels:])
+        self._pull(fake, pulls)
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
         self.g_optimiser.step()
         return loss.detach(), p_fake
 
-    def _pull(self, fake: Tensor, towards: Tensor) -> None:
-        """Add a direction to the gradient that comes to `fake`, so strong beside it however near the photos are.
+    def _pull(self, fake: Tensor, towards: Sequence[Tensor]) -> None:
+        """Add directions to the gradient that comes to `fake`, each so strong beside it however near the photos are.
 
-        `towards` has the channels of the image; what follows in `fake`, a mask, is left alone.
+        The first has the channels of the image, the second that of the mask.
         """
-        weight, norm, channels = self.config.feature_matching, towards.norm().clamp_min(1e-12), towards.shape[1]
+        if not towards:
+            return
+        weight, sizes = self.config.feature_matching, [direction.shape[1] for direction in towards]
 
         def pulled(gradient: Tensor) -> Tensor:
-            of_image = gradient[:, :channels]
-            of_image = of_image + weight * of_image.norm() / norm * towards
-            return torch.cat([of_image, gradient[:, channels:]], dim=1)
+            parts = zip(torch.split(gradient, sizes, dim=1), towards, strict=True)
+            found = [part + weight * part.norm() / way.norm().clamp_min(1e-12) * way for part, way in parts]
+            return torch.cat(found, dim=1)
 
         fake.register_hook(pulled)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
 
@@ -354,6 +363,13 @@ class Trainer:
     def _clip(self, network: nn.Module) -> None:
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
+
+    def _masks_shown(self) -> MaskMatching:
+        """The statistics of masks as they are shown, with their images."""
+        positions = range(0, LOOKED_AT, self.config.batch_size)
+        labels = [found for position in positions if (found := self.batches.labels(position)) is not None]
+        shown = (to_float(self.batches.images(position)) for position in positions)
+        return MaskMatching(shown, torch.cat(labels) if labels else None)
 
     def _real_batch(self, position: int) -> Tensor:
         """The images at `position`, in [-1, 1]."""

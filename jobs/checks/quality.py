@@ -36,8 +36,9 @@ _SIDE = 32
 _HASHES = 2**20
 _SHOWN = 16
 _EMPTY, _FULL = "without anything in their masks", "wholly covered by their masks"
-_MOST_EMPTY = 0.99
-"""Share of images whose masks may be empty: defects may be rare, but a run without any teaches none."""
+_MOST_ALIKE = 0.99
+"""Share of images whose masks may be empty, or full: defects may be rare, and crops of large ones wholly covered, but a run
+of nothing else teaches none."""
 _ROUNDING = 1e-6
 """Of a correlation in float32: equal images have a little less than 1."""
 
@@ -51,8 +52,7 @@ class Gate:
         min_contrast: standard deviation of an image's pixels, in gray values, under which it counts as blank.
         max_clipped: share of an image's pixels that may be 0 or 255; above it counts as saturated.
         near_duplicate: correlation of two images from which they count as near duplicates.
-        max_faulty: share of images that may be constant, blank, saturated, exact duplicates or wholly covered by their
-            masks, each by itself.
+        max_faulty: share of images that may be constant, blank, saturated, exact duplicates, each by itself.
         max_near_duplicates: share of a sample of 512 images that may have a near duplicate in it; where there are more
             than four classes the sample of each is smaller, of 64 images at least.
     """
@@ -215,7 +215,7 @@ class _Masks:
     """Masks that cover nothing or everything. They are known by their files, so that none is read."""
 
     def __init__(self, gate: Gate) -> None:
-        self._allowed = {_EMPTY: max(_MOST_EMPTY, gate.max_faulty), _FULL: gate.max_faulty}
+        self._allowed = dict.fromkeys((_EMPTY, _FULL), max(_MOST_ALIKE, gate.max_faulty))
         self._kinds = {kind: _Found() for kind in self._allowed}
         self._hashes: dict[str, str] = {}
         self._count = 0

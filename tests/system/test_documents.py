@@ -227,6 +227,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
         for seed, name in enumerate(("inclusion", "scratch")):
             write_photos(folder / "path/to/classes" / name, 20 + 10 * seed, seed)
     if page.name == "labelled.md":
+        shutil.rmtree(folder / "models")
         for seed, name in enumerate(("inclusion", "scratch")):
             photos = write_photos(folder / "path/to/classes" / name, 24, seed)
             (folder / "path/to/class-masks" / name).mkdir(parents=True)

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from gan.evaluation import segmenter
 from gan.networks import reader
@@ -23,10 +25,10 @@ from tests.gan.networks.test_shift import lively
 
 
 class Bright:
-    """Marks what is bright, as a segmenter would that has learned that bright spots are defects."""
+    """Marks bright regions, as a segmenter would that has learned that these are defects."""
 
     def marked(self, images: Tensor) -> Tensor:
-        return images.float().mean(dim=1, keepdim=True) > 165
+        return avg_pool2d(images.float(), 5, 1, 2) > 150
 
 
 @pytest.fixture
@@ -81,10 +83,10 @@ def test_masks_are_learned_and_the_images_stay_to_the_bit(
     pixels = to_pixels(after["images"]).permute(0, 3, 1, 2)
     wanted, found = Bright().marked(pixels), after["masks"] > 0
     assert 0.02 < wanted.float().mean() < 0.98
-    assert segmenter.overlap(found, wanted).pooled > 0.7
+    assert segmenter.overlap(found, wanted).pooled > 0.6
     said = json.loads((tmp_path / "out/training_options.json").read_text())
     assert said["masks"]["photos"] == 12
-    assert said["masks"]["overlap"] > 0.7
+    assert said["masks"]["overlap"] > 0.6
     assert said["weights_sha256"] == reader.weights_sha256(reader.load_generator(new).state_dict())
     assert said["figures"]["diversity"] == 1.0
     assert said["figures"]["masks_real"]["empty"] == 0
@@ -105,7 +107,8 @@ def test_the_command_learns_from_photos_and_the_file_is_exported(
     weights = out / "generator_model.pth"
     result = run_in_process("gan-export", "onnx", weights, "--out", onnx, "--batch-check", "1,2")
     assert result.returncode == 0, result.stderr
-    assert "masks" in run_in_process("gan-export", "info", onnx).stdout
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == ["images", "pixels", "masks"]
     again = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out)
     fails_in_one_line(again, 73, "--overwrite")
     twice = run_in_process("gan-train", "masks", weights, data, "--masks", masks, "--out", tmp_path / "twice")

@@ -80,7 +80,7 @@ def test_the_pull_is_as_strong_as_its_weight_says(photos: ImageSet, weight: floa
     fake = torch.zeros(4, 1, 64, 64, requires_grad=True)
     towards = torch.zeros_like(fake)
     towards[0, 0, 0, 0] = 1e-6
-    trainer._pull(fake, towards)
+    trainer._pull(fake, [towards])
     fake[1].sum().mul(3).backward()
     assert fake.grad is not None
     assert float(fake.grad[0].norm()) == pytest.approx(weight * float(fake.grad[1].norm()), rel=1e-5)

@@ -32,7 +32,7 @@ from tests.jobs.conftest import (
 )
 from tests.jobs.faults import Disturbance
 from tests.jobs.ray_nodes import RayNodes, start
-from tests.jobs.small_models import write_model
+from tests.jobs.small_models import RARE, write_model
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
@@ -90,9 +90,9 @@ def test_tar_files_are_the_local_ones(
     assert differing(out, tmp_path / "local") == []
 
 
-def test_classes_are_those_of_local_workers_and_of_parts(nodes: RayNodes, out: Path, tmp_path: Path) -> None:
+def test_classes_and_masks_are_those_of_local_workers_and_of_parts(nodes: RayNodes, out: Path, tmp_path: Path) -> None:
     local, parts = tmp_path / "local", tmp_path / "parts"
-    model = write_model(tmp_path / "model.onnx", gain=0.1, classes=["crack", "dent", "hole"], faults=[])
+    model = write_model(tmp_path / "model.onnx", gain=0.1, classes=["crack", "dent", "hole"], faults=[], masks=RARE)
     options = ("--mix", "crack=0.7,hole=0.3", "--shard-size", "10")
     on_cluster = [*batch(model, out, 35, *options), "--engine", "ray", "--ray-address", nodes.address]
     succeeds(run(*on_cluster, **nodes.environment))
@@ -101,6 +101,7 @@ def test_classes_are_those_of_local_workers_and_of_parts(nodes: RayNodes, out: P
         succeeds(run_in_process(*batch(model, parts, 35, *options, "--part", f"{number}/3")))
     succeeds(run_in_process("gan-batch", "finish", parts))
     assert [row.label for row in rows_of(out)].count("hole") in (10, 11)
+    assert len(list(out.glob("masks/*/*.png"))) == 35
     assert differing(out, local) == []
     assert (parts / "manifest.csv").read_bytes() == (local / "manifest.csv").read_bytes()
 
