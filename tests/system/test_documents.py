@@ -35,7 +35,7 @@ README = ROOT / "README.md"
 SMALL = {
     "GAN_TRAIN_IMAGE_SIZE": "32", "GAN_TRAIN_EPOCHS": "2", "GAN_TRAIN_BATCH_SIZE": "8", "GAN_TRAIN_Z_DIM": "40",
     "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_TRAIN_FEATURE_MATCHING": "0",
-    "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12",
+    "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12", "GAN_EVAL_QUALITY_SEGMENTER": "0",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
     "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
@@ -147,6 +147,11 @@ def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("later")
     write_photos(folder / "datasets/mine/train", 24, seed=3)
     write_photos(folder / "datasets/mine/validation", 20, seed=4)
+    (folder / "datasets/masks").mkdir()
+    for path in sorted((folder / "datasets/mine").rglob("*.png")):
+        path = path.rename(path.with_name(f"{path.parent.name}_{path.name}"))
+        column = Image.open(path).resize((128, 1), Image.Resampling.BOX).point([0] * 150 + [255] * 106)  # the scratch
+        column.resize((128, 128)).save(folder / "datasets/masks" / path.name)
     (folder / "models").mkdir()
     for name in ("models/generator_model.pth", "their_generator.pth"):
         shutil.copy(trained / "generator_model.pth", folder / name)
@@ -154,6 +159,10 @@ def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactor
     for part, seed in (("train", 7), ("validation", 9)):
         for name in ("pits", "scratches"):
             write_photos(folder / "datasets/classes" / part / name, 12, seed + len(name))
+    with_masks = ShiftGenerator(40, width=2, masks=True)
+    with_masks.initialise(torch.Generator().manual_seed(0))
+    (folder / "models-with-masks").mkdir()
+    save_weights(folder / "models-with-masks/generator_model.pth", with_masks)
     network = ShiftGenerator(40, width=2, classes=2)
     network.initialise(torch.Generator().manual_seed(0))
     (folder / "models-of-classes").mkdir()
@@ -212,6 +221,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
         shutil.rmtree(folder / "models-of-classes")
+        shutil.rmtree(folder / "models-with-masks")
     if page.name == "mix.md":
         write_model(folder / "models/generator.onnx", classes=["inclusion", "scratch"], faults=[])
         for seed, name in enumerate(("inclusion", "scratch")):
