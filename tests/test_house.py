@@ -27,9 +27,9 @@ FEATURE_NETWORKS = {
 ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow", "skimage"}
 """What `jobs` imports only where an option or command asks for it."""
 MAY_IMPORT = {
-    "models": {"models", "numpy", "click", "prometheus_client"},
+    "models": {"models", "numpy", "click", "prometheus_client", "skimage", "scipy"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib", "onnxruntime"}
-    | {"prometheus_client", "skimage"}
+    | {"prometheus_client", "skimage", "scipy"}
     | FEATURE_NETWORKS,
     "export": {"export", "gan", "models", "numpy", "click", "torch", "onnx", "onnxruntime"},
     "jobs": {"jobs", "models", "numpy", "click", "PIL", "onnxruntime", "zlib_ng", "prometheus_client"} | ELSEWHERE,

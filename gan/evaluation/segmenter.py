@@ -29,8 +29,6 @@ _SIDE = 128
 """Pixels of the square that a step sees of each image: larger ones cost no more time."""
 _SHIFT = 12
 """Pixels by which a step moves an image at most."""
-_BRIGHTNESS, _CONTRAST = 0.25, 0.3
-"""By how much it changes, at most; of the range -1 to 1, and relative."""
 _AT_ONCE = 32
 
 
@@ -180,22 +178,13 @@ def segmentation_loss(logits: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _changed(images: Tensor, defect: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pairs moved, mirrored, and in another light."""
-
-    def drawn(low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand((), generator=random))
-
-    shown, wanted = [], []
-    for image, mask in zip(images, defect, strict=True):
-        both = _moved(torch.cat([image, mask]), random)
-        for axis in (1, 2):
-            if drawn(0, 1) < 0.5:
-                both = both.flip(axis)
-        middle = both[:-1].mean()
-        light = (both[:-1] - middle) * drawn(1 - _CONTRAST, 1 + _CONTRAST) + middle
-        shown.append((light + drawn(-_BRIGHTNESS, _BRIGHTNESS)).clamp(-1, 1))
-        wanted.append(both[-1:])
-    return torch.stack(shown), torch.stack(wanted)
+    """Pairs moved and mirrored; another light would change nothing, as the network sees each image at deviation 1."""
+    pairs = []
+    for both in torch.cat([images, defect], dim=1):
+        axes = [axis for axis in (1, 2) if float(torch.rand((), generator=random)) < 0.5]
+        pairs.append(_moved(both, random).flip(axes))
+    shown = torch.stack(pairs)
+    return shown[:, :-1], shown[:, -1:]
 
 
 def _moved(both: Tensor, random: torch.Generator) -> Tensor:
