@@ -48,8 +48,7 @@ from jobs.workers.machine import available_cores
 from jobs.workers.session import GeneratorSession
 from models.providers import CPU
 
-COUNT, READY_COUNT, PLAIN_COUNT, ROUNDS = 20_000, 20_000, 640, 3
-LABEL_COUNT, LABEL_ROUNDS = 5_000, 4
+COUNT, READY_COUNT, PLAIN_COUNT, ROUNDS, LABEL_ROUNDS = 20_000, 20_000, 640, 3, 4
 CLASSES = ("crack", "dent", "hole", "pit", "rust", "scratch", "stain")
 MEMORY_COUNTS = 10_000, 50_000
 SCAN_COUNT, SHARD_SIZE = 100_000, 1000
@@ -125,7 +124,7 @@ def compare(folder: Path, files: dict[str, Path]) -> None:
     for turn in range(LABEL_ROUNDS):
         for name in ("ef", "fe")[turn % 2]:
             before = cpu_seconds()
-            rates[name].append(whole(folder / f"{name}{turn}", LABEL_COUNT, files[name]))
+            rates[name].append(whole(folder / f"{name}{turn}", COUNT, files[name]))
             seconds[name].append(cpu_seconds() - before)
     ratios = [f / e for e, f in zip(rates["e"], rates["f"], strict=True)]
     of_cpu = [e / f for e, f in zip(seconds["e"], seconds["f"], strict=True)]
