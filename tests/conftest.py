@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sysconfig
@@ -17,6 +18,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -168,20 +170,40 @@ def _nothing_is_flushed() -> Iterator[None]:
         yield
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object], copy: bool = True) -> Path:
+    """A folder that `make` fills: once in a run of the tests, however many workers it has.
+
+    Each worker gets a copy, as two must not hold the lock of one folder; or all the same one, which nobody writes to.
+    """
+    base = factory.getbasetemp()
+    shared = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (base.parent if shared else base) / f"shared-{name}"
+    done = folder.with_suffix(".made")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed at it
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return shutil.copytree(folder, base / folder.name) if shared and copy else folder
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 24 photos; tests must not change it."""
-    return write_photos(tmp_path_factory.mktemp("photos"), 24)
+    return made_once(tmp_path_factory, "photos", lambda folder: write_photos(folder, 24), copy=False)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     """What `gan-train` left after a few steps of a tiny network; tests must not change it."""
-    out = tmp_path_factory.mktemp("trained") / "models"
     options = ["--epochs", "2", "--stats-every", "2", "--recipe", "dcgan", *TINY, "--z-dim", "8"]
-    result = run_in_process("gan-train", photos, "--out", out, *options)
-    assert result.returncode == 0, result.stderr
-    return out
+
+    def make(folder: Path) -> None:
+        result = run_in_process("gan-train", photos, "--out", folder / "models", *options)
+        assert result.returncode == 0, result.stderr
+
+    return made_once(tmp_path_factory, "trained", make) / "models"
 
 
 @pytest.fixture(scope="session")
@@ -197,11 +219,15 @@ def operators_are_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def exported(trained: Path, operators_are_read_once: None) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory, trained: Path, operators_are_read_once: None) -> Path:
     """The ONNX file of the tiny network; tests must not change it."""
-    result = run_in_process("gan-export", "onnx", trained / "generator_model.pth")
-    assert result.returncode == 0, result.stderr
-    return trained / "generator.onnx"
+
+    def make(folder: Path) -> None:
+        out = folder / "generator.onnx"
+        result = run_in_process("gan-export", "onnx", trained / "generator_model.pth", "--out", out)
+        assert result.returncode == 0, result.stderr
+
+    return made_once(tmp_path_factory, "exported", make) / "generator.onnx"
 
 
 @pytest.fixture

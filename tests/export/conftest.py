@@ -17,6 +17,7 @@ from torch import nn
 
 from export.onnx_exporter import build, export_onnx
 from gan.networks.dcgan import DCGAN
+from tests.conftest import made_once
 from tests.conftest import run_in_process as in_process
 
 
@@ -76,9 +77,8 @@ def colour() -> DCGAN:
 @pytest.fixture(scope="session")
 def gray_file(tmp_path_factory: pytest.TempPathFactory, generator: DCGAN) -> Path:
     """The ONNX file of `generator`, alone in its folder; tests must not change it."""
-    path = tmp_path_factory.mktemp("gray") / "generator.onnx"
-    export_onnx(generator, path)
-    return path
+    name = "generator.onnx"
+    return made_once(tmp_path_factory, "gray", lambda folder: export_onnx(generator, folder / name)) / name
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.dataset import manifest
-from tests.conftest import ROOT, clean_environment, run_in_process
+from tests.conftest import ROOT, clean_environment, made_once, run_in_process
 
 if TYPE_CHECKING:
     from tests.jobs.object_server import ObjectServer
@@ -35,13 +35,13 @@ VOLATILE = ("log.jsonl", "stats.json")
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_once: None) -> Path:
     """The ONNX file of a small gray generator; tests must not change it."""
-    return _export(tmp_path_factory.mktemp("model") / "generator.onnx", channels=1, seed=0)
+    return _export(tmp_path_factory, "model", channels=1, seed=0)
 
 
 @pytest.fixture(scope="session")
 def colour_model(tmp_path_factory: pytest.TempPathFactory, operators_are_read_once: None) -> Path:
     """The ONNX file of a small colour generator; tests must not change it."""
-    return _export(tmp_path_factory.mktemp("colour") / "generator.onnx", channels=3, seed=1)
+    return _export(tmp_path_factory, "colour", channels=3, seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -53,32 +53,38 @@ def masked_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(path, classes=("scratch", "dent"), masks=RARE)
 
 
-def _export(path: Path, channels: int, seed: int) -> Path:
-    import warnings
+def _export(factory: pytest.TempPathFactory, name: str, channels: int, seed: int) -> Path:
+    def make(folder: Path) -> None:
+        import warnings
 
-    from export import export_onnx
-    from tests.export.conftest import lively
+        from export import export_onnx
+        from tests.export.conftest import lively
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.onnx warns its own developers
-        export_onnx(lively(channels=channels, seed=seed), path)
-    return path
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.onnx warns its own developers
+            export_onnx(lively(channels=channels, seed=seed), folder / "generator.onnx")
+
+    return made_once(factory, name, make) / "generator.onnx"
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """A run left alone: 130 images in shards of 100; tests must not change it."""
-    out = tmp_path_factory.mktemp("finished") / "run"
-    succeeds(run_in_process(*batch(model, out, 130, "--shard-size", "100")))
-    return out
+
+    def make(folder: Path) -> None:
+        succeeds(run_in_process(*batch(model, folder / "run", 130, "--shard-size", "100")))
+
+    return made_once(tmp_path_factory, "finished", make) / "run"
 
 
 @pytest.fixture(scope="session")
 def undisturbed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `LONG_COUNT` images in small shards that was left alone; tests must not change it."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))
-    return out
+
+    def make(folder: Path) -> None:
+        succeeds(run_in_process(*batch(model, folder / "run", LONG_COUNT, *LONG_RUN)))
+
+    return made_once(tmp_path_factory, "undisturbed", make) / "run"
 
 
 @pytest.fixture(scope="session")
