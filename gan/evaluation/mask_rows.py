@@ -24,8 +24,8 @@ def mask_findings(masks: MaskFigures) -> Iterator[str]:
     found = masks.agreement
     if found is not None and found.knows and not found.enough:
         yield (
-            f"masks: a segmenter of photos overlaps with them by {found.generated.pooled:.2f} (IoU), with those of "
-            f"photos by {found.photos.pooled:.2f}: they do not mark what looks like a defect"
+            f"masks: a segmenter of photos overlaps with them by {_overlap(found.generated)} (IoU), with those of "
+            f"photos by {_overlap(found.photos)}: they do not mark what looks like a defect"
         )
 
 
@@ -43,10 +43,11 @@ def _value(name: str, value: float) -> str:
     return percent(value) if attribute.kind in ("share", "part") else f"{value:.{attribute.digits}f}"
 
 
-def _agreement_row(found: Agreement) -> ReportRow:
-    def both(of: Overlap) -> str:
-        return f"{of.pooled:.2f} ({of.mean:.2f})"
+def _overlap(of: Overlap) -> str:
+    return f"{of.pooled:.2f} ({of.mean:.2f})"
 
+
+def _agreement_row(found: Agreement) -> ReportRow:
     judged = (
         f"{found.ratio:.2f} of the photos' ({found.ratio_mean:.2f}), from {LEAST_AGREEMENT} on is right"
         if found.knows
@@ -54,7 +55,7 @@ def _agreement_row(found: Agreement) -> ReportRow:
     )
     return ReportRow(
         "mask, agreement",
-        both(found.generated),
-        both(found.photos),
+        _overlap(found.generated),
+        _overlap(found.photos),
         f"overlap (IoU) of all pixels (mean of images) with a segmenter of {found.trained_on}: {judged}",
     )

@@ -30,11 +30,12 @@ from gan.photos.read import ImageSet
 from models.attributes import LEAST_AREA
 from models.picks import spread
 
+Distance = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 MOST_RATIO = 1.5
 """Distance of generated defects from those of photos, over that between photos, up to which they are as good."""
 SHOWN_SLENDER = 16
 _ROUNDS = 100
-_SURE = 3.0
+_SURE = 4.0
 """Deviations of a distance that is no chance."""
 _LEAST_FLOOR = 0.1
 """Deviations: no photos are nearer to each other than this but by luck. Of shares it is one image."""
@@ -56,7 +57,8 @@ class MaskFigure:
             the photos' values; of shares as it is.
         floor: the same between two sets of photos, or by chance alone where that is more.
         ratio: of the two: 1 is as near as photos are to each other.
-        apart: in words how they differ; empty where the ratio is at most `MOST_RATIO`, or may be chance.
+        apart: in words how they differ; empty where the ratio is at most `MOST_RATIO`, also of the distance from
+            photos that were trained on, or where it may be chance.
         histogram: of the values, None of shares.
     """
 
@@ -145,10 +147,9 @@ def _figure(
     if known is not None:
         floor = max(floor, distance(photos.values, known.values))
     apart = distance(images.values, photos.values)
-    mixed = np.array(list(_between(distance, photos, images, random)))
-    sure = apart > mixed.mean() + _SURE * mixed.std()
     better = name == "standing out" and images.values.mean() > photos.values.mean()
-    differs = apart > MOST_RATIO * floor and sure and not better
+    of_photos = [photos] if known is None else [photos, known]  # what is like either of them is no fault
+    differs = not better and all(_is_apart(distance, images, of, floor, random) for of in of_photos)
     words = _words(name, attribute, images.values, photos.values) if differs else ""
     spread = (photos.values[::2], photos.values[1::2]) if known is None else (photos.values, known.values)
     return MaskFigure(
@@ -163,7 +164,13 @@ def _figure(
     )
 
 
-Distance = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+def _is_apart(distance: Distance, images: Values, photos: Values, floor: float, random: np.random.Generator) -> bool:
+    """Whether they are farther than photos are from each other, and not by chance."""
+    apart = distance(images.values, photos.values)
+    if apart <= MOST_RATIO * floor:
+        return False
+    mixed = np.array(list(_between(distance, photos, images, random)))
+    return apart > float(mixed.mean() + _SURE * mixed.std())
 
 
 def _distance(attribute: Attribute, photos: NDArray[np.float64]) -> Distance:

@@ -69,8 +69,8 @@ class Agreement:
 
     @property
     def enough(self) -> bool:
-        """Whether generated masks agree nearly as well as those of photos."""
-        return self.ratio >= LEAST_AGREEMENT
+        """Whether generated masks agree nearly as well as those of photos, over all pixels and image by image."""
+        return min(self.ratio, self.ratio_mean) >= LEAST_AGREEMENT
 
 
 def agreement(fake: ImageSet, real: ImageSet, train: ImageSet | None, seed: int, device: str = "cpu") -> Agreement:
@@ -166,15 +166,15 @@ def _defect(images: ImageSet) -> Tensor:
 
 
 def segmentation_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy, and Dice over the whole batch (Milletari et al., "V-Net", 3DV 2016), which rare pixels need.
+    """Cross entropy, and Dice of each image (Milletari et al., "V-Net", 3DV 2016), so that small defects count as well.
 
     Args:
         logits: float `[N, 1, H, W]`.
         wanted: float of that shape, 0 or 1.
     """
     likely = logits.sigmoid()
-    dice = 1 - (2 * (likely * wanted).sum() + 1) / (likely.sum() + wanted.sum() + 1)
-    return binary_cross_entropy_with_logits(logits, wanted) + dice
+    both, all_of = (of.sum(dim=(1, 2, 3)) for of in (likely * wanted, likely + wanted))
+    return binary_cross_entropy_with_logits(logits, wanted) + (1 - (2 * both + 1) / (all_of + 1)).mean()
 
 
 def _changed(images: Tensor, defect: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -72,22 +72,22 @@ def test_overlap_counts_pixels_and_images() -> None:
     assert overlap(torch.zeros_like(marked), torch.zeros_like(defect)) == Overlap(1.0, 1.0)
 
 
-def figures(generated: float, photos: float) -> MaskFigures:
-    found = Agreement(Overlap(photos, photos), Overlap(generated, generated), generated / photos, 1.0, "12 photos")
+def figures(generated: float, photos: float, mean: float = 1.0) -> MaskFigures:
+    """The mean overlaps have the ratio `mean`."""
+    found = Agreement(Overlap(photos, 0.4), Overlap(generated, 0.4 * mean), generated / photos, mean, "12 photos")
     return MaskFigures(9, 9, {}, (), (), found)
 
 
 def test_verdict_names_masks_that_disagree_unless_the_segmenter_knows_nothing() -> None:
     (said,) = mask_findings(figures(0.3, 0.6))
-    assert said.startswith(
-        "masks: a segmenter of photos overlaps with them by 0.30 (IoU), with those of photos by 0.60"
-    )
+    assert said.startswith("masks: a segmenter of photos overlaps with them by 0.30 (0.40) (IoU), with those of photos")
     assert list(mask_findings(figures(0.5, 0.6))) == []
+    assert len(list(mask_findings(figures(0.5, 0.6, mean=0.7)))) == 1
     assert list(mask_findings(figures(0.01, 0.1))) == []
     (row,) = mask_rows(figures(0.01, 0.1))
     assert "too few defects in photos to judge by it" in row.meaning
     (row,) = mask_rows(figures(0.3, 0.6))
-    assert (row.fakes, row.photos) == ("0.30 (0.30)", "0.60 (0.60)")
+    assert (row.fakes, row.photos) == ("0.30 (0.40)", "0.60 (0.40)")
     assert "0.50 of the photos'" in row.meaning
 
 
