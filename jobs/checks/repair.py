@@ -25,7 +25,7 @@ from jobs.stores.opening import open_store
 from jobs.stores.store import Store
 from jobs.workers.engine import BATCH_SIZE
 from jobs.workers.model import model_of_run
-from jobs.workers.piece import Made, make_images
+from jobs.workers.piece import MadeImage, make_images
 from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -200,7 +200,7 @@ class _Again:
         """Of all images of the shard, as lines; nothing where not all were made again."""
         return lines(self._measures) if len(self._measures) == self._shard.images else b""
 
-    def files(self, made: Iterable[Made], check: Callable[[], None]) -> Iterator[tuple[str, bytes]]:
+    def files(self, made: Iterable[MadeImage], check: Callable[[], None]) -> Iterator[tuple[str, bytes]]:
         """The files to put into the shard.
 
         Raises:
@@ -258,7 +258,7 @@ def session_of(store: Store, state: RunState, model: Path | str | None, device: 
     return session
 
 
-def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator[Made]:
+def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator[MadeImage]:
     """Images by index; neighbours are made in one batch, as big as in a run."""
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # ONNX Runtime is loaded where there is a session
     from jobs.workers.session import GeneratorSession
 
 
-class Made(NamedTuple):
+class MadeImage(NamedTuple):
     """One image: its row, what the quality gate wants to know, and its files."""
 
     row: Row
@@ -31,7 +31,7 @@ class Made(NamedTuple):
 
 def make_images(
     piece: Shard, session: GeneratorSession, seed: int, batch_size: int, format: Format, mix: Mix | None = None
-) -> Iterator[Made]:
+) -> Iterator[MadeImage]:
     """The images of a shard or of a piece of one, in order, with masks where the generator makes them.
 
     Args:
@@ -59,7 +59,7 @@ def make_images(
             if cover is not None:
                 row.mask_file_name = of_masks.image(index, piece.number)
                 row.mask_sha256 = hashlib.sha256(cover).hexdigest()
-            yield Made(row, found, content, cover)
+            yield MadeImage(row, found, content, cover)
 
 
 def _labels(mix: Mix | None, start: int, stop: int) -> list[tuple[str, int]] | list[tuple[None, None]]:

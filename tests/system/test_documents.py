@@ -346,7 +346,7 @@ def test_tables_show_the_defaults_of_the_commands() -> None:
 def static_default(option: click.Option) -> str | None:
     """The default that click knows, as the tables show it; None where it is found while the command runs."""
     value = option.to_info_dict()["default"]
-    if option.is_flag:
+    if option.is_flag and not (option.secondary_opts and value is None):
         return shown(bool(value))
     return shown(value) if value not in (None, "") else None
 

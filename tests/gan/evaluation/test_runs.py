@@ -13,7 +13,7 @@ from gan.evaluation.runs import image_names, photos_of
 from models.errors import CommandError, ExitCode
 from models.picks import spread
 from tests.conftest import run
-from tests.gan.evaluation.made import png, write, write_plates, write_run
+from tests.gan.evaluation.made import SHARD, png, write, write_plates, write_run
 from tests.jobs.small_models import SIZE, write_model
 
 
@@ -101,7 +101,7 @@ def test_masks_of_a_run_come_with_its_images(tmp_path: Path, tarred: bool, parqu
 def masked_run(folder: Path, masks: list[str]) -> Path:
     """A run whose manifest names these masks of its images, 0 first."""
     write_run(folder, len(masks))
-    rows = "".join(f"{index},00000/{index:08d}.png,{name}\n" for index, name in enumerate(masks))
+    rows = "".join(f"{index},{index // SHARD:05d}/{index:08d}.png,{name}\n" for index, name in enumerate(masks))
     (folder / "manifest.csv").write_text("index,file_name,mask_file_name\n" + rows)
     for index in range(len(masks)):
         write(folder, {f"masks/00000/{index:08d}.png": png(255 * (index % 2))})

@@ -79,7 +79,7 @@ def test_it_is_the_kid_of_the_photos_and_of_images_in_eval_mode_times_1000() -> 
 def test_what_the_kid_hardly_sees_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     held_out = Validation(made_by(generator(), 0), Seen(), 1)
     images = made_by(generator(), 300, 70)
-    monkeypatch.setattr(validation, "made", lambda *arguments: images)
+    monkeypatch.setattr(validation, "made", lambda *arguments: (images, None))
     plain = held_out.measure(generator())
     images[:, :, :, 8] = 255  # a line at one place of all images
     lined = held_out.measure(generator())
