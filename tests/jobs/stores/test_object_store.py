@@ -164,7 +164,9 @@ def test_make_folder_and_remove_take_only_what_they_should(store: ObjectStore) -
 
 
 def test_ends_come_from_one_listing_and_a_small_request_each(store: ObjectStore, server: ObjectServer) -> None:
-    contents = {f"{number:05d}.csv": b"%d" % number * size for number, size in enumerate((0, 1, 1023, 1024, 1025, 5000))}
+    contents = {
+        f"{number:05d}.csv": b"%d" % number * size for number, size in enumerate((0, 1, 1023, 1024, 1025, 5000))
+    }
     store.commit({f"_manifests/{name}": content for name, content in contents.items()})
     store.write("_manifests/notes.txt", b"theirs")
     store.write("_manifests/deep/00009.csv", b"theirs")
