@@ -17,6 +17,7 @@ from jobs.stores.local_store import LocalStore
 from jobs.stores.object_store import ObjectStore
 from jobs.stores.opening import open_store
 from jobs.stores.place import place
+from jobs.stores.store import TABLE_END_BYTES
 from models.errors import CommandError, ExitCode
 from tests.conftest import run
 from tests.jobs.object_server import BUCKET, ObjectServer, client, cut, error, tree
@@ -163,14 +164,16 @@ def test_make_folder_and_remove_take_only_what_they_should(store: ObjectStore) -
 
 
 def test_ends_come_from_one_listing_and_a_small_request_each(store: ObjectStore, server: ObjectServer) -> None:
-    contents = {f"{number:05d}.csv": b"%d" % number * size for number, size in enumerate((0, 1, 511, 512, 513, 5000))}
+    contents = {
+        f"{number:05d}.csv": b"%d" % number * size for number, size in enumerate((0, 1, 1023, 1024, 1025, 5000))
+    }
     store.commit({f"_manifests/{name}": content for name, content in contents.items()})
     store.write("_manifests/notes.txt", b"theirs")
     store.write("_manifests/deep/00009.csv", b"theirs")
     store.settle()
     server.asked.clear()
     found = dict(store.ends("_manifests", re.compile(r"\d{5}\.csv").fullmatch))
-    assert found == {name: content[-512:] for name, content in contents.items()}
+    assert found == {name: content[-TABLE_END_BYTES:] for name, content in contents.items()}
     assert server.number("GET", "_manifests/") == len(contents)
     assert server.number("GET") == len(contents) + 1
 
