@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import logging
 import os
 import shutil
 import signal
@@ -141,6 +142,13 @@ def run_in_process(
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess([program, *words], code, out.read(), err.read())
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log() -> None:
+    """Whatever earlier tests did to the log, each finds it as Python makes it: many look at what is warned of."""
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
 
 
 def fails_in_one_line(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
