@@ -26,6 +26,7 @@ from gan import sizes
 from gan.config import TrainConfig
 from gan.networks import stages
 from gan.networks.bend import Bend
+from gan.networks.blobs import Blobs
 from gan.networks.generator import Generator
 from models.info import IMAGES, MASKS
 from models.latents import LABEL, Input
@@ -47,7 +48,7 @@ LEAST_CONTENT = KINDS
 _REACH = 1 << _OFFSET_BITS
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
-_GATED, _REFINED, _BENT = 3, 1, 2
+_GATED, _REFINED, _BENT, _PAINTED = 3, 1, 2, 2
 _MIXED = 192
 """What the latents are mixed to before the first map: else what lies and what stands would come independently."""
 _CLASS = 32
@@ -77,6 +78,7 @@ class ShiftGenerator(Generator):
         wide: see `height`.
         classes: that an input `label` tells apart; 0: no such input.
         masks: make a mask of the defect with each image, from its maps.
+        blobs: with masks, paint defects as blobs into the last two maps.
 
     Raises:
         ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
@@ -96,6 +98,7 @@ class ShiftGenerator(Generator):
         wide: int = 128,
         classes: int = 0,
         masks: bool = False,
+        blobs: bool = True,
     ) -> None:
         super().__init__()
         self.content = z_dim - SHIFT_BITS - GRAIN_BITS
@@ -120,6 +123,7 @@ class ShiftGenerator(Generator):
         # At each place of the last map four pixels of the image, and how strong their grain is.
         self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
         self.smooth = _filter(channels, 5, padding=2, padding_mode="reflect")
+        self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
         self.marker = _Marker(widths[-2], widths[-1]) if masks else None
         self.grain = nn.Conv2d(1, channels, _TAPS, bias=False)
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
@@ -176,9 +180,12 @@ class ShiftGenerator(Generator):
             texture = self._texture(grain)
         mixed = F.leaky_relu(self.mixed(seen), 0.2)
         x = F.leaky_relu(self.first_norm(self.first(mixed[:, :, None, None])), 0.2)
+        blobs = None if self.blobs is None else self.blobs(seen)
         before = x
         for number, stage in enumerate(self._doublings()):
             before, x = x, stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
+            if blobs is not None and number >= _PAINTED:
+                x = Blobs.painted(x, blobs, number - _PAINTED)
         marks = () if self.marker is None else (self.marker(before, x),)
         x = self.last(x)
         strength = 1 + torch.tanh(F.avg_pool2d(F.pad(x[:, -1:], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1))
@@ -251,6 +258,8 @@ class ShiftGenerator(Generator):
             nn.init.normal_(self.embed.weight, generator=random)
         if self.marker is not None:
             self.marker.initialise(random)
+        if self.blobs is not None:
+            self.blobs.initialise(random)
 
     def with_marker(self, random: torch.Generator) -> tuple[Self, nn.Module]:
         """A copy that makes masks, and what decides them."""
@@ -300,7 +309,8 @@ class ShiftGenerator(Generator):
             height, wide = ((n - 1) * CELL for n in first[2:])
             sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
-                generator = cls(*sizes_of, masks="marker.fine.weight" in state)
+                masks, blobs = "marker.fine.weight" in state, "blobs.places.weight" in state
+                generator = cls(*sizes_of, masks, blobs)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
