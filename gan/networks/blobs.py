@@ -7,6 +7,7 @@ Representations", ECCV 2022, section 3.1; there ellipses have angles, here any l
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -68,8 +69,10 @@ class Blobs(nn.Module):
         hidden = nn.functional.silu(self.hidden(seen))
         shapes = self.shapes(hidden).float().reshape(-1, _COUNT, 5)
         sizes = torch.exp(_SIZE + _SIZES * torch.tanh(shapes[:, :, 4:] / _SIZES))
-        features = torch.split(self.features(hidden).reshape(-1, _COUNT, sum(self.channels)), self.channels, dim=2)
-        return Drawn(places, sizes * shapes[:, :, :4], tuple(features))
+        features = self.features(hidden).reshape(-1, _COUNT, sum(self.channels))
+        # Slices, as the exporter names two of the splits alike.
+        ends = itertools.pairwise([0, *itertools.accumulate(self.channels)])
+        return Drawn(places, sizes * shapes[:, :, :4], tuple(features[:, :, first:end] for first, end in ends))
 
     @staticmethod
     def painted(x: Tensor, blobs: Drawn, number: int) -> Tensor:
