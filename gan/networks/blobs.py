@@ -1,8 +1,8 @@
 """A few blobs, each at a place, of a size and in a direction that latents choose.
 
-A defect is one thing at one place. Maps that grow from a grid of cells draw it in every cell
-that likes it; here the network says where it is, and how large (Epstein et al., "BlobGAN: Spatially Disentangled Scene
-Representations", ECCV 2022, section 3.1; there ellipses have angles, here any linear map of the plane makes them).
+A defect is one thing at one place. Maps that grow from a grid of cells draw it in every cell that likes it; here the
+network says where it is, and how large (Epstein et al., "BlobGAN: Spatially Disentangled Scene Representations", ECCV
+2022, section 3.1; there ellipses have angles, here any linear map of the plane makes them).
 """
 
 from __future__ import annotations

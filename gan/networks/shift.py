@@ -25,9 +25,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from gan import sizes
 from gan.config import TrainConfig
 from gan.networks import stages
-from gan.networks.bend import Bend
 from gan.networks.blobs import Blobs
 from gan.networks.generator import Generator
+from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter, fixed_filter, shifted
 from models.info import IMAGES, MASKS
 from models.latents import LABEL, Input
 
@@ -53,11 +53,8 @@ _MIXED = 192
 """What the latents are mixed to before the first map: else what lies and what stands would come independently."""
 _CLASS = 32
 """Numbers that tell a class to all that sees the latents: a quarter of what it sees."""
-_GRAIN, _LAST_GRAIN = 0.1, 0.02
-"""Strengths of the noise to begin with, in the maps and in the image."""
-_SMOOTH = (-1.0, 4.0, 10.0, 4.0, -1.0)
-_MARKED = 16
-"""Channels from which a mask is drawn."""
+_LAST_GRAIN = 0.02
+"""Strength of the noise in the image to begin with."""
 _TAPS, _REGION = 5, 9
 """Pixels across of what colours the image's noise, as that of photos is not white; and places of the last map across
 over which its strength is averaged, as scratches would be drawn of sand else."""
@@ -117,14 +114,14 @@ class ShiftGenerator(Generator):
         self.first = nn.ConvTranspose2d(_MIXED, widths[0], (height // CELL + 1, wide // CELL + 1), bias=False)
         self.first_norm = nn.BatchNorm2d(widths[0])
         self.stages = nn.ModuleList(
-            _Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED, number == _BENT)
+            Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED, number == _BENT)
             for number, (before, after) in enumerate(itertools.pairwise(widths))
         )
         # At each place of the last map four pixels of the image, and how strong their grain is.
         self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
-        self.smooth = _filter(channels, 5, padding=2, padding_mode="reflect")
+        self.smooth = fixed_filter(channels, 5, padding=2, padding_mode="reflect")
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
-        self.marker = _Marker(widths[-2], widths[-1]) if masks else None
+        self.marker = Marker(widths[-2], widths[-1]) if masks else None
         self.grain = nn.Conv2d(1, channels, _TAPS, bias=False)
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
@@ -193,12 +190,12 @@ class ShiftGenerator(Generator):
         x = self.smooth(F.pixel_shuffle(x[:, :-1], 2))
         x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
         x = torch.cat([x, *marks], dim=1)
-        x = _shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
-        x = torch.tanh(_shifted(x, up[:, 8], up[:, 9], 1))
+        x = shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
+        x = torch.tanh(shifted(x, up[:, 8], up[:, 9], 1))
         return (x[:, : self.channels], x[:, self.channels :]) if marks else x
 
-    def _doublings(self) -> list[_Stage]:
-        return [stage for stage in self.stages if isinstance(stage, _Stage)]
+    def _doublings(self) -> list[Stage]:
+        return [stage for stage in self.stages if isinstance(stage, Stage)]
 
     def _with_class(self, seen: Tensor, label: Tensor | None) -> Tensor:
         if (label is None) != (self.embed is None):
@@ -250,7 +247,7 @@ class ShiftGenerator(Generator):
         nn.init.zeros_(self.grain.weight)
         with torch.no_grad():
             self.grain.weight[:, :, _TAPS // 2, _TAPS // 2] = _LAST_GRAIN
-        _draw_filter(self.smooth, _SMOOTH, gain=1)
+        draw_filter(self.smooth, SMOOTH, gain=1)
         for stage in self._doublings():
             stage.initialise(random)
         self.noise.normal_(generator=random)
@@ -264,7 +261,7 @@ class ShiftGenerator(Generator):
     def with_marker(self, random: torch.Generator) -> tuple[Self, nn.Module]:
         """A copy that makes masks, and what decides them."""
         made = copy.deepcopy(self)
-        made.marker = _Marker(self.last.in_channels * FACTORS[-2], self.last.in_channels)
+        made.marker = Marker(self.last.in_channels * FACTORS[-2], self.last.in_channels)
         made.marker.initialise(random)
         return made, made.marker
 
@@ -284,7 +281,7 @@ class ShiftGenerator(Generator):
                 folded.embed.weight.mul_(folded.class_strength)
             folded.phase_in(1.0)
         folded.first = fuse_conv_bn_eval(folded.first, folded.first_norm, transpose=True)
-        folded.first_norm = nn.Identity()  # type: ignore[assignment]
+        folded.first_norm = nn.Identity()  # type: ignore[assignment]  # what it did is in `first`
         for stage in folded._doublings():
             stage.fold()
         folded.folded = folded._bank().detach().contiguous()
@@ -315,98 +312,3 @@ class ShiftGenerator(Generator):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
         return generator
-
-
-class _Stage(nn.Module):
-    """A map of n×n to one of 2n×2n, or where it is shifted of (2n-1)×(2n-1), at one of four offsets."""
-
-    def __init__(
-        self, before: int, after: int, seen: int, shifts: bool, gated: bool, refined: bool, bent: bool
-    ) -> None:
-        super().__init__()
-        self.shifts = shifts
-        self.up = nn.ConvTranspose2d(before, after, 3, 2, bias=False)
-        self.smooth = _filter(after, 4)
-        self.norm = nn.BatchNorm2d(after)
-        self.grain = nn.Parameter(torch.zeros(1, after, 1, 1))
-        self.gate = nn.Sequential(nn.Linear(seen, 64), nn.SiLU(), nn.Linear(64, after)) if gated else None
-        self.bend = Bend(seen) if bent else None
-        self.refine = nn.Conv2d(after, after, 3, padding=1, padding_mode="reflect", bias=False) if refined else None
-        self.refine_norm = nn.BatchNorm2d(after) if refined else None
-
-    def initialise(self, random: torch.Generator) -> None:
-        """Draw what `stages.initialise` has drawn otherwise."""
-        nn.init.constant_(self.grain, _GRAIN)
-        _draw_filter(self.smooth, (1.0, 3.0, 3.0, 1.0), gain=4)  # every other row and column had been zeros
-        if self.gate is not None:
-            layers = (layer for layer in self.gate if isinstance(layer, nn.Linear))
-            for layer, deviation in zip(layers, (0.1, 0.05), strict=True):
-                nn.init.normal_(layer.weight, 0.0, deviation, generator=random)
-                nn.init.zeros_(layer.bias)
-        if self.bend is not None:
-            self.bend.initialise(random)
-
-    def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, grain: Tensor) -> Tensor:
-        # Rows at the border that too little comes to, and zeros around a map, would tell the network where it is.
-        x = F.pad(self.up(x)[:, :, 1:-1, 1:-1], (2, 2, 2, 2), mode="reflect")
-        x = self.norm(self.smooth(x))
-        if self.bend is not None:
-            x = self.bend(x, seen, down, right)
-        elif self.shifts:
-            x = _shifted(x, down, right, 1)
-        x = x + self.grain * grain[:, :, : x.shape[2], : x.shape[3]]
-        if self.gate is not None:
-            x = x * (1 + torch.tanh(self.gate(seen)))[:, :, None, None]
-        x = F.leaky_relu(x, 0.2)
-        if self.refine is not None and self.refine_norm is not None:
-            x = F.leaky_relu(self.refine_norm(self.refine(x)), 0.2)
-        return x
-
-    def fold(self) -> None:
-        """Put batch norm into the convolutions before it."""
-        self.smooth, self.norm = fuse_conv_bn_eval(self.smooth, self.norm), nn.Identity()  # type: ignore[assignment]
-        if self.refine is not None and self.refine_norm is not None:
-            self.refine = fuse_conv_bn_eval(self.refine, self.refine_norm)
-            self.refine_norm = nn.Identity()  # type: ignore[assignment]
-
-
-class _Marker(nn.Module):
-    """The last two maps to where the defect is, `[N, 1, 2H, 2W]`, above 0: it reads what the image is drawn from."""
-
-    def __init__(self, coarse: int, fine: int) -> None:
-        super().__init__()
-        self.coarse = nn.Conv2d(coarse, _MARKED, 1, bias=False)
-        self.fine = nn.Conv2d(fine, _MARKED, 3, padding=1, padding_mode="reflect")
-        self.last = nn.Conv2d(_MARKED, 4, 3, padding=1, padding_mode="reflect")
-        self.smooth = _filter(1, 5, padding=2, padding_mode="reflect")
-
-    def initialise(self, random: torch.Generator) -> None:
-        """Draw the weights."""
-        for layer in (self.coarse, self.fine, self.last):
-            nn.init.kaiming_normal_(layer.weight, 0.2, generator=random)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        _draw_filter(self.smooth, _SMOOTH, gain=1)
-
-    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        x = self.fine(fine) + F.interpolate(self.coarse(coarse), scale_factor=2, mode="nearest")
-        marks: Tensor = self.smooth(F.pixel_shuffle(self.last(F.leaky_relu(x, 0.2)), 2))
-        return marks
-
-
-def _filter(channels: int, taps: int, **padding: Any) -> nn.Conv2d:
-    """A filter of so many taps in both directions over each channel, which is not learned."""
-    return nn.Conv2d(channels, channels, taps, groups=channels, bias=False, **padding).requires_grad_(False)
-
-
-def _draw_filter(smooth: nn.Conv2d, taps: tuple[float, ...], gain: float) -> None:
-    """Give a filter its taps in both directions; their sum becomes `gain`."""
-    line = torch.tensor(taps) / sum(taps)
-    with torch.no_grad():
-        smooth.weight.copy_(gain * torch.outer(line, line).expand_as(smooth.weight))
-
-
-def _shifted(x: Tensor, down: Tensor, right: Tensor, by: int) -> Tensor:
-    """Maps `[N, C, H, W]` without their first `by` rows and columns, each where its bool `[N]` is true, or the last."""
-    x = torch.where(down[:, None, None, None], x[:, :, by:], x[:, :, :-by])
-    return torch.where(right[:, None, None, None], x[:, :, :, by:], x[:, :, :, :-by])

@@ -178,4 +178,4 @@ def test_a_matrix_is_darkest_where_most_are() -> None:
     cell = 34 * 2
     shades = [picture.getpixel((right - (2 - column) * cell + 6, cell + 6)) for column in (0, 1)]
     assert all(isinstance(shade, tuple) for shade in shades)
-    assert shades[0][2] < shades[1][2]  # type: ignore[index]
+    assert shades[0][2] < shades[1][2]  # type: ignore[index]  # as the line above says

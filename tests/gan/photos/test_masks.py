@@ -159,7 +159,7 @@ def data(folder: Path, count: int = 12) -> tuple[Path, Path]:
 
 
 def load(photos: Path, masks: Path, **options: object) -> ImageSet:
-    return load_images(photos, 1, 32, masks=masks, **options)  # type: ignore[arg-type]
+    return load_images(photos, 1, 32, masks=masks, **options)  # type: ignore[arg-type]  # each has its type
 
 
 def refused(photos: Path, masks: Path, **options: object) -> str:
@@ -315,7 +315,7 @@ def test_defects_that_vanish_at_the_size_of_the_images_are_warned_of(
         assert ("the defects of 12 of 12 photos, such as scratch_000.png, are under 4 pixels" in caplog.text) is said
     caplog.clear()
     load(photos, masks, fit="tile")
-    assert "WARNING" not in caplog.text
+    assert caplog.text == ""
 
 
 def test_masks_among_the_photos_are_not_loaded_as_photos(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -324,7 +324,7 @@ def test_masks_among_the_photos_are_not_loaded_as_photos(tmp_path: Path, caplog:
         path.rename(photos / f"{path.stem}_mask.png")
     loaded = load(photos, photos)
     assert len(loaded.names) == 12
-    assert "called masks" not in caplog.text
+    assert "masks" not in caplog.text
     load_images(photos, 1, 32)
     assert "called masks" in caplog.text
 
