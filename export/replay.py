@@ -24,7 +24,7 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 class Replay:
     """What the network in a graph computes: `images`, and of masks what is compared with the limit.
 
-    By ONNX's own definition of each operator; convolutions are PyTorch's, for their speed.
+    By ONNX's own definition of each operator; convolutions and averages are PyTorch's, for their speed.
 
     Args:
         model: the graph; it is not changed.
@@ -43,7 +43,7 @@ class Replay:
         if exact:
             _widen(wanted.graph)
         try:
-            self._evaluator = ReferenceEvaluator(wanted, new_ops=[Conv, ConvTranspose])
+            self._evaluator = ReferenceEvaluator(wanted, new_ops=[Conv, ConvTranspose, AveragePool])
         except Exception as error:  # of many kinds, for an operator that is not there
             raise ValueError(first_line(error)) from None
 
@@ -163,6 +163,32 @@ class ConvTranspose(_Convolution):
     """The operator of this name."""
 
     transposed = True
+
+
+class AveragePool(OpRun):
+    """The operator of this name, by PyTorch: ONNX's own goes through the places in Python."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: NDArray[Any],
+        auto_pad: str | None = None,
+        ceil_mode: int | None = None,
+        count_include_pad: int | None = None,
+        dilations: Sequence[int] | None = None,
+        kernel_shape: Sequence[int] | None = None,
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[NDArray[Any]]:
+        usual = auto_pad in (None, "NOTSET") and not ceil_mode and set(dilations or [1]) == {1}
+        if not usual or kernel_shape is None or (any(pads or ()) and not count_include_pad):
+            raise ValueError("averages of windows that are cut, dilated or padded in a way that is not written down")
+        dims = x.ndim - 2
+        begin, end = (list(part) for part in np.split(np.array(pads or [0] * 2 * dims), 2))
+        pool = getattr(functional, f"avg_pool{dims}d")
+        image = _padded(torch.from_numpy(x), begin, end)
+        return (pool(image, tuple(kernel_shape), tuple(strides or [1] * dims)).numpy(),)
 
 
 def _padded(image: Tensor, begin: Sequence[int], end: Sequence[int]) -> Tensor:

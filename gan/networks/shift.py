@@ -205,13 +205,17 @@ class ShiftGenerator(Generator):
         return torch.cat([seen, self.embed(label) * self.class_strength], dim=1)
 
     def _texture(self, grain: Tensor) -> Tensor:
-        """The image's own noise `[N, channels, H, W]` of white noise `[N, 1, H, W]`: coloured.
+        """The image's own noise `[N, channels, H, W]` of white noise `[N, 1, H, W]`: coloured."""
+        return self._coloured(F.pad(grain, (_TAPS // 2,) * 4, mode="reflect"))
+
+    def _coloured(self, wider: Tensor) -> Tensor:
+        """Coloured noise of white noise that goes on beyond it by half the filter.
 
         It is as mirrored as the white noise is, so that crops of the bank may be mirrored.
         """
         weight = self.grain.weight
         weight = (weight + weight.flip(2) + weight.flip(3) + weight.flip(2, 3)) / 4
-        return F.conv2d(F.pad(grain, (_TAPS // 2,) * 4, mode="reflect"), weight)
+        return F.conv2d(wider, weight)
 
     def _bank(self) -> Tensor:
         """White noise and the image's own, `[height, width, 1 + channels]`, to crop from."""
@@ -223,20 +227,29 @@ class ShiftGenerator(Generator):
 
         Offsets are binary.
         """
-        bank = self._bank() if self.folded is None else self.folded
+        if self.folded is not None:
+            crop = self._cropped(self.folded, up, _MARGIN)
+            return crop[:, :1], crop[:, 1:]
+        # Colouring what is cropped is much less than all of the bank; its border is that of `_bank`.
+        bank = F.pad(self.noise[None, None], (_TAPS // 2,) * 4, mode="reflect")[0].movedim(0, 2)
+        crop = self._cropped(bank, up, _MARGIN + _TAPS - 1)
+        inner = slice(_TAPS // 2, -(_TAPS // 2))
+        return crop[:, :, inner, inner], self._coloured(crop)
+
+    def _cropped(self, bank: Tensor, up: Tensor, margin: int) -> Tensor:
+        """Crops `[N, C, height + margin, width + margin]` of a bank `[H, W, C]`."""
         down, right, rest = up[:, :_OFFSET_BITS], up[:, _OFFSET_BITS:-3], up[:, -3:]
-        rows = self._line(down, rest[:, 0], self.height)[:, :, None]
-        columns = self._line(right, rest[:, 1], self.width)[:, None, :]
+        rows = self._line(down, rest[:, 0], self.height + margin)[:, :, None]
+        columns = self._line(right, rest[:, 1], self.width + margin)[:, None, :]
         crop = F.embedding(rows * bank.shape[1] + columns, bank.flatten(0, 1)).movedim(3, 1)
-        crop = torch.where(rest[:, 2, None, None, None], -crop, crop)
-        return crop[:, :1], crop[:, 1:]
+        return torch.where(rest[:, 2, None, None, None], -crop, crop)
 
     @staticmethod
     def _line(offset: Tensor, mirrored: Tensor, side: int) -> Tensor:
-        """The rows or columns of the bank that make a crop, `[N, side + 4]`."""
+        """The rows or columns of the bank that make a crop, `[N, side]`."""
         first = (offset * (1 << torch.arange(_OFFSET_BITS, device=offset.device))).sum(dim=1, keepdim=True)
-        along = torch.arange(side + _MARGIN, device=offset.device)
-        return first + torch.where(mirrored[:, None], side + _MARGIN - 1 - along, along)
+        along = torch.arange(side, device=offset.device)
+        return first + torch.where(mirrored[:, None], side - 1 - along, along)
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights, and the bank of noise."""

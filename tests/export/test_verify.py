@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 from export.exported import reference
 from export.onnx_exporter import build, export_onnx
@@ -17,6 +19,7 @@ from export.replay import Replay
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
+from models.errors import CommandError, ExitCode
 from models.info import GeneratorInfo
 from models.latents import latents
 from tests.conftest import fails_in_one_line
@@ -205,6 +208,35 @@ def test_golden_images_forged_with_the_weights_are_found_with_the_trained_networ
     result = run_in_process("verify", forged, "--model", weights)
     fails_in_one_line(result, 76, "forged.onnx")
     assert "CPUExecutionProvider" in result.stderr  # the table
+
+
+def averages(**attributes: object) -> onnx.ModelProto:
+    node = helper.make_node("AveragePool", ["z"], ["images"], **attributes)
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("z", "images")]
+    return helper.make_model(helper.make_graph([node], "averages", values[:1], values[1:]))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [3, 2]},
+        {"kernel_shape": [4, 4], "strides": [4, 4]},
+        {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 2, 1], "count_include_pad": 1},
+    ],
+    ids=str,
+)
+def test_averages_replayed_are_those_that_onnx_defines(attributes: dict[str, object]) -> None:
+    model, values = averages(**attributes), np.random.default_rng(0).normal(size=(2, 3, 9, 8)).astype(np.float32)
+    (expected,) = ReferenceEvaluator(model).run(None, {"z": values})
+    (replayed,) = Replay(model, exact=False)({"z": values})
+    np.testing.assert_allclose(replayed, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("other", [{"ceil_mode": 1}, {"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER"}], ids=str)
+def test_averages_that_pytorch_takes_otherwise_are_not_replayed(other: dict[str, object]) -> None:
+    with pytest.raises(CommandError, match="cut, dilated or padded") as refused:
+        Replay(averages(kernel_shape=[3, 3], **other), exact=True)({"z": np.ones((1, 1, 8, 8), np.float32)})
+    assert refused.value.exit_code is ExitCode.CHECK_FAILED
 
 
 @pytest.mark.parametrize("precision", ["float32", "fp16"])
