@@ -103,11 +103,11 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout, plan.mix)
         state.refuse_other(store, own)
         complete = state.state == COMPLETE
-        shards = list(plan.all(state.count)) if complete else committed_shards(store, state, check)
-        if state.state == COMPLETE:
+        if complete:
             remaining = Remaining(plan, manifest.committed(store, plan.shard_size, check=check), state.count)
             facts = session.facts
             store.check_room(remaining.missing, remaining.shards, facts.image_bytes, facts.mask_bytes)
+        shards = list(plan.all(state.count)) if complete else committed_shards(store, state, check)
         remove_temporaries(store, plan)
         for folder in (*(format.root for format in plan.formats), layout.MANIFESTS, layout.MEASURES):
             store.make_folder(folder)
@@ -116,7 +116,7 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
             for shard in shards:
                 again += _repair_shard(store, plan, session, shard, check)
                 progress.update(shard.images)
-        if state.state == COMPLETE:
+        if complete:
             count = plan.shards(state.count)
             if not table.is_right(store, count):
                 table.write(store, count, table.form_of(store))

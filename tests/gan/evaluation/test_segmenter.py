@@ -18,9 +18,7 @@ from tests.gan.evaluation.pairs import drifted, pairs, shuffled
 @pytest.fixture(scope="module")
 def trained() -> Segmenter:
     """One that has learned from forty pairs, in a fraction of the usual steps: a streak is easily found."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmenter, "STEPS", 100)
-        return Segmenter(pairs(40, 2), 0, "cpu", Progress("segmenter", 100, "steps"))
+    return Segmenter(pairs(40, 2), 0, "cpu", Progress("segmenter", 100, "steps"), steps=100)
 
 
 def of(trained: Segmenter, images: ImageSet) -> Overlap:
