@@ -135,13 +135,16 @@ class Generator(nn.Module, ABC):
     def for_export(self) -> nn.Module:
         """A copy in eval mode and float64, called like this one, with all of `FOLDED` put into its weights."""
 
-    def draw(self, count: int, random: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
+    def draw(
+        self, count: int, random: torch.Generator, labels: Tensor | None = None, clear: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Random inputs of `count` images to train with, on the device of `random`.
 
         Args:
             count: of images.
             random: what draws them.
             labels: int64 `[count]` for a generator with classes; drawn evenly where not given.
+            clear: bool `[count]`: which show no defect, for a generator with masks; without it none is asked for.
         """
         drawn: dict[str, Tensor] = {}
         for name, needed in self.inputs.items():

@@ -149,7 +149,7 @@ class ShiftGenerator(Generator):
         return f"{self.architecture}, widths {' '.join(map(str, widths))}"
 
     def forward(
-        self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None
+        self, z: Tensor, label: Tensor | None = None, grain: Tensor | None = None, clear: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Images for latents.
 
@@ -158,6 +158,7 @@ class ShiftGenerator(Generator):
             label: int64 `[N]`, 0 to `classes - 1`, where there are classes.
             grain: noise to use in the place of the crops of the bank, float `[N, 1, height + 4, width + 4]`, standard
                 normal: in training it is new each time, so that the bank is not learned by heart.
+            clear: bool `[N]`, in training: images to draw without blobs.
 
         Returns:
             float `[N, channels, height, width]` in [-1, 1]; with masks a tuple of these and of `[N, 1, height, width]`
@@ -177,12 +178,12 @@ class ShiftGenerator(Generator):
             texture = self._texture(grain)
         mixed = F.leaky_relu(self.mixed(seen), 0.2)
         x = F.leaky_relu(self.first_norm(self.first(mixed[:, :, None, None])), 0.2)
-        blobs = None if self.blobs is None else self.blobs(seen)
+        blobs = None if self.blobs is None else self.blobs(seen, grain, clear)
         before = x
         for number, stage in enumerate(self._doublings()):
             before, x = x, stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
-            if blobs is not None and number >= _PAINTED:
-                x = Blobs.painted(x, blobs, number - _PAINTED)
+            if self.blobs is not None and blobs is not None and number >= _PAINTED:
+                x = self.blobs.painted(x, blobs, number - _PAINTED)
         marks = () if self.marker is None else (self.marker(before, x),)
         x = self.last(x)
         strength = 1 + torch.tanh(F.avg_pool2d(F.pad(x[:, -1:], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1))
@@ -278,11 +279,14 @@ class ShiftGenerator(Generator):
         made.marker.initialise(random)
         return made, made.marker
 
-    def draw(self, count: int, random: torch.Generator, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Random inputs of `count` images to train with, and noise for their grain."""
+    def draw(
+        self, count: int, random: torch.Generator, labels: Tensor | None = None, clear: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Random inputs of `count` images to train with, noise for their grain, and which have no blobs."""
         size = (count, 1, self.height + _MARGIN, self.width + _MARGIN)
         drawn = super().draw(count, random, labels)
-        return {**drawn, "grain": torch.randn(size, generator=random, device=random.device)}
+        drawn["grain"] = torch.randn(size, generator=random, device=random.device)
+        return drawn if clear is None or self.blobs is None else {**drawn, "clear": clear}
 
     def for_export(self) -> Self:
         """A copy in eval mode and float64 with batch norm folded into the convolutions before it, the bank done, and

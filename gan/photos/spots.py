@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan.photos.fit import RIM, window_sums
+from models.picks import spread
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FEWEST_PIXELS = 4
+_FREE = 4096
+"""Windows without a defect that are remembered of a photo, at most, spread over all."""
 
 
 def spots(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -48,11 +51,11 @@ def vanishes(mask: NDArray[np.uint8], scale: float) -> bool:
 
 
 class Windows:
-    """Places of windows in one photo that hold part of its defect, drawn at random.
+    """Places of windows in one photo that hold part of its defect, or none of it, drawn at random.
 
-    A window is drawn for one pixel of one spot, all spots being equally likely, so that small ones are not drowned, and
-    then uniformly among those that hold this pixel, and not on their rim where the photo allows it. Of a photo without
-    a defect all windows are equally likely.
+    A window with some is drawn for one pixel of one spot, all spots being equally likely, so that small ones are not
+    drowned, and then uniformly among those that hold this pixel, and not on their rim where the photo allows it. Of a
+    photo without a defect all windows are equally likely.
 
     Args:
         mask: uint8 `[H, W]` or `[1, H, W]`, 0 where there is no defect; of the size of the windows at least.
@@ -72,6 +75,19 @@ class Windows:
         order = np.argsort(numbers.ravel()[places], kind="stable")
         self._pixels = np.stack(np.unravel_index(places[order], pixels.shape), axis=1).astype(np.int32)
         self._ends = np.cumsum(np.bincount(numbers.ravel()[places])[1:])
+        sums = window_sums(pixels, size)
+        free = np.flatnonzero(sums == 0)
+        self._clear = np.stack(np.unravel_index(free[spread(len(free), _FREE)], sums.shape), axis=1)
+
+    @property
+    def has_clear(self) -> bool:
+        """Whether a window of the photo holds nothing of a defect."""
+        return bool(len(self._clear))
+
+    def draw_clear(self, random: np.random.Generator) -> tuple[int, int]:
+        """Top and left of a window without a defect, in pixels; only where `has_clear`."""
+        top, left = self._clear[int(random.integers(len(self._clear)))]
+        return int(top), int(left)
 
     def draw(self, random: np.random.Generator) -> tuple[int, int]:
         """Top and left of a window, in pixels."""

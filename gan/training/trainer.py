@@ -181,12 +181,13 @@ class Trainer:
         for repeat in range(self.config.d_steps):
             position = self.step * self.images_per_step + repeat * self.config.batch_size
             real, labels = self._real_batch(position), self.batches.labels(position)
+            clear = self.batches.clear(position)
             with self._autocast():
-                inputs = self.g.draw(self._share, self.random, labels)
+                inputs = self.g.draw(self._share, self.random, labels, clear)
                 last = repeat == self.config.d_steps - 1
                 fake = joined((self.g_shared if last else self.g)(**inputs)).float()
             d_loss, p_real, p_fake = self._d_step(real, fake.detach(), labels)
-        g_loss, p_fake_after = self._g_step(real, fake, labels)
+        g_loss, p_fake_after = self._g_step(real, fake, labels, clear)
         self.step += 1
         if self.g_ema is not None:
             ema.update(self.g_ema, self.g, ema.decay(self.images_per_step, self.kimg, self.config.ema_kimg))
@@ -304,7 +305,7 @@ class Trainer:
         self.d_optimiser.step()
         return loss.detach(), p_real, p_fake
 
-    def _g_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _g_step(self, real: Tensor, fake: Tensor, labels: Tensor | None, clear: Tensor | None) -> tuple[Tensor, Tensor]:
         channels = self.config.channels
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
@@ -315,7 +316,7 @@ class Trainer:
         pulls = []
         if self._matching is not None:
             with self._autocast():
-                pulls.append(self._matching.gradient(fake[:, :channels], labels, self.class_strength))
+                pulls.append(self._matched(fake[:, :channels], labels, clear))
         if self._mask_matching is not None:
             pulls.append(self._mask_matching.gradient(fake, labels, self.class_strength)[:, channels:])
         self._pull(fake, pulls)
@@ -324,6 +325,16 @@ class Trainer:
         self._clip(self.g)
         self.g_optimiser.step()
         return loss.detach(), p_fake
+
+    def _matched(self, images: Tensor, labels: Tensor | None, clear: Tensor | None) -> Tensor:
+        """The direction of feature matching; none for images that are clear, as the photos that it knows are not."""
+        assert self._matching is not None
+        if clear is None:
+            return self._matching.gradient(images, labels, self.class_strength)
+        direction = torch.zeros_like(images)
+        labels = None if labels is None else labels[~clear]
+        direction[~clear] = self._matching.gradient(images[~clear], labels, self.class_strength)
+        return direction
 
     def _pull(self, fake: Tensor, towards: Sequence[Tensor]) -> None:
         """Add directions to the gradient that comes to `fake`, each so strong beside it however near the photos are.
@@ -365,7 +376,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
 
     def _masks_shown(self) -> MaskMatching:
-        """The statistics of masks as they are shown, with their images."""
+        """The statistics of masks as they are shown, with their images, those that are clear among them."""
         positions = range(0, LOOKED_AT, self.config.batch_size)
         labels = [found for position in positions if (found := self.batches.labels(position)) is not None]
         shown = (to_float(self.batches.images(position)) for position in positions)

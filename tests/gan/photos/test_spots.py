@@ -1,4 +1,4 @@
-"""Windows that hold part of a defect."""
+"""Windows that hold part of a defect, and those that hold none of it."""
 
 from __future__ import annotations
 
@@ -62,6 +62,17 @@ def test_without_a_defect_all_windows_are_drawn() -> None:
     places = drawn(mask_of(height=51, width=35), 1000)
     assert {top for top, _ in places} == set(range(4))
     assert {left for _, left in places} == set(range(4))
+
+
+def test_clear_windows_hold_nothing_of_a_defect_and_lie_in_all_the_room_that_it_leaves() -> None:
+    mask = mask_of((60, 40, 30, 60))
+    windows, random = Windows(mask, SIZE), np.random.default_rng(0)
+    places = [windows.draw_clear(random) for _ in range(3000)]
+    assert not any(held(mask, *place).any() for place in places)
+    rows, columns = ([place[axis] for place in places] for axis in (0, 1))
+    assert (min(rows), max(rows), min(columns), max(columns)) == (0, 150 - 48, 0, 100 - 32)
+    assert windows.has_clear
+    assert not Windows(mask_of((40, 20, 70, 60)), SIZE).has_clear
 
 
 def test_the_same_random_numbers_give_the_same_windows_of_an_array_or_a_tensor() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -73,10 +74,41 @@ def test_a_photo_and_its_mask_are_mirrored_cropped_and_moved_together(data: Imag
         assert torch.equal(bright, mask > 0)
 
 
-def test_every_crop_of_a_photo_with_a_defect_holds_some_of_it() -> None:
-    trainer = begun(tiles(), masked(fit="tile"))
-    shown = torch.cat([trainer._real_batch(8 * step)[:, 1] for step in range(30)])
-    assert (shown > 0).flatten(1).any(dim=1).all()
+def test_every_fourth_crop_shows_no_defect_and_all_others_some_of_it() -> None:
+    batches = begun(tiles(), masked(fit="tile")).batches
+    for position in range(0, 240, 8):
+        clear = batches.clear(position)
+        assert clear is not None
+        assert clear.tolist() == [False, False, False, True] * 2
+        assert torch.equal((batches.images(position)[:, 1] > 0).flatten(1).any(dim=1), ~clear)
+
+
+def test_no_crop_is_clear_where_a_defect_leaves_no_room_or_photos_are_not_cropped() -> None:
+    data = tiles()
+    full = dataclasses.replace(data, whole_masks=tuple(torch.full_like(mask, 255) for mask in data.whole_masks))
+    assert begun(full, masked(fit="tile")).batches.clear(0).tolist() == [False] * 8  # type: ignore[union-attr]
+    assert begun(spots(), masked()).batches.clear(0) is None
+
+
+@pytest.mark.parametrize("feature_matching", [0.0, 3.0])
+def test_what_is_generated_beside_a_clear_crop_is_clear_too(
+    monkeypatch: pytest.MonkeyPatch, feature_matching: float
+) -> None:
+    trainer = begun(tiles(), masked(fit="tile", feature_matching=feature_matching))
+    clear = trainer.batches.clear(0)
+    drawn = mock.Mock(wraps=trainer.g.draw)
+    monkeypatch.setattr(trainer.g, "draw", drawn)
+    compared = {}
+    for name, matching in {"images": trainer._matching, "pairs": trainer._mask_matching}.items():
+        if matching is not None:
+            compared[name] = mock.Mock(wraps=matching.gradient)
+            monkeypatch.setattr(matching, "gradient", compared[name])
+    trainer.train_step()
+    assert clear is not None
+    assert torch.equal(drawn.call_args.args[3], clear)
+    # The photos that feature matching knows all have a defect; masks are matched as they are shown.
+    seen = {name: len(matched.call_args.args[0]) for name, matched in compared.items()}
+    assert seen == ({"images": 6, "pairs": 8} if feature_matching else {})
 
 
 def test_the_mask_is_neither_lightened_nor_darkened() -> None:
@@ -125,10 +157,10 @@ def test_masks_and_the_option_belong_together() -> None:
 
 def test_masks_come_to_be_mostly_without_defect_as_those_of_the_photos() -> None:
     data = spots()
-    trainer = begun(data, masked(lr=0.002, d_lr=0.002, epochs=20, ema_kimg=0.05))
+    trainer = begun(data, masked(lr=0.002, d_lr=0.002, epochs=27, ema_kimg=0.05))
     inputs = trainer.generator.inputs_at(0, 0, 16)
     assert abs(sample(trainer.generator, inputs)["masks"].mean()) < 0.2
-    for _ in range(60):
+    for _ in range(80):
         trainer.train_step()
     assert sample(trainer.generator, inputs)["masks"].mean() < -0.7  # of the photos -0.93
 
