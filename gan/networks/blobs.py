@@ -116,7 +116,7 @@ class Blobs(nn.Module):
 
 
 def unevenness(grain: Tensor) -> Tensor:
-    """White noise `[N, 1, H, W]` of deviation 1 to such at the first map, a few places wide."""
+    """White noise `[N, 1, H, W]` to noise of deviation 1 on the first map that is painted on, a few places wide."""
     noise = F.avg_pool2d(grain.float(), _CELL) * _CELL
     for size in ((3, 1), (1, 3)):
         taps = torch.tensor([1.0, 2.0, 1.0], device=noise.device, dtype=noise.dtype).view(1, 1, *size) / math.sqrt(6)

@@ -64,13 +64,20 @@ def test_a_mask_is_shifted_with_its_image(bit: int, pixels: int, blobs: bool) ->
 
 
 @torch.no_grad()
-def test_grain_is_the_images_alone() -> None:
-    made, z = lively(), latents(2)
+@pytest.mark.parametrize("blobs", [True, False])
+def test_grain_is_the_images_alone_but_where_it_makes_edges_ragged(blobs: bool) -> None:
+    made, z = lively(blobs=blobs), latents(2)
     other = z.clone()
     other[:, -GRAIN_BITS:] *= -1
     one, another = made.named(z=z), made.named(z=other)
     assert not torch.equal(one["images"], another["images"])
-    assert torch.equal(one["masks"], another["masks"])
+    assert torch.equal(one["masks"], another["masks"]) is not blobs
+    if made.blobs is not None:
+        made.blobs.shapes.weight.view(-1, 6, made.blobs.shapes.in_features)[:, 5] = 0
+        made.blobs.shapes.bias.view(-1, 6)[:, 5] = -torch.inf  # of roughness
+        smooth = [made.named(z=latent) for latent in (z, other)]
+        assert not torch.equal(smooth[0]["images"], smooth[1]["images"])
+        assert torch.equal(smooth[0]["masks"], smooth[1]["masks"])
 
 
 @torch.no_grad()
