@@ -104,13 +104,6 @@ class Windows:
         return top, left
 
 
-def window_with(
-    mask: NDArray[np.uint8] | Tensor, size: tuple[int, int], random: np.random.Generator
-) -> tuple[int, int]:
-    """Top and left of a window that holds part of the defect; `Windows` draws many of one photo faster."""
-    return Windows(mask, size).draw(random)
-
-
 def _around(place: int, side: int, free: int, random: np.random.Generator) -> int:
     """Where a window begins that holds a place, along one axis."""
     rim = side // RIM

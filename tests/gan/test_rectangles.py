@@ -45,7 +45,7 @@ def workplace(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gan.training.figures.LOOKED_AT", 50)
         succeeds("gan-train", photos, "--image-size", "96×64", *OPTIONS, cwd=folder)
-    succeeds("gan-export", "onnx", "--batch-check", "1,2", cwd=folder)
+    succeeds("gan-export", "onnx", "--batch-check", "1,2,5", cwd=folder)
     succeeds("gan-batch", "--count", "20", "--out", "run", "--quality-gate", "off", "--manifest", "parquet", cwd=folder)
     return folder
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gan.photos.spots import Windows, spots, window_with
+from gan.photos.spots import Windows, spots
 
 SIZE = (32, 48)
 """Width and height."""
@@ -80,7 +80,7 @@ def test_the_same_random_numbers_give_the_same_windows_of_an_array_or_a_tensor()
     tensor = torch.from_numpy(mask)
     for seed in range(20):
         one, other = (np.random.default_rng(seed) for _ in range(2))
-        assert window_with(mask, SIZE, one) == window_with(tensor[None], SIZE, other)
+        assert Windows(mask, SIZE).draw(one) == Windows(tensor[None], SIZE).draw(other)
 
 
 def test_a_mask_smaller_than_the_window_is_refused() -> None:

@@ -90,8 +90,8 @@ def test_masks_are_learned_and_the_images_stay_to_the_bit(
     assert said["weights_sha256"] == reader.weights_sha256(reader.load_generator(new).state_dict())
     assert said["figures"]["diversity"] == 1.0
     assert said["figures"]["masks_real"]["empty"] == 0
-    twice = [marking.learn_masks(model, *photos, tmp_path / name, device="cpu", steps=50) for name in ("one", "again")]
-    assert twice[0].read_bytes() == twice[1].read_bytes() != new.read_bytes()
+    again = marking.learn_masks(model, *photos, tmp_path / "again", device="cpu", steps=500)
+    assert again.read_bytes() == new.read_bytes()
 
 
 def test_the_command_learns_from_photos_and_the_file_is_exported(
