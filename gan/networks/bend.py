@@ -52,8 +52,8 @@ class Bend(nn.Module):
         """
         amounts = _MOST * torch.tanh(self.amounts(seen).float() / _MOST)
         height, width = x.shape[2:]
-        across = _slides(amounts[:, : len(_AMOUNTS)], right, height, width).to(x.dtype)  # [N, H, W, W - 1]
-        along = _slides(amounts[:, len(_AMOUNTS) :], down, width - 1, height).to(x.dtype)  # [N, W - 1, H, H - 1]
+        across = _slides(amounts[..., : len(_AMOUNTS)], right, height, width).to(x.dtype)  # [N, H, W, W - 1]
+        along = _slides(amounts[..., len(_AMOUNTS) :], down, width - 1, height).to(x.dtype)  # [N, W - 1, H, H - 1]
         # Three times the same permutation, the one that runtimes are quick at.
         x = across.transpose(2, 3) @ x.permute(0, 2, 3, 1)  # [N, H, W - 1, C]
         x = x.permute(0, 2, 3, 1) @ along  # [N, W - 1, C, H - 1]
@@ -66,7 +66,7 @@ def _slides(amounts: Tensor, up: Tensor, lines: int, cells: int) -> Tensor:
     Between cells by cubic convolution (Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE
     Trans. ASSP 1981, equation 15).
     """
-    slant, curve, stretch, drift = (amounts[:, number, None, None] for number in range(len(_AMOUNTS)))
+    slant, curve, stretch, drift = (amounts[..., number, None, None] for number in range(len(_AMOUNTS)))
     cell = torch.arange(cells, device=amounts.device, dtype=amounts.dtype)
     line = torch.linspace(-1, 1, lines, device=amounts.device)[:, None]
     place = torch.linspace(-1, 1, cells - 1, device=amounts.device)

@@ -93,15 +93,15 @@ class Blobs(nn.Module):
         places = _BEYOND * torch.tanh(self.places(seen).float()).reshape(-1, _COUNT, 2)
         hidden = nn.functional.silu(self.hidden(seen))
         shapes = self.shapes(hidden).float().reshape(-1, _COUNT, 6)
-        sizes = torch.exp(_SIZE + _SIZES * torch.tanh(shapes[:, :, 4:5] / _SIZES))
-        roughness = _ROUGHNESS * torch.sigmoid(shapes[:, :, 5, None, None])
+        sizes = torch.exp(_SIZE + _SIZES * torch.tanh(shapes[..., 4:5] / _SIZES))
+        roughness = _ROUGHNESS * torch.sigmoid(shapes[..., 5, None, None])
         features = self.features(hidden).reshape(-1, _COUNT, sum(self.channels))
         if clear is not None:
-            features = torch.where(clear[:, None, None], 0.0, features)
+            features = torch.where(clear[..., None, None], 0.0, features)
         # Slices, as the exporter names two of the splits alike.
         ends = itertools.pairwise([0, *itertools.accumulate(self.channels)])
-        each = tuple(features[:, :, first:end] for first, end in ends)
-        return Drawn(places, sizes * shapes[:, :, :4], torch.exp(roughness * unevenness(grain)), each)
+        each = tuple(features[..., first:end] for first, end in ends)
+        return Drawn(places, sizes * shapes[..., :4], torch.exp(roughness * unevenness(grain)), each)
 
     def painted(self, x: Tensor, blobs: Drawn, number: int) -> Tensor:
         """Maps `[N, C, H, W]` with the blobs' features for map `number` added where the blobs are."""
@@ -133,9 +133,9 @@ def opacity(places: Tensor, shapes: Tensor, height: int, width: int, edges: Tens
         places, shapes, edges: as of `Drawn`; the latter `[N, K, height, width]`.
     """
     rows, columns = (torch.arange(1, 2 * side, 2, device=places.device) / side - 1 for side in (height, width))
-    down = (rows - places[:, :, :1])[:, :, :, None]
-    right = (columns - places[:, :, 1:])[:, :, None, :]
-    a, b, c, d = (shapes[:, :, number, None, None] for number in range(4))
+    down = (rows - places[..., :1])[..., None]
+    right = (columns - places[..., 1:])[..., None, :]
+    a, b, c, d = (shapes[..., number, None, None] for number in range(4))
     squared: Tensor = (a * right + b * down).square() + (c * right + d * down).square()
     if edges is not None:
         squared = squared * edges

@@ -169,31 +169,33 @@ class ShiftGenerator(Generator):
         """
         if tuple(z.shape[1:]) != (self.z_dim,):
             raise ValueError(f"expected latents [N, {self.z_dim}], got {list(z.shape)}")
-        up = z[:, self.content :] > 0
-        kind = torch.where(z[:, :KINDS] > 0, 1.0, -1.0).to(z.dtype)
-        seen = self._with_class(torch.cat([z[:, : self.content + SHIFT_BITS], kind], dim=1), label)
+        up = z[..., self.content :] > 0
+        kind = torch.where(z[..., :KINDS] > 0, 1.0, -1.0).to(z.dtype)
+        seen = self._with_class(torch.cat([z[..., : self.content + SHIFT_BITS], kind], dim=1), label)
         if grain is None:
-            grain, texture = self._crop(up[:, SHIFT_BITS:])
+            grain, texture = self._crop(up[..., SHIFT_BITS:])
         else:
             texture = self._texture(grain)
         mixed = F.leaky_relu(self.mixed(seen), 0.2)
-        x = F.leaky_relu(self.first_norm(self.first(mixed[:, :, None, None])), 0.2)
+        x = F.leaky_relu(self.first_norm(self.first(mixed[..., None, None])), 0.2)
         blobs = None if self.blobs is None else self.blobs(seen, grain, clear)
         before = x
         for number, stage in enumerate(self._doublings()):
-            before, x = x, stage(x, seen, up[:, 2 * number], up[:, 2 * number + 1], grain)
+            before, x = x, stage(x, seen, up[..., 2 * number], up[..., 2 * number + 1], grain)
             if self.blobs is not None and blobs is not None and number >= _PAINTED:
                 x = self.blobs.painted(x, blobs, number - _PAINTED)
         marks = () if self.marker is None else (self.marker(before, x),)
         x = self.last(x)
-        strength = 1 + torch.tanh(F.avg_pool2d(F.pad(x[:, -1:], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1))
+        strength = 1 + torch.tanh(
+            F.avg_pool2d(F.pad(x[..., -1:, :, :], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1)
+        )
         # Else the four pixels of each place would weave a lattice of two pixels.
-        x = self.smooth(F.pixel_shuffle(x[:, :-1], 2))
+        x = self.smooth(F.pixel_shuffle(x[..., :-1, :, :], 2))
         x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
         x = torch.cat([x, *marks], dim=1)
-        x = shifted(x[:, :, :-1, :-1], up[:, 6], up[:, 7], 2)
-        x = torch.tanh(shifted(x, up[:, 8], up[:, 9], 1))
-        return (x[:, : self.channels], x[:, self.channels :]) if marks else x
+        x = shifted(x[..., :-1, :-1], up[..., 6], up[..., 7], 2)
+        x = torch.tanh(shifted(x, up[..., 8], up[..., 9], 1))
+        return (x[..., : self.channels, :, :], x[..., self.channels :, :, :]) if marks else x
 
     def _doublings(self) -> list[Stage]:
         return [stage for stage in self.stages if isinstance(stage, Stage)]
@@ -230,27 +232,27 @@ class ShiftGenerator(Generator):
         """
         if self.folded is not None:
             crop = self._cropped(self.folded, up, _MARGIN)
-            return crop[:, :1], crop[:, 1:]
+            return crop[..., :1, :, :], crop[..., 1:, :, :]
         # Colouring what is cropped is much less than all of the bank; its border is that of `_bank`.
         bank = F.pad(self.noise[None, None], (_TAPS // 2,) * 4, mode="reflect")[0].movedim(0, 2)
         crop = self._cropped(bank, up, _MARGIN + _TAPS - 1)
         inner = slice(_TAPS // 2, -(_TAPS // 2))
-        return crop[:, :, inner, inner], self._coloured(crop)
+        return crop[..., inner, inner], self._coloured(crop)
 
     def _cropped(self, bank: Tensor, up: Tensor, margin: int) -> Tensor:
         """Crops `[N, C, height + margin, width + margin]` of a bank `[H, W, C]`."""
-        down, right, rest = up[:, :_OFFSET_BITS], up[:, _OFFSET_BITS:-3], up[:, -3:]
-        rows = self._line(down, rest[:, 0], self.height + margin)[:, :, None]
-        columns = self._line(right, rest[:, 1], self.width + margin)[:, None, :]
+        down, right, rest = up[..., :_OFFSET_BITS], up[..., _OFFSET_BITS:-3], up[..., -3:]
+        rows = self._line(down, rest[..., 0], self.height + margin)[..., None]
+        columns = self._line(right, rest[..., 1], self.width + margin)[..., None, :]
         crop = F.embedding(rows * bank.shape[1] + columns, bank.flatten(0, 1)).movedim(3, 1)
-        return torch.where(rest[:, 2, None, None, None], -crop, crop)
+        return torch.where(rest[..., 2, None, None, None], -crop, crop)
 
     @staticmethod
     def _line(offset: Tensor, mirrored: Tensor, side: int) -> Tensor:
         """The rows or columns of the bank that make a crop, `[N, side]`."""
         first = (offset * (1 << torch.arange(_OFFSET_BITS, device=offset.device))).sum(dim=1, keepdim=True)
         along = torch.arange(side, device=offset.device)
-        return first + torch.where(mirrored[:, None], side - 1 - along, along)
+        return first + torch.where(mirrored[..., None], side - 1 - along, along)
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights, and the bank of noise."""

@@ -50,15 +50,15 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, grain: Tensor) -> Tensor:
         # Rows at the border that too little comes to, and zeros around a map, would tell the network where it is.
-        x = F.pad(self.up(x)[:, :, 1:-1, 1:-1], (2, 2, 2, 2), mode="reflect")
+        x = F.pad(self.up(x)[..., 1:-1, 1:-1], (2, 2, 2, 2), mode="reflect")
         x = self.norm(self.smooth(x))
         if self.bend is not None:
             x = self.bend(x, seen, down, right)
         elif self.shifts:
             x = shifted(x, down, right, 1)
-        x = x + self.grain * grain[:, :, : x.shape[2], : x.shape[3]]
+        x = x + self.grain * grain[..., : x.shape[2], : x.shape[3]]
         if self.gate is not None:
-            x = x * (1 + torch.tanh(self.gate(seen)))[:, :, None, None]
+            x = x * (1 + torch.tanh(self.gate(seen)))[..., None, None]
         x = F.leaky_relu(x, 0.2)
         if self.refine is not None and self.refine_norm is not None:
             x = F.leaky_relu(self.refine_norm(self.refine(x)), 0.2)
@@ -111,5 +111,5 @@ def draw_filter(smooth: nn.Conv2d, taps: tuple[float, ...], gain: float) -> None
 
 def shifted(x: Tensor, down: Tensor, right: Tensor, by: int) -> Tensor:
     """Maps `[N, C, H, W]` without their first `by` rows and columns, each where its bool `[N]` is true, or the last."""
-    x = torch.where(down[:, None, None, None], x[:, :, by:], x[:, :, :-by])
-    return torch.where(right[:, None, None, None], x[:, :, :, by:], x[:, :, :, :-by])
+    x = torch.where(down[..., None, None, None], x[..., by:, :], x[..., :-by, :])
+    return torch.where(right[..., None, None, None], x[..., by:], x[..., :-by])
