@@ -40,7 +40,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-WAITING = ("test_ray.py", "test_object_runs.py", "test_crashes.py", "test_distributed.py", "test_documents.py")
+WAITING = (
+    "test_ray.py",
+    "test_object_runs.py",
+    "test_object_faults.py",
+    "test_crashes.py",
+    "test_distributed.py",
+    "test_documents.py",
+)
 """Files whose tests mostly wait: they begin first, so that others have the cores meanwhile."""
 
 

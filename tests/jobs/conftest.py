@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
         succeeds(run_in_process(*batch(model, folder / "run", 130, "--shard-size", "100")))
 
     return made_once(tmp_path_factory, "finished", make) / "run"
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, for a test to change."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 @pytest.fixture(scope="session")

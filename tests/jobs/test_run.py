@@ -1,4 +1,4 @@
-"""A run on this machine: what it leaves, how it goes on, who is refused."""
+"""A run on this machine: what it leaves, how it goes on, and its memory."""
 
 from __future__ import annotations
 
@@ -8,34 +8,16 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from jobs import OnDisk, Publishing, Work, run_batch
+from jobs import OnDisk, Work, run_batch
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
-from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run, run_in_process
-from tests.jobs.conftest import (
-    SEED,
-    assert_whole_shards,
-    batch,
-    differing,
-    rows_of,
-    stamps,
-    start,
-    succeeds,
-)
-
-
-@pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run, for a test to change."""
-    return shutil.copytree(finished, tmp_path / "run")
-
+from tests.jobs.conftest import SEED, batch, differing, rows_of, stamps, start, succeeds
 
 # Hand-over 3
 
@@ -99,6 +81,15 @@ def test_log_tells_of_each_shard_once_and_stats_of_the_work(finished: Path) -> N
     stats = json.loads((finished / "stats.json").read_text())
     assert (stats["images"], stats["provider"]) == (130, "CPUExecutionProvider")
     assert stats["seconds"] > 0
+
+
+def test_log_tells_why_a_run_was_stopped(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run_in_process(*batch(model, out, 30, "--shard-size", "10", "--max-seconds", "0"))
+    assert result.returncode == 3
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("stopped", 3)
+    assert last["reason"] in result.stderr
 
 
 # Again, more, less
@@ -211,6 +202,14 @@ def test_shard_with_a_damaged_manifest_is_made_again(size: int, copied: Path, fi
     assert differing(copied, finished) == []
 
 
+def test_partial_shard_with_a_wrong_row_is_made_again(copied: Path, model: Path, tmp_path: Path) -> None:
+    table = copied / "_manifests" / "00001.csv"
+    table.write_text(table.read_text().replace("images/00001/00000105.png", "elsewhere/5.png"))
+    succeeds(run_in_process(*batch(model, copied, 150, "--shard-size", "100")))
+    succeeds(run_in_process(*batch(model, tmp_path / "at once", 150, "--shard-size", "100")))
+    assert differing(copied, tmp_path / "at once") == []
+
+
 @pytest.mark.parametrize("name", ["manifest.csv", "contact_sheet.png"])
 def test_what_is_missing_at_the_end_of_a_complete_run_is_made_again(
     name: str, finished: Path, tmp_path: Path, model: Path
@@ -250,118 +249,6 @@ def test_missing_image_is_named_with_what_to_do_and_that_helps(model: Path, tmp_
     assert differing(out, tmp_path / "undisturbed") == []
 
 
-# Refused
-
-
-@pytest.mark.parametrize(
-    ("field", "options"),
-    [("seed was 5 and is 6", ["--seed", "6"]), ("shard_size was 100 and is 50", ["--shard-size", "50"])],
-)
-def test_other_run_in_the_folder_is_refused_by_field(field: str, options: list[str], copied: Path, model: Path) -> None:
-    before = stamps(copied)
-    fails_in_one_line(
-        run_in_process(*batch(model, copied, 130, "--shard-size", "100", *options)), 78, str(copied), field
-    )
-    assert stamps(copied) == before
-
-
-def test_other_model_in_the_folder_is_refused(copied: Path, colour_model: Path) -> None:
-    before = stamps(copied)
-    result = run_in_process(*batch(colour_model, copied, 130, "--shard-size", "100"))
-    fails_in_one_line(result, 78, str(copied), "model_sha256", "channels")
-    assert stamps(copied) == before
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"state": "complete"}', b"\xff\xfe"])
-def test_damaged_run_json_is_refused(content: bytes, copied: Path, model: Path) -> None:
-    (copied / "run.json").write_bytes(content)
-    before = stamps(copied)
-    fails_in_one_line(run_in_process(*batch(model, copied, 130, "--shard-size", "100")), 65, str(copied / "run.json"))
-    assert stamps(copied) == before
-
-
-def test_folder_with_other_files_is_refused_and_left_as_it_is(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "holiday").mkdir()
-    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"sand")
-    fails_in_one_line(run_in_process(*batch(model, tmp_path / "holiday", 10)), 73, "holiday", "beach.jpg")
-    assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["beach.jpg"]
-    assert (tmp_path / "holiday" / "beach.jpg").read_bytes() == b"sand"
-
-
-def test_empty_folder_is_welcome(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    succeeds(run_in_process(*batch(model, tmp_path / "run", 2)))
-
-
-def test_python_caller_gets_the_error_with_its_code(copied: Path, model: Path) -> None:
-    with pytest.raises(CommandError) as error:
-        run_batch(model, copied, 130, seed=6, on_disk=OnDisk(100), work=Work("cpu"))
-    assert error.value.exit_code == ExitCode.OTHER_RUN
-
-
-@pytest.mark.parametrize("wrong", [{}, {"count": 5, "append": 5}, {"count": 0}, {"append": -1}], ids=str)
-def test_python_caller_must_say_one_sensible_number(wrong: dict[str, int], model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="count"):
-        run_batch(model, tmp_path / "run", **wrong)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    "wrong", [lambda: OnDisk(format="zip"), lambda: OnDisk(manifest="json"), lambda: Publishing(keep=0)]
-)
-def test_python_caller_cannot_ask_for_what_there_is_not(wrong: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"format|keep"):
-        wrong()
-
-
-def test_place_where_an_image_cannot_be_written_is_named_and_its_shard_is_not_committed(
-    model: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    command = batch(model, out, 50, "--shard-size", "10", "--batch-size", "4", "--workers", "1")
-    succeeds(run_in_process(*batch(model, out, 10, "--shard-size", "10")))
-    (out / "images" / "00002" / "00000027.png").mkdir(parents=True)
-    fails_in_one_line(run_in_process(*command), 73, "images/00002/00000027.png")
-    assert manifest.committed(LocalStore(out), 10).keys() <= {0, 1}
-    assert_whole_shards(out)
-    (out / "images" / "00002" / "00000027.png").rmdir()
-    succeeds(run_in_process(*command))
-    succeeds(run_in_process(*batch(model, tmp_path / "undisturbed", 50, "--shard-size", "10")))
-    assert differing(out, tmp_path / "undisturbed") == []
-
-
-# Any number of images
-
-
-@pytest.mark.parametrize("count", [10**11, 10**25])
-def test_count_that_no_disk_holds_is_refused_before_anything_is_made(count: int, model: Path, tmp_path: Path) -> None:
-    result = run_in_process(*batch(model, tmp_path / "run", count, "--shard-size", "1"))
-    fails_in_one_line(result, 74, f"{count} images need about")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
-
-
-@pytest.mark.parametrize("state", ["running", "complete"])
-def test_run_that_names_a_billion_images_is_told_of_at_once(state: str, copied: Path, model: Path) -> None:
-    content = json.loads((copied / "run.json").read_text()) | {"state": state, "count": 10**9}
-    (copied / "run.json").write_text(json.dumps(content))
-    assert "count: 1000000000\ncommitted: 130\n" in run_in_process("gan-batch", "status", copied).stdout
-    fails_in_one_line(run_in_process("gan-batch", "finish", copied), 66, "9999999 of 10000000 shards", "1, 2, 3, 4, 5")
-    fails_in_one_line(run_in_process(*batch(model, copied, 10**9)), 74, "999999870 images need about")
-    assert run_in_process("gan-batch", "verify", copied).returncode == 76
-    if state == "complete":
-        repair = run_in_process("gan-batch", "verify", copied, "--repair", "--model", model)
-        fails_in_one_line(repair, 74, "999999870 images need about")
-
-
-def test_log_tells_why_a_run_was_stopped(model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    result = run_in_process(*batch(model, out, 30, "--shard-size", "10", "--max-seconds", "0"))
-    assert result.returncode == 3
-    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
-    assert (last["event"], last["exit_code"]) == ("stopped", 3)
-    assert last["reason"] in result.stderr
-
-
 # Memory
 
 
@@ -379,25 +266,3 @@ def test_memory_does_not_grow_with_the_count(model: Path, tmp_path: Path) -> Non
     few = peak_memory(batch(model, tmp_path / "few", 2000, "--workers", "2"))
     many = peak_memory(batch(model, tmp_path / "many", 20000, "--workers", "2"))
     assert many <= 1.1 * few
-
-
-def test_partial_shard_with_a_wrong_row_is_made_again(copied: Path, model: Path, tmp_path: Path) -> None:
-    table = copied / "_manifests" / "00001.csv"
-    table.write_text(table.read_text().replace("images/00001/00000105.png", "elsewhere/5.png"))
-    succeeds(run_in_process(*batch(model, copied, 150, "--shard-size", "100")))
-    succeeds(run_in_process(*batch(model, tmp_path / "at once", 150, "--shard-size", "100")))
-    assert differing(copied, tmp_path / "at once") == []
-
-
-# A run that began on another device
-
-
-@pytest.mark.usefixtures("without_cuda")
-@pytest.mark.parametrize(("device", "code"), [("auto", 69), ("cuda", 69), ("cpu", 78)])
-def test_run_that_began_on_cuda_does_not_go_on_without_it(device: str, code: int, copied: Path, model: Path) -> None:
-    state = (copied / "run.json").read_text()
-    (copied / "run.json").write_text(state.replace("CPUExecutionProvider", "CUDAExecutionProvider"))
-    before = stamps(copied)
-    result = run_in_process("gan-batch", "--model", model, "--out", copied, "--count", "200", "--device", device)
-    fails_in_one_line(result, code, "CUDA")
-    assert stamps(copied) == before

@@ -20,18 +20,12 @@ from jobs.stores.place import place
 from jobs.stores.store import TABLE_END_BYTES
 from models.errors import CommandError, ExitCode
 from tests.conftest import run
-from tests.jobs.object_server import BUCKET, ObjectServer, client, cut, error, tree
+from tests.jobs.object_server import ObjectServer, client, cut, error, tree
 
 FINGERPRINT = {
     "model_sha256": "a", "seed": 5, "latent_scheme": "b", "z_dim": 6, "width": 32, "height": 32, "channels": 1,
     "shard_size": 100, "encoder": "c", "provider": "d", "onnxruntime": "e",
 }  # fmt: skip
-
-
-@pytest.fixture
-def url(server: ObjectServer, tmp_path: Path) -> str:
-    """Where nothing is yet."""
-    return f"s3://{BUCKET}/{tmp_path.name}"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Small complete runs with labels and masks, and real photos, written as the product writes them."""
+"""Small complete runs with labels and masks, and real photos, as the product writes them; the command that converts."""
 
 from __future__ import annotations
 
@@ -110,6 +110,11 @@ def write_split(folder: Path, photos: Path, held_back: int) -> Path:
         rows[name] = {"part": part, "sha256": sha256(path.read_bytes()), "group": name}
     (folder / "split.json").write_text(json.dumps({"photos": rows}))
     return folder / "split.json"
+
+
+def command(run: Path, to: str, out: Path, *options: str | Path) -> list[str]:
+    """The command that converts a run."""
+    return ["gan-batch", "convert", *map(str, (run, "--to", to, "--out", out, *options))]
 
 
 def sha256(content: bytes) -> str:
