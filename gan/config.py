@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from gan import sizes
+from gan.abilities import ABILITIES, Abilities
 from gan.photos.fit import FITS
 
 CHOICES = {
@@ -29,6 +30,8 @@ BELOW_1 = ("beta1", "beta2")
 """What the options that are numbers may be."""
 IMAGE_SIZES = (32, 64, 128, 256, 512)
 """Sides of the squares that networks make which double their maps from 4×4 on; others have any of `sizes.SIDES`."""
+NEED_BOTH = "need the two networks of `recipe=shift`"
+"""What is said of classes, masks and sizes that other networks cannot have."""
 MAX_BATCH = 65_536
 AUTO = "auto"
 FEW_PHOTOS = 100
@@ -120,9 +123,9 @@ class TrainConfig:
                 f"`d_two_part` is another discriminator, which has no `{wrong[0]}`: add `{wrong[0]}=False`"
             )
         if self.class_names and not self.can_have_classes:
-            raise ValueError("`classes` need the two networks of `recipe=shift`")
+            raise ValueError(f"`classes` {NEED_BOTH}")
         if self.masks and not self.can_have_masks:
-            raise ValueError("`masks` need the two networks of `recipe=shift`")
+            raise ValueError(f"`masks` {NEED_BOTH}")
         if self.class_from > self.class_to:
             raise ValueError(f"`class_from` is {self.class_from}, after `class_to`, which is {self.class_to}")
         if self.label_smoothing and self.loss != "bce":
@@ -141,12 +144,21 @@ class TrainConfig:
     @property
     def can_have_classes(self) -> bool:
         """Whether both networks can be told what an image shows."""
-        return self.architecture == "shift" and self.d_two_part
+        return self._generator_can.labels and self.d_two_part
 
     @property
     def can_have_masks(self) -> bool:
         """Whether both networks know what a mask is."""
-        return self.can_have_classes
+        return self._generator_can.masks and self.d_two_part
+
+    @property
+    def can_have_any_sides(self) -> bool:
+        """Whether both networks know sides that are not those of a square in `IMAGE_SIZES`."""
+        return self._generator_can.any_sides and self.d_two_part
+
+    @property
+    def _generator_can(self) -> Abilities:
+        return ABILITIES.get(self.architecture, Abilities())
 
     @property
     def plain(self) -> bool:
@@ -230,12 +242,10 @@ def _image_size(config: TrainConfig) -> int | str:
         width, height = sizes.sides(size)
     except ValueError:
         width, height = 0, 0
-    if config.architecture == "dcgan" or not config.d_two_part:
+    if not config.can_have_any_sides:
         if width != height or width not in IMAGE_SIZES:
             squares = ", ".join(map(str, IMAGE_SIZES))
-            raise ValueError(
-                f"`image_size` is {size}, not one of {squares}: others need the two networks of `recipe=shift`"
-            )
+            raise ValueError(f"`image_size` is {size}, not one of {squares}: others {NEED_BOTH}")
     elif width not in sizes.SIDES or height not in sizes.SIDES:
         raise ValueError(
             f"`image_size` is {size}: give 32, 64, 128 or another multiple of {sizes.SIDES.step} up to "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.config import Course, TrainConfig
+from gan.config import NEED_BOTH, Course, TrainConfig
 from gan.photos.find import photos_in
 from gan.photos.labels import Classes, classes_in
 from gan.photos.pairing import MISSING, Pairing, pair
@@ -53,7 +53,7 @@ def refuse_classes(
         )
     labelled = of_folders or (not isinstance(data, Path) and bool(data.class_names))
     if labelled and not config.can_have_classes:
-        raise CommandError(ExitCode.USAGE, "`classes` need the two networks of `recipe=shift`")
+        raise CommandError(ExitCode.USAGE, f"`classes` {NEED_BOTH}")
 
 
 def classes_of(
@@ -90,7 +90,7 @@ def refuse_masks(data: ImageSet | Path, config: TrainConfig, masks: Path | None,
         raise CommandError(ExitCode.USAGE, "`masks` are for a folder: give images with masks of their own")
     there = masks is not None or (not isinstance(data, Path) and data.masks is not None)
     if there and not config.can_have_masks:
-        raise CommandError(ExitCode.USAGE, "`masks` need the two networks of `recipe=shift`")
+        raise CommandError(ExitCode.USAGE, f"`masks` {NEED_BOTH}")
     if config.masks and not there:
         raise CommandError(ExitCode.USAGE, "the options say that there are masks: give `masks`")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan.abilities import ABILITIES, Abilities
 from gan.config import Course, TrainConfig
 from gan.networks.architectures import ARCHITECTURES, new_generator
 from gan.networks.generator import Generator
@@ -132,6 +134,20 @@ def test_it_trains_and_its_weights_are_read_again(model: Path) -> None:
     assert not torch.equal(generator.shape.weight, begun.state_dict()["shape.weight"])
     options = json.loads(model.with_name("training_options.json").read_text())
     assert options["options"]["architecture"] == "grainy"
+
+
+def test_what_it_can_is_asked_of_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    able = {
+        "class_names": ("dent", "pit"),
+        "masks": True,
+        "image_size": "96x64",
+        "d_two_part": True,
+        "d_batch_norm": False,
+    }
+    with pytest.raises(ValueError, match="need the two networks"):
+        dataclasses.replace(CONFIG, **able)
+    monkeypatch.setitem(ABILITIES, "grainy", Abilities(labels=True, masks=True, any_sides=True))
+    assert dataclasses.replace(CONFIG, **able).size == (96, 64)
 
 
 def test_it_resumes_and_ends_where_an_uninterrupted_run_ends(
