@@ -25,7 +25,7 @@ from models.log import log
 from models.progress import Progress
 from models.stopping import Stop
 
-VERSION = 1
+VERSION = 2
 """Of what a conversion gives; another one does not go on with a folder of this."""
 EVERY = 20
 """Without photos, every 20th image of a class is in `val` as well, where a layout demands one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -88,9 +89,9 @@ def test_table_whose_rows_would_differ_in_columns_is_a_usage_error(
     assert (error.exit_code, "leave out `real_masks`" in str(error)) == (2, True)
     assert not out.exists()
     convert(labelled, out, "hf", real=Real(photos, masks))
-    tables = [path.read_text().splitlines() for path in out.glob("*/metadata.csv")]
-    assert {table[0] for table in tables} == {"file_name,mask_file_name,label,label_id"}
-    assert {row.count(",") for table in tables for row in table} == {3}
+    rows = [json.loads(line) for path in out.glob("*/metadata.jsonl") for line in path.read_text().splitlines()]
+    assert {tuple(row) for row in rows} == {("file_name", "mask_file_name", "label", "label_id")}
+    assert len(rows) == 98
 
 
 def test_out_within_the_run_is_a_usage_error(labelled: Path) -> None:
