@@ -94,6 +94,22 @@ def test_table_whose_rows_would_differ_in_columns_is_a_usage_error(
     assert len(rows) == 98
 
 
+def test_folder_of_photos_in_the_place_of_their_masks_is_told_of(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    photos = workshop / "photos"
+    result = run_in_process(*command(labelled, "coco", tmp_path / "out", "--real", photos, "--real-masks", photos))
+    fails_in_one_line(result, 66, "all 48 images there count as masks", "--real-masks")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "two\nlines"])
+def test_class_name_that_no_folder_can_have_is_a_usage_error(name: str, plain: Path, tmp_path: Path) -> None:
+    result = run_in_process(*command(plain, "imagefolder", tmp_path / "out", "--class-name", name))
+    fails_in_one_line(result, 2, "--class-name")
+    assert not (tmp_path / "out").exists()
+
+
 def test_out_within_the_run_is_a_usage_error(labelled: Path) -> None:
     fails_in_one_line(run_in_process(*command(labelled, "hf", labelled / "hf")), 2, "lies in")
 
