@@ -43,10 +43,8 @@ def cli() -> None:
     """Turn a trained generator into a file for production, and prove that the two agree."""
 
 
-model_argument = click.argument(
-    "model", type=click.Path(path_type=Path, readable=False), default=Path("models/generator_model.pth")
-)
-file_argument = click.argument("file", type=click.Path(path_type=Path, readable=False))
+model_argument = click.argument("model", type=console.READ, default=Path("models/generator_model.pth"))
+file_argument = click.argument("file", type=console.READ)
 batch_option = click.option(
     "--batch-check", type=BatchSizes(), default="1,2,3,64,129", help="Compare batches of these sizes with PyTorch."
 )
@@ -87,9 +85,7 @@ def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """`--out` of a command that writes `name` by default."""
-    return click.option(
-        "--out", type=click.Path(path_type=Path), help=f"File to write.  [default: {name} beside MODEL]"
-    )
+    return click.option("--out", type=console.WRITTEN, help=f"File to write.  [default: {name} beside MODEL]")
 
 
 @cli.command("onnx")
@@ -159,7 +155,7 @@ def info_command(file: Path, as_json: bool) -> None:
 @file_argument
 @click.option(
     "--model",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="Trained weights to compare with.  [default: the file's own]",
 )
 @key_option

@@ -85,8 +85,8 @@ class _Train(Command):
 
 
 @click.command(cls=_Train, context_settings=_SETTINGS)
-@click.argument("data", type=click.Path(path_type=Path, readable=False), default=DEFAULT_DATA, envvar="GAN_TRAIN_DATA")
-@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, help="Folder for everything it writes.")
+@click.argument("data", type=console.READ, default=DEFAULT_DATA, envvar="GAN_TRAIN_DATA")
+@click.option("--out", type=console.WRITTEN, default=DEFAULT_OUT, help="Folder for everything it writes.")
 @click.option(
     "--recipe",
     type=click.Choice(list(RECIPES)),
@@ -102,7 +102,7 @@ class _Train(Command):
 @_course("--keep-snapshots", int, "Keep so many of the newest snapshots.")
 @click.option(
     "--validation",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="Folder of photos not to train on: the generator that comes nearest to them is kept, by KID.",
 )
 @click.option(
@@ -112,12 +112,12 @@ class _Train(Command):
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="The same, but a CSV file says the class of each photo: columns file_name and label.",
 )
 @click.option(
     "--masks",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="Folder or .zip with the masks of all photos: the generator makes a mask with each image.",
 )
 @click.option(
@@ -132,7 +132,7 @@ class _Train(Command):
 @_course("--on-collapse", click.Choice(ON_COLLAPSE), "What to do when training collapses.")
 @click.option(
     "--metrics-file",
-    type=click.Path(path_type=Path),
+    type=console.WRITTEN,
     help="File to leave for Prometheus (node-exporter's textfile collector) when the run ends; its name ends in .prom.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the options and the time it would take; write nothing.")
@@ -217,7 +217,7 @@ def cli(data: Path, recipe: str, dry_run: bool, **given: Any) -> None:
 
 
 @click.command("status", cls=Command, context_settings=_SETTINGS)
-@click.argument("out", type=click.Path(path_type=Path, readable=False), default=DEFAULT_OUT, envvar="GAN_TRAIN_OUT")
+@click.argument("out", type=console.READ, default=DEFAULT_OUT, envvar="GAN_TRAIN_OUT")
 @console.debug_option
 def status_command(out: Path) -> None:
     """Say how far the run in OUT is, whether it runs now, and how it ended."""

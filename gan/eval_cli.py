@@ -25,16 +25,16 @@ def cli() -> None:
 
 
 @cli.command("quality")
-@click.argument("real", type=click.Path(path_type=Path, readable=False))
-@click.argument("fake", type=click.Path(path_type=Path, readable=False))
+@click.argument("real", type=console.READ)
+@click.argument("fake", type=console.READ)
 @click.option(
     "--train",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="Folder of the photos that were trained on: adds the search for copies, and a better floor.",
 )
 @click.option(
     "--model",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="The ONNX file that made the run in FAKE: it knows the fit.  "
     f"[default: {defaults.MODEL}, if that file made it]",
 )
@@ -57,12 +57,12 @@ def cli() -> None:
 @click.option("--classes", is_flag=True, help="Compare class by class, too: sub-folders of the photos are classes.")
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="The same, but a CSV file says the class of each photo: columns file_name and label.",
 )
 @click.option(
     "--masks",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="Folder of the masks of the photos in REAL and --train: judges the masks of a generator that gives them.",
 )
 @click.option(
@@ -94,7 +94,7 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=console.WRITTEN,
     default=defaults.OUT,
     help="Folder for report.html, which holds its pictures.",
 )

@@ -14,17 +14,17 @@ from models.providers import DEVICES
 
 
 @click.command("masks", cls=Command, context_settings={"show_default": True, "max_content_width": 110})
-@click.argument("model", type=click.Path(path_type=Path, readable=False), envvar="GAN_TRAIN_MODEL")
-@click.argument("data", type=click.Path(path_type=Path, readable=False), envvar="GAN_TRAIN_DATA")
+@click.argument("model", type=console.READ, envvar="GAN_TRAIN_MODEL")
+@click.argument("data", type=console.READ, envvar="GAN_TRAIN_DATA")
 @click.option(
     "--masks",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     required=True,
     help="Folder or .zip with the masks of some photos in DATA, 10 at least.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=console.WRITTEN,
     default=Path("models/masked"),
     help="Folder for the new generator_model.pth and its training_options.json.",
 )

@@ -12,15 +12,13 @@ from models.flags import errors_in_flags, in_flags
 
 
 @click.command("data")
-@click.argument("data", type=click.Path(path_type=Path, readable=False))
+@click.argument("data", type=console.READ)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a page.")
-@click.option(
-    "--sheet", type=click.Path(path_type=Path), help="PNG to write: up to 200 photos, near-duplicates framed."
-)
+@click.option("--sheet", type=console.WRITTEN, help="PNG to write: up to 200 photos, near-duplicates framed.")
 @click.option(
     "--split",
     "out",
-    type=click.Path(path_type=Path),
+    type=console.WRITTEN,
     help="New folder for train/ and validation/, links or copies, and split.json.",
 )
 @click.option(
@@ -32,7 +30,7 @@ from models.flags import errors_in_flags, in_flags
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Another seed gives another split.")
 @click.option(
     "--masks",
-    type=click.Path(path_type=Path, readable=False),
+    type=console.READ,
     help="Folder or .zip of the photos' masks: say which fit, and how much of a photo is defect.",
 )
 @pattern_options

@@ -12,6 +12,7 @@ import click
 from jobs.dataset.convert import FILL, HOLES
 from jobs.dataset.part import Part
 from jobs.stores.place import place
+from models.console import PathType
 from models.errors import CommandError
 from models.providers import DEVICES
 
@@ -31,16 +32,7 @@ def _option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
     return click.option(name, envvar=f"GAN_BATCH_{name[2:].replace('-', '_').upper()}", **settings)
 
 
-class _PathType(click.Path):
-    """A path that is not empty: an unset variable of a script would else name the current folder."""
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        if value == "":
-            self.fail("an empty name names nothing: write . for the current folder", parameter, context)
-        return super().convert(value, parameter, context)
-
-
-class _PlaceType(_PathType):
+class _PlaceType(PathType):
     """A folder, or the URL of an object store."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
@@ -50,7 +42,7 @@ class _PlaceType(_PathType):
             self.fail(str(error), parameter, context)
 
 
-NAME, PATH, PLACE = _PathType(), _PathType(path_type=Path), _PlaceType()
+NAME, PATH, PLACE = PathType(), PathType(path_type=Path), _PlaceType()
 """Types of what names a file or folder: str, `Path`, and either."""
 model = _option(
     "--model",

@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -15,6 +16,20 @@ from models.errors import CommandError, ExitCode, memory_error, writing_error
 from models.log import log, log_as_json, set_up_logging
 from models.stopping import heed_signals_as_first_process
 from models.streams import lost_output, make_safe
+
+
+class PathType(click.Path):
+    """A path that is not empty: an unset variable of a script would else name the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Fail with a usage error where it is empty."""
+        if value == "":
+            self.fail("an empty name names nothing: write . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+READ, WRITTEN = PathType(path_type=Path, readable=False), PathType(path_type=Path)
+"""Types of what a command reads, whose own error tells of what cannot be read, and of what it writes: `Path`."""
 
 
 def log_format_option(function: Any) -> Any:

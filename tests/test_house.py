@@ -188,3 +188,16 @@ def test_every_command_and_option_has_help(program: str) -> None:
         assert command.help, command.name
         options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
         assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("program", COMMANDS)
+def test_no_file_or_folder_may_be_named_by_nothing(program: str) -> None:
+    """An unset variable of a script would else be the current folder."""
+    module = importlib.import_module(COMMANDS[program])
+    beside = [each for each in vars(module).values() if isinstance(each, click.Command)]  # gan-train has more than one
+    commands = [command for each in beside for command in commands_of(each)]
+    named = [(command, each) for command in commands for each in command.params if isinstance(each.type, click.Path)]
+    assert named
+    for command, each in named:
+        with pytest.raises(click.BadParameter, match="empty name"):
+            each.type_cast_value(click.Context(command), "")

@@ -36,11 +36,12 @@ class Lease:
     Args:
         url: of the place.
         name: of the object in it.
+        patient: the client for what may wait, which is all but to keep a lease that is held; None: one of its own.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, patient: Client | None = None) -> None:
         self._url, self._name, self._where = url, name, f"{url}/{name}"
-        self._client: Client = connect(url, TTL_SECONDS / 3)
+        self._patient, self._quick = patient or connect(url), connect(url, TTL_SECONDS / 3)
         self._holder, self._counter = uuid.uuid4().hex, itertools.count()
         self._version: UpdateVersion = {}
         self._good_until, self._lost = float("-inf"), False
@@ -52,7 +53,8 @@ class Lease:
     def take(self) -> None:
         """Take the lease, and keep it until `release`; waits some seconds where one is there already.
 
-        Where the store ignores conditional writes there is no lease, which is warned of.
+        A store that does not answer for a while is waited for, as it is later. Where it ignores conditional writes
+        there is no lease, which is warned of.
 
         Raises:
             CommandError: 75 where its holder is alive; see `told_of`.
@@ -60,7 +62,7 @@ class Lease:
         mode: PutMode = "create"
         try:
             with told_of(self._where):
-                while not self._put(mode):
+                while not self._put(mode, self._patient):
                     found = self._found()
                     if found is None:  # given back meanwhile, or the store spoke of a conflict without one
                         mode = "create"
@@ -129,22 +131,22 @@ class Lease:
             self._thread.join(TTL_SECONDS / 3)
         if self.is_good:
             with contextlib.suppress(BaseError, OSError):
-                if self._own():
-                    self._client.delete(self._name)
+                if self._own(self._quick):
+                    self._quick.delete(self._name)
 
     def remove(self) -> None:
         """Remove the object of a holder who is known to be dead."""
         with told_of(self._where), contextlib.suppress(FileNotFoundError):
-            self._client.delete(self._name)
+            self._patient.delete(self._name)
 
-    def _put(self, mode: PutMode) -> bool:
+    def _put(self, mode: PutMode, client: Client) -> bool:
         """Write the object; False where the condition does not hold."""
         start = time.monotonic()  # what counts for others begins later
         try:
-            self._version = version_of(self._client.put(self._name, self._content(), mode=mode))
+            self._version = version_of(client.put(self._name, self._content(), mode=mode))
         except (AlreadyExistsError, PreconditionError):
-            own = self._own()  # an earlier try whose answer was lost
-            return own is not None and self._put(own)
+            own = self._own(client)  # an earlier try whose answer was lost
+            return own is not None and self._put(own, client)
         except BaseError as error:
             if says_not_implemented(error):
                 raise NotImplementedError from None
@@ -155,10 +157,10 @@ class Lease:
     def _content(self) -> bytes:
         return f"{self._holder} {next(self._counter)}\n".encode()
 
-    def _own(self) -> UpdateVersion | None:
+    def _own(self, client: Client) -> UpdateVersion | None:
         """The version that is there, where this object wrote it."""
         try:
-            found = self._client.get(self._name)
+            found = client.get(self._name)
         except FileNotFoundError:
             return None
         ours = found.bytes().to_bytes().startswith(self._holder.encode())
@@ -166,15 +168,17 @@ class Lease:
 
     def _found(self) -> UpdateVersion | None:
         try:
-            return version_of(self._client.head(self._name))
+            return version_of(self._patient.head(self._name))
         except FileNotFoundError:
             return None
 
     def _changes(self, found: UpdateVersion) -> bool:
         log.info("%s: a lease is there; whether its holder is alive shows within %.0f s", self._url, TTL_SECONDS)
         end = time.monotonic() + TTL_SECONDS * _MARGIN
-        while time.monotonic() < end:
+        asked = float("-inf")
+        while asked < end:  # not the time of the answer: a slow one tells of how it was before
             time.sleep(TTL_SECONDS / 15)
+            asked = time.monotonic()
             now = self._found()
             if now != found:
                 return now is not None
@@ -185,7 +189,7 @@ class Lease:
         never: UpdateVersion = {"e_tag": '"0"', "version": "1"}
         for mode in ("create", never):
             try:
-                self._client.put(self._name, self._content(), mode=mode)
+                self._patient.put(self._name, self._content(), mode=mode)
                 return False
             except (AlreadyExistsError, PreconditionError):
                 pass
@@ -195,7 +199,7 @@ class Lease:
         pause = TTL_SECONDS / 3
         while not self._stop.wait(pause):
             try:
-                self._lost = not self._put(self._version)
+                self._lost = not self._put(self._version, self._quick)
                 pause = TTL_SECONDS / 3
             except Exception:  # whatever it is: `check` tells when it lasts too long
                 pause = TTL_SECONDS / 15

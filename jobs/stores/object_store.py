@@ -74,10 +74,10 @@ class ObjectStore:
     def lock(self, part: str | None = None) -> None:
         if self._lease is not None:
             return
-        lease = Lease(self._url, LOCK if part is None else f"{LOCK}-{part}")
+        lease = Lease(self._url, LOCK if part is None else f"{LOCK}-{part}", self._client)
         lease.take()
         # Looked for with our own lease taken: of two that begin at once, one at least sees the other.
-        others = [Lease(self._url, name) for name in self.names() if _excludes(name, part)]
+        others = [Lease(self._url, name, self._client) for name in self.names() if _excludes(name, part)]
         try:
             if any(list(_POOL.map(Lease.is_held, others))):
                 raise CommandError(ExitCode.LOCKED, f"another gan-batch is writing to {self._url}")

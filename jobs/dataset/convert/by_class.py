@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from jobs.dataset.convert.sample import Sample
 class ImageFolder(DatasetLayout):
     """`train/scratch/00000000.png`, as torchvision's `ImageFolder` and Hugging Face's `imagefolder` read it.
 
-    No table lies beside the images: with a `metadata.csv` the latter would forget the classes.
+    No table lies beside the images: with one, such as `metadata.csv`, the latter would forget the classes.
     """
 
     needs_masks: ClassVar[bool] = False
@@ -35,9 +34,10 @@ class YoloClassify(ImageFolder):
 
 
 class HuggingFace(DatasetLayout):
-    """Hugging Face's `imagefolder` with a `metadata.csv` a part: label, label_id and, where there are any, masks.
+    """Hugging Face's `imagefolder` with a `metadata.jsonl` a part: label, label_id and, where there are any, masks.
 
-    Folder names would be dropped beside it, so the label is a column.
+    Folder names would be dropped beside it, so the label is a column. It is no CSV file, whose readers guess what a
+    column holds: of the classes 007 and NA they would make 7 and nothing, and fail where another part has others.
     """
 
     needs_masks: ClassVar[bool] = False
@@ -45,9 +45,7 @@ class HuggingFace(DatasetLayout):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._tables: dict[str, io.StringIO] = {}
-        self._columns: list[str] = []
-        """Of the first image: the tables of all parts have the same."""
+        self._tables: dict[str, list[str]] = {}
 
     def place(self, sample: Sample, part: str) -> bool:
         row: dict[str, Any] = {"file_name": f"images/{sample.name}"}
@@ -56,14 +54,9 @@ class HuggingFace(DatasetLayout):
             row["mask_file_name"] = f"masks/{sample.stem}.png"
             self.folder.put(f"{part}/{row['mask_file_name']}", sample.mask)
         row |= {"label": self.classes[sample.label], "label_id": sample.label}
-        self._columns = self._columns or list(row)
-        is_new = part not in self._tables
-        writer = csv.DictWriter(self._tables.setdefault(part, io.StringIO()), self._columns, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+        self._tables.setdefault(part, []).append(json.dumps(row, ensure_ascii=False))
         return True
 
     def finish(self, parts: Sequence[str]) -> None:
-        for part, table in self._tables.items():
-            self.folder.write(f"{part}/metadata.csv", table.getvalue().encode())
+        for part, rows in self._tables.items():
+            self.folder.write(f"{part}/metadata.jsonl", "".join(f"{row}\n" for row in rows).encode())

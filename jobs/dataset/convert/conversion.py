@@ -25,7 +25,7 @@ from models.log import log
 from models.progress import Progress
 from models.stopping import Stop
 
-VERSION = 1
+VERSION = 2
 """Of what a conversion gives; another one does not go on with a folder of this."""
 EVERY = 20
 """Without photos, every 20th image of a class is in `val` as well, where a layout demands one."""
@@ -216,7 +216,7 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
             )
         found.classes.append(GOOD)
         found.photos += [(photo, parts[photo.name]) for photo in good]
-    _refuse_names(found.classes)
+    _refuse_names(found.classes, class_name)
     if layout.needs_every_class and found.photos:
         _refuse_gaps(found)
     return found
@@ -275,10 +275,11 @@ def _refuse_within(out: Path, sources: Sequence[Path | str | None]) -> None:
             raise CommandError(ExitCode.USAGE, f"{out} lies in {source}, which is read: name another folder")
 
 
-def _refuse_names(classes: Sequence[str]) -> None:
+def _refuse_names(classes: Sequence[str], class_name: str) -> None:
     for name in classes:
         if name in {"", ".", ".."} or "/" in name or not name.isprintable() or name.startswith("."):
-            raise CommandError(ExitCode.BAD_DATA, f"the class {name!r} cannot be a folder's name: call it otherwise")
+            code, what = (ExitCode.USAGE, "`class_name`") if name == class_name else (ExitCode.BAD_DATA, "the class")
+            raise CommandError(code, f"{what} {name!r} cannot be a folder's name: call it otherwise")
 
 
 def _refuse_gaps(found: _Found) -> None:

@@ -87,6 +87,12 @@ def read_photos(folder: Path, class_name: str, masks: Path | None = None) -> lis
     known = _Masks(masks) if masks is not None else None
     every = _names(folder, among=images_among if known is None else list)
     names = [name for name in every if known is None or not known.has(folder / name)]
+    if every and not names:
+        raise CommandError(
+            ExitCode.NO_INPUT,
+            f"no photos in {folder} or below it: all {len(every)} images there count as masks, as `real_masks` is "
+            f"{masks}: name the folder of the masks there",
+        )
     if not names:
         raise CommandError(ExitCode.NO_INPUT, f"no photos ({' '.join(sorted(_SUFFIXES))}) in {folder} or below it")
     found: list[RealPhoto] = []

@@ -18,7 +18,7 @@ from jobs.stores.lease import Lease
 from jobs.stores.object_store import ObjectStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import ROOT
-from tests.jobs.object_server import BUCKET, ObjectServer, error, tree
+from tests.jobs.object_server import BUCKET, ObjectServer, client, error, tree
 
 TTL = 0.6
 HOLD = f"""
@@ -94,6 +94,44 @@ def test_of_several_that_find_a_dead_lease_one_takes_it(url: str, holder: subpro
     for other in others:
         other.kill()
         other.communicate()
+
+
+@pytest.mark.parametrize("fault", ["slow", "down"])
+def test_store_that_does_not_answer_for_a_while_is_waited_for_by_who_looks_at_a_lease(
+    fault: str, url: str, server: ObjectServer, holder: subprocess.Popen[bytes]
+) -> None:
+    end = time.monotonic() + 3 * TTL
+
+    def faulty(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes] | None:
+        if environ["REQUEST_METHOD"] != "HEAD" or time.monotonic() > end:  # the holder writes, and does not look
+            return None
+        if fault == "down":
+            return error(start_response, "503 Slow Down", "SlowDown")
+        time.sleep(TTL)
+        return None
+
+    server.fault = faulty
+    is_refused(ObjectStore(url).lock)
+
+
+def test_look_that_was_answered_late_does_not_make_a_lease_dead(url: str, server: ObjectServer) -> None:
+    """Its holder renews it just after a look, whose answer comes when a lease is old enough to be dead."""
+    lock = f"{url.removeprefix(f's3://{BUCKET}/')}/.lock"
+    client().put(lock, b"another 0")
+    looks: list[float] = []
+
+    def faulty(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes] | None:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return None
+        looks.append(time.monotonic())
+        answer = server.store_answer(environ, start_response)
+        if len(looks) == 2:
+            client().put(lock, b"another 1")
+            time.sleep(1.2 * TTL)
+        return answer
+
+    server.fault = faulty
+    is_refused(ObjectStore(url).lock)
 
 
 def test_close_gives_the_lease_back_at_once_and_lets_nobody_wait(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -102,8 +101,8 @@ def test_class_without_an_image_keeps_its_id_and_is_asked_of_no_part(workshop: P
     mix = Mix(("crack", "dent", "hole", "scratch"), (0, 1, 0, 1))
     run = write_run(tmp_path / "run", 10, mix=mix)
     assert convert(run, tmp_path / "hf", "hf").classes == mix.names
-    rows = list(csv.DictReader((tmp_path / "hf/train/metadata.csv").open()))
-    assert {(row["label"], row["label_id"]) for row in rows} == {("dent", "1"), ("scratch", "3")}
+    rows = [json.loads(line) for line in (tmp_path / "hf/train/metadata.jsonl").read_text().splitlines()]
+    assert {(row["label"], row["label_id"]) for row in rows} == {("dent", 1), ("scratch", 3)}
     convert(run, tmp_path / "coco", "coco")
     described = json.loads((tmp_path / "coco/annotations/instances_train.json").read_text())
     assert {entry["id"]: entry["name"] for entry in described["categories"]} == dict(enumerate(mix.names, 1))

@@ -16,7 +16,8 @@ from PIL import Image
 from jobs.dataset.convert import KEEP
 from jobs.dataset.convert.conversion import Real, convert
 from jobs.dataset.convert.shapes import Shaping, shapes_of
-from tests.jobs.dataset.convert.made import CLASSES, SIDE, image_of, mask_of, write_run
+from models.mix import Mix
+from tests.jobs.dataset.convert.made import CLASSES, SIDE, image_of, mask_of, write_real, write_run
 
 EMPTY = {9, 19, 29, 39, 49}
 """Images without a defect."""
@@ -115,6 +116,19 @@ def test_datasets_read_label_and_mask_of_the_table(labelled: Path, tmp_path: Pat
         assert (row["label"], row["label_id"]) == (CLASSES[index % 2], index % 2)
         assert (np.asarray(row["image"]) == image_of(index)).all()
         assert (np.asarray(row["mask"]) == 255 * mask_of(index)).all()
+
+
+@pytest.mark.parametrize("names", [("007", "NA"), ("1", "dent")])
+def test_datasets_read_classes_as_they_are_called(names: tuple[str, str], tmp_path: Path, offline: Path) -> None:
+    """Also where one looks like a number or like nothing, and val and test have only that one."""
+    import datasets
+
+    run = write_run(tmp_path / "run", 20, mix=Mix.balanced(names))
+    workshop, out = write_real(tmp_path, 24, names[:1]), tmp_path / "out"
+    convert(run, out, "hf", real=Real(workshop / "photos", workshop / "masks"))
+    found = datasets.load_dataset("imagefolder", data_dir=str(out), cache_dir=str(offline))
+    assert set(found["train"]["label"]) == set(names)
+    assert set(found["validation"]["label"]) == set(found["test"]["label"]) == {names[0]}
 
 
 # pycocotools

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -88,9 +89,25 @@ def test_table_whose_rows_would_differ_in_columns_is_a_usage_error(
     assert (error.exit_code, "leave out `real_masks`" in str(error)) == (2, True)
     assert not out.exists()
     convert(labelled, out, "hf", real=Real(photos, masks))
-    tables = [path.read_text().splitlines() for path in out.glob("*/metadata.csv")]
-    assert {table[0] for table in tables} == {"file_name,mask_file_name,label,label_id"}
-    assert {row.count(",") for table in tables for row in table} == {3}
+    rows = [json.loads(line) for path in out.glob("*/metadata.jsonl") for line in path.read_text().splitlines()]
+    assert {tuple(row) for row in rows} == {("file_name", "mask_file_name", "label", "label_id")}
+    assert len(rows) == 98
+
+
+def test_folder_of_photos_in_the_place_of_their_masks_is_told_of(
+    labelled: Path, workshop: Path, tmp_path: Path
+) -> None:
+    photos = workshop / "photos"
+    result = run_in_process(*command(labelled, "coco", tmp_path / "out", "--real", photos, "--real-masks", photos))
+    fails_in_one_line(result, 66, "all 48 images there count as masks", "--real-masks")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "two\nlines"])
+def test_class_name_that_no_folder_can_have_is_a_usage_error(name: str, plain: Path, tmp_path: Path) -> None:
+    result = run_in_process(*command(plain, "imagefolder", tmp_path / "out", "--class-name", name))
+    fails_in_one_line(result, 2, "--class-name")
+    assert not (tmp_path / "out").exists()
 
 
 def test_out_within_the_run_is_a_usage_error(labelled: Path) -> None:
