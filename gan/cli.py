@@ -158,12 +158,14 @@ class _Train(Command):
 @_value("--epochs", int, "Show each image so many times, where --total-kimg is 0.")
 @_value("--total-kimg", click.FloatRange(min=0, min_open=True), "Show so many thousand images, instead of --epochs.")
 @_value("--batch-size", int, "Show so many images a step.")
-@_value("--loss", click.Choice(CHOICES["loss"]), "Loss of both networks.")
-@_value("--lr", float, "Adam's learning rate.")
+@_value(
+    "--loss", click.Choice(CHOICES["loss"]), "How photos and images are told apart: relativistic takes them in pairs."
+)
+@_value("--lr", float, "How large a step is: twice as much learns faster, and sooner fails.")
 @_value("--d-lr", _Rate(), "Another learning rate for the discriminator; auto: by the number of photos.")
 @_value("--lr-decay", float, "Let the learning rates fall to 0 over this last share of the run.")
-@_value("--beta1", float, "Adam's β1.")
-@_value("--beta2", float, "Adam's β2.")
+@_value("--beta1", float, "How much of the last steps' direction a step keeps: 0 is calmest.")
+@_value("--beta2", float, "Over how many steps a step's size is evened out: 0.99 is 100, 0.999 is 1000.")
 @_value(
     "--ema-kimg", float, "Save a moving average of the generator, of this half-life in thousands of images; 0: none."
 )
@@ -185,7 +187,7 @@ class _Train(Command):
     "--feature-matching", float, "Pull images to the photos in a frozen network's eyes, times the discriminator's pull."
 )
 @_value("--precision", click.Choice(CHOICES["precision"]), "auto is bfloat16 where the machine calculates in it.")
-@_value("--seed", int, "Decides everything random.")
+@_value("--seed", int, "The same seed, photos and options give the same generator; another seed another.")
 @pattern_options
 @console.version_option
 @console.debug_option

@@ -30,7 +30,7 @@ from models.providers import DEVICES
 )
 @click.option("--overwrite", is_flag=True, help="Replace a generator in --out.")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", help="Where to learn.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Decides everything random.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="The same seed learns the same masks.")
 @click.option(
     "--steps",
     type=click.IntRange(2),
