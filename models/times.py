@@ -69,6 +69,7 @@ TOO_MANY = 20
 """Photos a moment, on average, above which the time that they share may be that of a recording's start."""
 _NEARLY_ALL = 0.95
 """Share of the photos in one minute above which it is that; and of the names of a form that must hold times."""
+_DAY_LONG = 24 * 60 * 60
 _STEPS = 10
 """Numbers that follow each other differ by no more."""
 
@@ -129,28 +130,32 @@ def minutes_of(names: list[str], taken: Mapping[str, float]) -> dict[str, float]
     for alike in forms.values():
         moments = {name: moment for name in alike if (moment := time_of(name, month_first)) is not None}
         odd = [name for name in alike if name not in moments]
-        if moments and odd and _are_numbers(moments, odd):
+        if _are_numbers(moments, odd):
             numbers += moments if len(moments) >= len(odd) else ()  # a few of many numbers look like times by chance
         else:
             by_name.update(moments)
     if numbers:
         log.info(
-            "%d photos seem to tell a time by name, such as %r, and others of such names tell none: taken as numbers",
+            "%d photos seem to tell a time by name, such as %r, but such names count on: taken as numbers",
             len(numbers), numbers[0],
         )  # fmt: skip
     by_exif = {name: taken[name] for name in names if name in taken and name not in by_name}
     return {**_of_photos(by_name), **_of_photos(by_exif)}
 
 
-def _are_numbers(moments: Collection[str], odd: list[str]) -> bool:
-    """Whether what looks like times are numbers, which have grown beyond 59.
+def _are_numbers(moments: Mapping[str, float], odd: list[str]) -> bool:
+    """Whether what looks like times are numbers: begun with 000001, or grown beyond 59.
 
     Then many names of the form hold no time, or one of them counts on where others seemed to hold one.
 
     Args:
-        moments: the names of a form that seem to hold a time.
+        moments: the names of a form that seem to hold a time, and that time.
         odd: the others of that form.
     """
+    told = set(moments.values())
+    for name, moment in moments.items():
+        if moment % _DAY_LONG == 1 and "000001" in name and {moment + 1, moment + 2} <= told and moment - 2 not in told:
+            return True
     return len(moments) < _NEARLY_ALL * (len(moments) + len(odd)) or any(_before(name, moments) for name in odd)
 
 

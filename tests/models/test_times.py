@@ -69,13 +69,21 @@ def test_numbers_that_only_begin_like_times_are_no_times(caplog: pytest.LogCaptu
     assert time_of(names[0]) is not None, "the first ones must look like times"
     with caplog.at_level(logging.INFO, "gan"):
         assert minutes_of(names, {}) == {}
-    assert "such as '20231231_000040.png', and others of such names tell none" in caplog.text
+    assert "such as '20231231_000040.png', but such names count on: taken as numbers" in caplog.text
 
 
 @pytest.mark.parametrize("numbers", [range(30, 61), range(61), [*range(0, 60), 67]])
 def test_a_number_that_goes_on_beyond_59_tells_that_they_all_are_numbers(numbers: Iterable[int]) -> None:
     names = [f"20231231_{number:06d}.png" for number in numbers]
     assert minutes_of([*names, "20231231_000061.png"], {}) == {}
+
+
+@pytest.mark.parametrize("day", ["20231231", "12-31-2023", "31-Dec-2023"])
+def test_numbers_that_begin_with_one_are_no_times_even_where_they_end_before_59(day: str) -> None:
+    names = [f"{day}_{number:06d}.png" for number in range(1, 40)]
+    assert minutes_of(names, {}) == {}
+    over_midnight = [*(f"20231230_2359{second}.png" for second in (57, 58, 59)), "20231231_000000.png", *names]
+    assert day != "20231231" or minutes_of(over_midnight, {}).keys() == set(over_midnight)
 
 
 def test_of_numbers_that_rarely_look_like_times_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
