@@ -36,7 +36,7 @@ def cli() -> None:
     "--model",
     type=console.READ,
     help="The ONNX file that made the run in FAKE: it knows the fit.  "
-    f"[default: {defaults.MODEL}, if that file made it]",
+    f"[default: {defaults.MODEL} or the bundled generator, if that file made it]",
 )
 @click.option(
     "--count", type=click.IntRange(*defaults.COUNTS), default=defaults.COUNT, help="How many fakes to look at, at most."

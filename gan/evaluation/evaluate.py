@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import models
 from gan import sizes
 from gan.devices import find_device
 from gan.evaluation import defaults
@@ -63,7 +64,7 @@ def evaluate(
             asked for `count` images: a file of `gan-export onnx`, a `generator_model.pth` or a `network-snapshot-*.pt`.
         train: folder or `.zip` of the photos that were trained on: for the floor, and for the search for copies.
         model: the ONNX file that made the run in `fake`, which tells how the training photos were fitted; None:
-            `models/generator.onnx`, if that is the file that made it.
+            `models/generator.onnx` or the bundled generator, if that is the file that made it.
         count: how many fakes, at most; 10 to 20,000.
         seed: of the latents, and of everything that is drawn at random; 0 to 2⁶³ - 1.
         features: see `gan.evaluation.features.load_features`.
@@ -265,8 +266,9 @@ def _maker(fake: Path, generator: TrainedGenerator | None, model: Path | None) -
         return generator
     made_by = model_sha256(fake)
     if model is None:
-        is_maker = made_by and file_sha256(defaults.MODEL) == made_by
-        return TrainedGenerator.open(defaults.MODEL) if is_maker else None
+        known = (path for path in (defaults.MODEL, models.path()) if made_by and file_sha256(path) == made_by)
+        path = next(known, None)
+        return None if path is None else TrainedGenerator.open(path)
     found = TrainedGenerator.open(model)
     if made_by and file_sha256(model) != made_by:
         raise CommandError(

@@ -207,17 +207,28 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[Photo]:
     by_name: dict[str, Photo] = {}
     replaced: list[Photo] = []
-    for member in archive.infolist():
-        parts = [part for part in PurePosixPath(member.filename).parts if part not in {"/", "//", ".."}]
-        if member.is_dir() or not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    members = [(member, _parts(member.filename)) for member in archive.infolist() if not member.is_dir()]
+    ours: dict[tuple[str, ...], set[str]] = {}
+    for _, parts in members:
+        if parts and parts[-1] in LEFT_BESIDE:
+            ours.setdefault(parts[:-1], set()).update(LEFT_BESIDE[parts[-1]])
+    for member, parts in members:
+        if not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
-        if parts[-1] not in SHEETS and PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES:
+        if any(part in SHEETS or part in ours.get(parts[:place], ()) for place, part in enumerate(parts)):
+            continue
+        if PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES:
             name = "/".join(parts)
             if name in by_name:  # unpacking the zip leaves the last one
                 problem = "the zip has a later file of the same name"
                 replaced.append(Photo(name, path / name, archive, by_name[name].member, problem))
             by_name[name] = Photo(name, path / name, archive, member)
     return [*by_name.values(), *replaced]
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The folders of a member of a zip and its own name, without `..`."""
+    return tuple(part for part in PurePosixPath(name).parts if part not in {"/", "//", ".."})
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -28,6 +28,10 @@ BAD = {
     "faulty",
 }
 BAD |= {"reject", "rejected"}
+_NOT_ALONE = {"fine"}
+"""Words for good parts that say so beside those for bad ones only: a texture is fine or coarse."""
+_SAID = 3
+"""Folders that are named."""
 TRAINED = {"train", "training"}
 KEPT_BACK = {"test", "testing", "val", "valid", "validation"}
 _PURE, _NEARLY = 0.9, 0.98
@@ -60,7 +64,7 @@ def mixtures(names: Sequence[str], masks: Iterable[str] = ()) -> list[str]:
     elif drawn:
         found.append(f"all {count} photos are black and white alone: are these masks?")
     words = {name: _words(name) for name in names if name not in named}
-    found += _opposed(words, GOOD, BAD, "photos of good parts", "of bad ones")
+    found += _others(list(words)) or _opposed(words, GOOD, BAD, "photos of good parts", "of bad ones")
     found += _opposed(words, TRAINED, KEPT_BACK, "photos to train on", "photos kept back")
     if not named and not drawn:
         found += _pairs(names)
@@ -107,6 +111,26 @@ def _opposed(words: dict[str, set[str]], ones: set[str], others: set[str], one: 
         f"{left.total()} {one} ({first}) and {right.total()} {other} ({second}) lie together: `only` and `without` "
         f"part them, such as `only='{_pattern(words, second)}'` or `only='{_pattern(words, first)}'`"
     ]
+
+
+def _others(names: Sequence[str]) -> list[str]:
+    """Folders beside one of good parts that are called by their defects: `scratch`, `broken_large`."""
+    placed = [(PurePosixPath(name).parts[:place], folder) for name in names for place, folder in _folders(name)]
+    good = Counter((above, folder) for above, folder in placed if folder.lower() in GOOD - _NOT_ALONE)
+    homes = {above for above, _ in good}
+    others = Counter(folder for above, folder in placed if above in homes and folder.lower() not in GOOD)
+    if all(folder.lower() in BAD for folder in others):  # then these have a name of their own
+        return []
+    first = Counter(folder for _, folder in good.elements()).most_common(1)[0][0]
+    called = ", ".join(map(printable, sorted(others)[:_SAID])) + (", …" if len(others) > _SAID else "")
+    return [
+        f"{good.total()} photos of good parts ({printable(first)}) and {others.total()} others ({called}) lie "
+        f"together: `only` and `without` part them, such as `without='{first}'` or `only='{first}'`"
+    ]
+
+
+def _folders(name: str) -> Iterable[tuple[int, str]]:
+    return enumerate(PurePosixPath(name).parts[:-1])
 
 
 def _pattern(words: dict[str, set[str]], word: str) -> str:

@@ -143,6 +143,16 @@ def test_fit_of_a_run_is_that_of_the_model_file_that_made_it(
         evaluate(oblong, exported, model=exported)
 
 
+def test_fit_of_a_run_of_the_bundled_generator_is_the_one_that_it_holds(
+    oblong: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundled.onnx").write_bytes(exported.read_bytes())
+    monkeypatch.setattr("models.path", lambda: tmp_path / "bundled.onnx")
+    run = write_run(tmp_path / "run", 12, "images/", model=file_sha256(exported))
+    judged = evaluate(oblong, run, image_size=32)
+    assert judged.fit_reason == f"as the generator was trained ({tmp_path / 'bundled.onnx'})"
+
+
 def test_photos_and_fakes_of_several_sizes_are_compared(folders: tuple[Path, Path]) -> None:
     real, fake = folders
     Image.new("L", (200, 150), 60).save(fake / "large.png")

@@ -236,3 +236,14 @@ def test_sheets_masks_and_samples_that_our_commands_leave_are_no_photos(tmp_path
         assert [photo.name for photo in found] == photos
     with photos_in(pack(tmp_path / "a.zip", {"a/contact_sheet.png": b"", "a/b.png": b""})) as found:
         assert [photo.name for photo in found] == ["a/b.png"]
+
+
+@pytest.mark.parametrize("top", ["", "all/"])
+@pytest.mark.parametrize("marks_last", [True, False])
+def test_what_our_commands_leave_is_no_photo_in_a_zip_either(tmp_path: Path, top: str, marks_last: bool) -> None:
+    left = ["masks/00000/00000000.png", "contact_sheet.png", "m/samples/reals.png", "m/losses.png"]
+    photos = ["b/losses.png", "b/masks/a.png", "images/00000/00000000.png", "m/masks/a.png", "samples/a.png"]
+    names = [*left, *photos, "run.json", "m/stats.jsonl"]
+    packed = pack(tmp_path / "a.zip", {top + name: b"" for name in (names if marks_last else reversed(names))})
+    with photos_in(packed) as found:
+        assert [photo.name for photo in found] == [top + name for name in photos]

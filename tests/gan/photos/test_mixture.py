@@ -74,6 +74,22 @@ def test_opposites_are_noticed_and_either_pattern_parts_them(one: str, other: st
     assert [[name for name in names if fits(name, pattern)] for pattern in patterns] == [names[6:], names[:6]]
 
 
+@pytest.mark.parametrize("form", ["{}/{{}}.png", "test/{}/{{}}.png", "a/b/{}/x/{{}}.png"])
+@pytest.mark.parametrize(
+    ("good", "others"), [("good", ["scratch"]), ("OK", ["bad", "crack"]), ("good", ["cut", "hole", "oil", "print"])]
+)
+def test_folders_beside_that_of_good_parts_are_the_others_whatever_they_are_called(
+    form: str, good: str, others: list[str]
+) -> None:
+    names = [name for folder in (good, *others) for name in several(form.format(folder))]
+    (sentence,) = mixtures([*names, *several("ground_truth/{}.png")])[1:]
+    called = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+    assert sentence.startswith(f"6 photos of good parts ({good}) and {6 * len(others)} others ({called}) lie together")
+    (without,), (only,) = re.findall("`without='(.*?)'`", sentence), re.findall("`only='(.*?)'`", sentence)
+    assert [name for name in names if not fits(name, without)] == names[6:]
+    assert [name for name in names if fits(name, only)] == names[:6]
+
+
 def test_photos_in_pairs_of_one_name_are_noticed() -> None:
     (sentence,) = mixtures([*several("{}.jpg"), *several("{}.png")])
     assert "6 photos are there in pairs" in sentence
@@ -84,7 +100,8 @@ def test_photos_in_pairs_of_one_name_are_noticed() -> None:
     [
         several("scratch_{}.png"), several("good/{}.png"), several("masks/{}.png"), several("mask_holder_{}.png"),
         [*several("cam1/{}.png"), *several("cam2/{}.png")], [*several("goods_{}.png"), *several("badge_{}.png")],
-        [*several("{}.jpg"), "0.png"],
+        [*several("{}.jpg"), "0.png"], [*several("fine/{}.png"), *several("coarse/{}.png")],
+        [*several("a/good/{}.png"), *several("b/{}.png")],
     ],
 )  # fmt: skip
 def test_of_a_folder_of_one_kind_nothing_is_said(names: list[str]) -> None:
