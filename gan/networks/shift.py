@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -58,6 +59,9 @@ _LAST_GRAIN = 0.02
 _TAPS, _REGION = 5, 9
 """Pixels across of what colours the image's noise, as that of photos is not white; and places of the last map across
 over which its strength is averaged, as scratches would be drawn of sand else."""
+_MOST_GRAIN = 3.0
+"""How many times as strong as usual, or as weak, the noise of a region may be. Without a bound it was faint on plates
+and loud in wide scratches, which it filled with a weave."""
 
 
 class ShiftGenerator(Generator):
@@ -122,7 +126,7 @@ class ShiftGenerator(Generator):
         self.smooth = fixed_filter(channels, 5, padding=2, padding_mode="reflect")
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
         self.marker = Marker(widths[-2], widths[-1]) if masks else None
-        self.grain = nn.Conv2d(1, channels, _TAPS, bias=False)
+        self.colour = nn.Conv2d(1, channels, _TAPS, bias=False)
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
 
@@ -186,9 +190,8 @@ class ShiftGenerator(Generator):
                 x = self.blobs.painted(x, blobs, number - _PAINTED)
         marks = () if self.marker is None else (self.marker(before, x),)
         x = self.last(x)
-        strength = 1 + torch.tanh(
-            F.avg_pool2d(F.pad(x[..., -1:, :, :], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1)
-        )
+        strength = F.avg_pool2d(F.pad(x[..., -1:, :, :], (_REGION // 2,) * 4, mode="reflect"), _REGION, 1)
+        strength = torch.exp(math.log(_MOST_GRAIN) * torch.tanh(strength))
         # Else the four pixels of each place would weave a lattice of two pixels.
         x = self.smooth(F.pixel_shuffle(x[..., :-1, :, :], 2))
         x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
@@ -216,7 +219,7 @@ class ShiftGenerator(Generator):
 
         It is as mirrored as the white noise is, so that crops of the bank may be mirrored.
         """
-        weight = self.grain.weight
+        weight = self.colour.weight
         weight = (weight + weight.flip(2) + weight.flip(3) + weight.flip(2, 3)) / 4
         return F.conv2d(wider, weight)
 
@@ -260,9 +263,9 @@ class ShiftGenerator(Generator):
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
         nn.init.kaiming_normal_(self.mixed.weight, 0.2, generator=random)
         nn.init.zeros_(self.mixed.bias)
-        nn.init.zeros_(self.grain.weight)
+        nn.init.zeros_(self.colour.weight)
         with torch.no_grad():
-            self.grain.weight[:, :, _TAPS // 2, _TAPS // 2] = _LAST_GRAIN
+            self.colour.weight[:, :, _TAPS // 2, _TAPS // 2] = _LAST_GRAIN
         draw_filter(self.smooth, SMOOTH, gain=1)
         for stage in self._doublings():
             stage.initialise(random)
@@ -320,10 +323,10 @@ class ShiftGenerator(Generator):
             ValueError: the state is not that of a shift generator.
         """
         try:
-            seen, first, grain = (state[f"{name}.weight"].shape for name in ("mixed", "first", "grain"))
+            seen, first, colour = (state[f"{name}.weight"].shape for name in ("mixed", "first", "colour"))
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
             height, wide = ((n - 1) * CELL for n in first[2:])
-            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, grain[0], first[1] // FACTORS[0], height, wide, classes)
+            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, colour[0], first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
                 masks, blobs = "marker.fine.weight" in state, "blobs.places.weight" in state
                 generator = cls(*sizes_of, masks, blobs)

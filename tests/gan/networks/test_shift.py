@@ -56,7 +56,7 @@ def blind(generator: ShiftGenerator) -> ShiftGenerator:
         for name, weights in generator.named_parameters():
             if name.endswith(("gate.0.weight", "mixed.weight")):
                 weights[:, generator.content :] = 0
-            if name.endswith(("grain", "grain.weight", "amounts.weight")):
+            if name.endswith(("grain", "colour.weight", "amounts.weight")):
                 weights.zero_()
     return generator
 
@@ -148,6 +148,22 @@ def test_grain_is_new_in_training_and_that_of_the_latent_else(generator: ShiftGe
     z = latents(4)
     assert not torch.equal(generator(z, grain=drawn[0]["grain"]), generator(z, grain=drawn[1]["grain"]))
     assert torch.equal(generator(z), generator(z))
+
+
+@torch.no_grad()
+def test_noise_of_a_region_is_at_most_three_times_as_strong_or_as_weak_as_usual() -> None:
+    made = blind(lively()).double()
+    made.last.weight[-1] = 0
+    z = latents(4).double()
+    smooth = torch.atanh(made(z))
+    torch.nn.init.dirac_(made.colour.weight).mul_(0.01)
+
+    def loudness(wanted: float) -> float:
+        made.last.bias[-1] = wanted
+        return float((torch.atanh(made(z)) - smooth).std())
+
+    assert loudness(1e3) == pytest.approx(3 * loudness(0), rel=1e-3)
+    assert loudness(-1e3) == pytest.approx(loudness(0) / 3, rel=1e-3)
 
 
 def test_folding_batch_norm_changes_nothing_but_rounding(generator: ShiftGenerator) -> None:
