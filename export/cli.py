@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from export.defaults import BATCHES, OPSET, PRECISION
 from models import console
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -48,7 +49,10 @@ model_argument = click.argument(
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path, readable=False))
 batch_option = click.option(
-    "--batch-check", type=BatchSizes(), default="1,2,3,64,129", help="Compare batches of these sizes with PyTorch."
+    "--batch-check",
+    type=BatchSizes(),
+    default=",".join(map(str, BATCHES)),
+    help="Compare batches of these sizes with PyTorch.",
 )
 atol_option = click.option(
     "--atol",
@@ -98,13 +102,13 @@ def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]
 @click.option(
     "--opset",
     type=click.IntRange(18, 21),
-    default=18,
+    default=OPSET,
     help="Write the file for this ONNX operator set. ONNX Runtime 1.20 reads up to 21.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "fp16"]),
-    default="float32",
+    default=PRECISION,
     help="Store the weights and calculate in this precision. fp16 halves the file, and is for GPUs.",
 )
 @batch_option
