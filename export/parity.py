@@ -217,7 +217,7 @@ def check_parity(
                 failed = CommandError(
                     ExitCode.CHECK_FAILED, f"parity: {runtime} cannot run {name}: {first_line(error)}"
                 )
-                raise memory_error(error, "smaller sizes in batch_check need less") or failed from None
+                raise memory_error(error, "smaller sizes in `batch_check` need less") or failed from None
             judged = runtime not in reported and not (precision == "fp16" and name == HUGE_CASE)
             limit = allowed[name] if judged else None
             rows.append(_compare(runtime, name, expected[name], given, limit))
