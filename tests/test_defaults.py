@@ -60,9 +60,8 @@ def test_command_and_library_have_the_same_defaults(
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not parameter.empty
     }
-    both = theirs.keys() & {each.name for each in command.params if isinstance(each, click.Option)} - RENAMED.keys() - {
-        "out"
-    }  # gan-eval always writes a report
+    both = theirs.keys() & {each.name for each in command.params if isinstance(each, click.Option)}
+    both -= {*RENAMED, "out"}  # gan-eval always writes a report
     assert some <= both
     assert {name: usual(command)[name] for name in both} == {name: theirs[name] for name in both}
 
