@@ -32,7 +32,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from jobs.checks.quality import Gate
+from jobs.checks.gate import Gate
 from jobs.checks.status import status
 from jobs.dataset import layout, manifest, measure, png
 from jobs.dataset.remaining import Remaining

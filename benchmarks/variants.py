@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from export import onnx_exporter
+from export.defaults import OPSET
 from export.exported import Exported
-from export.onnx_exporter import DEFAULT_OPSET, build
+from export.onnx_exporter import build
 from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import load_generator
@@ -97,14 +98,14 @@ class Calibration(quantization.CalibrationDataReader):
 def variants(generator: DCGAN, folder: Path) -> dict[str, Path]:
     """The files, by what they are; the first is what `gan-export onnx` writes."""
     plain, static, dynamic = folder / "float32.onnx", folder / "static.onnx", folder / "dynamic.onnx"
-    onnx.save_model(build(generator, DEFAULT_OPSET), plain)
+    onnx.save_model(build(generator, OPSET), plain)
     quantization.quantize_static(
         plain, static, Calibration(generator.z_dim), op_types_to_quantize=["ConvTranspose"], per_channel=False
     )
     quantization.quantize_dynamic(plain, dynamic)
     made: dict[str, Callable[[], onnx.ModelProto]] = {
         "opset 20": lambda: build(generator, 20),
-        "fp16": lambda: build(generator, DEFAULT_OPSET, "fp16"),
+        "fp16": lambda: build(generator, OPSET, "fp16"),
         "2×2 convolution, pixel shuffle": lambda: _build_as(Subpixel, generator),
     }
     files = {"float32": plain}
@@ -117,7 +118,7 @@ def variants(generator: DCGAN, folder: Path) -> dict[str, Path]:
 def _build_as(network: type[nn.Module], generator: DCGAN) -> onnx.ModelProto:
     onnx_exporter.Exported, before = network, onnx_exporter.Exported
     try:
-        return build(generator, DEFAULT_OPSET)
+        return build(generator, OPSET)
     finally:
         onnx_exporter.Exported = before
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from export.defaults import BATCHES, OPSET, PRECISION
+from export.exporting import NAMES, ONNX, TORCH, export_file, without_notes
+from export.target import refuse_missing
 from models import console
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError
+from models.flags import Group
 from models.log import log
-
-if TYPE_CHECKING:
-    from export.parity import ParityReport
 
 
 class BatchSizes(click.ParamType[tuple[int, ...]]):
@@ -37,7 +37,7 @@ class BatchSizes(click.ParamType[tuple[int, ...]]):
         return sizes
 
 
-@click.group(context_settings={"show_default": True, "max_content_width": 110})
+@click.group(cls=Group, context_settings={"show_default": True, "max_content_width": 110})
 @console.version_option
 def cli() -> None:
     """Turn a trained generator into a file for production, and prove that the two agree."""
@@ -46,7 +46,10 @@ def cli() -> None:
 model_argument = click.argument("model", type=console.READ, default=Path("models/generator_model.pth"))
 file_argument = click.argument("file", type=console.READ)
 batch_option = click.option(
-    "--batch-check", type=BatchSizes(), default="1,2,3,64,129", help="Compare batches of these sizes with PyTorch."
+    "--batch-check",
+    type=BatchSizes(),
+    default=",".join(map(str, BATCHES)),
+    help="Compare batches of these sizes with PyTorch.",
 )
 atol_option = click.option(
     "--atol",
@@ -90,17 +93,17 @@ def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
 @cli.command("onnx")
 @model_argument
-@out_option("generator.onnx")
+@out_option(NAMES[ONNX])
 @click.option(
     "--opset",
     type=click.IntRange(18, 21),
-    default=18,
+    default=OPSET,
     help="Write the file for this ONNX operator set. ONNX Runtime 1.20 reads up to 21.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "fp16"]),
-    default="float32",
+    default=PRECISION,
     help="Store the weights and calculate in this precision. fp16 halves the file, and is for GPUs.",
 )
 @batch_option
@@ -114,16 +117,13 @@ def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
     The file appears only after ONNX Runtime gave the same images as PyTorch. It says how it was trained and compared:
     `gan-export info FILE`.
     """
-    _refuse_missing(model)
-    from export.onnx_exporter import export_onnx
-
-    out = _export(export_onnx, model, out, "generator.onnx", **options)
+    out = _export(ONNX, model, out, **options)
     log.info("%s is ready (%.1f MB), then: gan-batch --model %s --count 1000", out, out.stat().st_size / 1e6, out)
 
 
 @cli.command("torch")
 @model_argument
-@out_option("generator.pt2")
+@out_option(NAMES[TORCH])
 @batch_option
 @atol_option
 @foreign_options
@@ -131,10 +131,7 @@ def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
 @console.debug_option
 def torch_command(model: Path, out: Path | None, **options: Any) -> None:
     """Export MODEL to a .pt2 of torch.export, for programs that stay in PyTorch, with the same check and evidence."""
-    _refuse_missing(model)
-    from export.torch_exporter import export_torch
-
-    out = _export(export_torch, model, out, "generator.pt2", **options)
+    out = _export(TORCH, model, out, **options)
     log.info('%s is ready (%.1f MB): torch.export.load("%s").module()', out, out.stat().st_size / 1e6, out)
 
 
@@ -144,7 +141,7 @@ def torch_command(model: Path, out: Path | None, **options: Any) -> None:
 @console.debug_option
 def info_command(file: Path, as_json: bool) -> None:
     """Show what FILE says of itself: sizes, training, versions, and how it was compared with PyTorch."""
-    _refuse_missing(file)
+    refuse_missing(file)
     from export import page
 
     info, facts = page.read_facts(file)
@@ -165,59 +162,32 @@ def verify_command(file: Path, model: Path | None, key: str) -> None:
 
     Without --model they are made with the file's own weights in float64.
     """
-    _refuse_missing(file)
-    from export.parity import ParityError
+    refuse_missing(file)
     from export.verify import verify_file
 
-    _quiet()
-    try:
+    with without_notes(), _table_of_what_fails():
         report = verify_file(file, model, key)
-    except ParityError as error:
-        click.echo(error.report.table(), err=True)
-        raise
     click.echo(report.table(), err=True)
     log.info("%s is as it was exported", file)
 
 
-def _export(export: Callable[..., ParityReport], model: Path, out: Path | None, name: str, **options: Any) -> Path:
-    from export.parity import ParityError
-    from gan.networks.reader import load_generator, read_training, weights_sha256
-
-    _quiet()
-    names = ("activation", "slope", "last_activation", "bn_eps")
-    given = {name: options.pop(name) for name in names}
-    unseen = {name: value for name, value in given.items() if value is not None}
-    generator = load_generator(model, options.pop("key"), **unseen)
-    out = out or model.with_name(name)
-    if out.exists() and out.samefile(model):
-        raise click.UsageError("--out is MODEL itself")
-    training = read_training(model, weights_sha256(generator.state_dict()))
-    if training and unseen:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unseen)
-        raise click.UsageError(f"{flags}: {model} was trained by gan-train, so it is known")
-    try:
-        report = export(generator, out, training=training, **options)
-    except ParityError as error:
-        click.echo(error.report.table(), err=True)
-        raise
+def _export(to: str, model: Path, out: Path | None, **options: Any) -> Path:
+    out = out or model.with_name(NAMES[to])
+    with _table_of_what_fails():
+        report = export_file(model, out, to, **options)
     click.echo(report.table(), err=True)
-    if faults := training.get("figures", {}).get("faults"):
-        log.warning("a detector would learn the faults of its images, and gan-batch refuses it: %s", "; ".join(faults))
     return out
 
 
-def _refuse_missing(path: Path) -> None:
-    """Say that a file is not there before PyTorch is loaded, which takes seconds."""
-    if not path.exists():
-        maker = "gan-train makes one" if path.suffix == ".pth" else "gan-export makes one"
-        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}: {maker}, or name another")
-
-
-def _quiet() -> None:
-    """Silence the exporter's notes to its own developers."""
-    warnings.simplefilter("ignore")
-    for name in ("torch", "onnxscript", "onnx_ir"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+@contextlib.contextmanager
+def _table_of_what_fails() -> Iterator[None]:
+    """Show all comparisons before the error that tells of one."""
+    try:
+        yield
+    except CommandError as error:
+        if hasattr(error, "report"):  # a ParityError, whose module loads PyTorch
+            click.echo(error.report.table(), err=True)
+        raise
 
 
 def main() -> None:

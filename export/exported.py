@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.defaults import PRECISION
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_masks, to_pixels
 from models.info import IMAGES, PIXELS
@@ -33,7 +34,7 @@ class Exported(nn.Module):
         precision: `float32` or `fp16`, of the weights and of what is computed with them.
     """
 
-    def __init__(self, generator: Generator, precision: str = "float32") -> None:
+    def __init__(self, generator: Generator, precision: str = PRECISION) -> None:
         super().__init__()
         self.dtype = PRECISIONS[precision]
         self.names = list(generator.inputs)

@@ -10,6 +10,7 @@ from typing import Any
 from export.evidence import class_names, evidence, seed_of
 from export.exported import at_precision, reference
 from export.parity import ParityError, ParityReport, check_parity
+from export.target import refuse_existing
 from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import write_atomically
@@ -47,8 +48,7 @@ def write_proven(
         CommandError: 76 the file does not run, 73 it exists or cannot be written, 65 it has classes whose names are not
             known.
     """
-    if path.exists() and not overwrite:
-        raise CommandError(ExitCode.CANNOT_WRITE, f"{path} exists: add --overwrite, or name another --out")
+    refuse_existing(path, overwrite)
     class_names(generator, training)  # known before the work
     if not training:
         _tell_assumed(generator)

@@ -10,16 +10,16 @@ from typing import Any
 import onnx
 import torch
 
+from export.defaults import BATCHES, OPSET, PRECISION
 from export.exported import Exported, example, output_names
 from export.gate import write_proven
-from export.parity import DEFAULT_BATCHES, ParityReport
+from export.parity import ParityReport
 from export.sessions import TF32, onnx_runs
 from gan.networks.generator import FOLDED, Generator
 from models.errors import CommandError, ExitCode
 from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo
 from models.latents import LABEL, LATENT
 
-DEFAULT_OPSET = 18
 MEANINGS = {
     LATENT: "latents, float32, standard normal",
     LABEL: "labels, int64, from 0 on, in the order of `gan.class_names`: what an image shows",
@@ -34,9 +34,9 @@ def export_onnx(
     generator: Generator,
     path: Path,
     *,
-    opset: int = DEFAULT_OPSET,
-    precision: str = "float32",
-    batch_check: Sequence[int] = DEFAULT_BATCHES,
+    opset: int = OPSET,
+    precision: str = PRECISION,
+    batch_check: Sequence[int] = BATCHES,
     atol: float | None = None,
     training: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -89,7 +89,7 @@ def export_onnx(
     )
 
 
-def build(generator: Generator, opset: int, precision: str = "float32") -> onnx.ModelProto:
+def build(generator: Generator, opset: int, precision: str = PRECISION) -> onnx.ModelProto:
     """The bare graph, without metadata and without traces of the machine it was made on."""
     exported = Exported(generator, precision).eval()
     values, shapes = example(generator)

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.defaults import BATCHES, PRECISION
 from export.exported import Floats, Inputs, outputs
 from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.golden import Run, mask_differences, sure_masks
 from models.latents import Input, inputs
 
-DEFAULT_BATCHES = (1, 2, 3, 64, 129)
-"""1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""
 MARGINS = {"float32": 10.0, "fp16": 4.0}
 """The tolerance is this many times PyTorch's own rounding error at that precision. Another runtime sums in another
 order, and folding batch norm rounds the weights once more, so its error is of that size but not that error. Of float16
@@ -165,8 +164,8 @@ def check_parity(
     *,
     needed: Mapping[str, Input],
     seed: int,
-    precision: str = "float32",
-    batches: Sequence[int] = DEFAULT_BATCHES,
+    precision: str = PRECISION,
+    batches: Sequence[int] = BATCHES,
     atol: float | None = None,
     reported: Sequence[str] = (),
 ) -> ParityReport:
@@ -218,7 +217,7 @@ def check_parity(
                 failed = CommandError(
                     ExitCode.CHECK_FAILED, f"parity: {runtime} cannot run {name}: {first_line(error)}"
                 )
-                raise memory_error(error, "smaller sizes in batch_check need less") or failed from None
+                raise memory_error(error, "smaller sizes in `batch_check` need less") or failed from None
             judged = runtime not in reported and not (precision == "fp16" and name == HUGE_CASE)
             limit = allowed[name] if judged else None
             rows.append(_compare(runtime, name, expected[name], given, limit))

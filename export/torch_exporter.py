@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from export.defaults import BATCHES
 from export.exported import Inputs, example, outputs
 from export.gate import write_proven
-from export.parity import DEFAULT_BATCHES, ParityReport
+from export.parity import ParityReport
 from gan.networks.architectures import generator_of
 from gan.networks.generator import Generator
 from models.errors import CommandError, ExitCode, first_line, memory_error
@@ -47,7 +48,7 @@ def export_torch(
     generator: Generator,
     path: Path,
     *,
-    batch_check: Sequence[int] = DEFAULT_BATCHES,
+    batch_check: Sequence[int] = BATCHES,
     atol: float | None = None,
     training: dict[str, Any] | None = None,
     overwrite: bool = False,

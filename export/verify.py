@@ -7,9 +7,10 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
+from export.defaults import BATCHES
 from export.exported import at_precision, reference
 from export.gate import check_golden, refuse_faults
-from export.parity import DEFAULT_BATCHES, ParityReport, check_parity
+from export.parity import ParityReport, check_parity
 from export.replay import Replay
 from export.sessions import TF32, onnx_runs
 from export.torch_exporter import SUFFIX, ProgramFile, program_runs
@@ -76,7 +77,7 @@ def verify_file(path: Path, model: Path | None = None, key: str = "") -> ParityR
         needed=info.inputs,
         seed=(info.golden["seed"] + 1) % 2**64,  # other latents than at the export
         precision=info.precision,
-        batches=DEFAULT_BATCHES,
+        batches=BATCHES,
         reported=(TF32,),
     )
     refuse_faults(report, f"{path} does not give PyTorch's images here")

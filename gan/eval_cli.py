@@ -13,7 +13,7 @@ from gan.pattern_options import pattern_options
 from gan.photos.pairing import MISSING
 from gan.survey_cli import data_command
 from models import console
-from models.flags import errors_in_flags
+from models.flags import errors_in_flags, in_flags
 from models.log import log
 from models.providers import DEVICES
 
@@ -113,7 +113,7 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
 
     with errors_in_flags(quality_command):
         quality = evaluate(real, fake, channels=int(channels) if channels else None, out=out, **options)
-    click.echo(quality_json(quality) if as_json else table(quality))
+    click.echo(quality_json(quality) if as_json else in_flags(table(quality), quality_command))
     log.info("pictures: %s", out / REPORT)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gan.evaluation.defaults import STEPS
 from gan.pattern_options import pattern_options
 from models import console
 from models.flags import Command
@@ -34,7 +35,7 @@ from models.providers import DEVICES
 @click.option(
     "--steps",
     type=click.IntRange(2),
-    default=1500,
+    default=STEPS,
     help="Steps in which a segmenter learns from the photos; the generator takes half as many.",
 )
 @pattern_options

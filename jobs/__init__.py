@@ -11,7 +11,7 @@ from models.lazy import lazy_names
 __all__ = ["Engine", "Gate", "OnDisk", "Part", "Publishing", "RunResult", "Work", "convert", "finish", "run_batch"]
 
 if TYPE_CHECKING:
-    from jobs.checks.quality import Gate
+    from jobs.checks.gate import Gate
     from jobs.dataset.convert.conversion import convert
     from jobs.dataset.part import Part
     from jobs.dataset.result import RunResult
@@ -31,6 +31,6 @@ else:
             "RunResult": "jobs.dataset.result",
             "Engine": "jobs.workers.engine",
             "Work": "jobs.workers.engine",
-            "Gate": "jobs.checks.quality",
+            "Gate": "jobs.checks.gate",
         }
     )

@@ -82,7 +82,7 @@ class Asked:
         if not names:
             for option in ("mix", "per_class", "fill"):
                 if getattr(self, option) is not None:
-                    raise _usage(f"`{option}`: the model has no classes: one trained with --classes has")
+                    raise _usage(f"`{option}`: the model has no classes: one of `gan-train --classes` has")
             return None, self.count
         if self.fill is not None:
             return _filling(names, self._counted(names))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.checks import quality
-from jobs.checks.quality import Gate
+from jobs.checks.gate import Gate
 from jobs.checks.verify import is_users, verify
 from jobs.dataset import layout, manifest, table
 from jobs.dataset.pruning import RunSeries, prune

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.checks.gate import Gate
 from jobs.checks.prometheus import recorded
-from jobs.checks.quality import Gate
 from jobs.dataset.layout import PART_FILE
 from jobs.dataset.naming import siblings
 from jobs.dataset.remaining import Remaining

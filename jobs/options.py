@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobs.dataset.convert import FILL, HOLES
+from jobs.checks.gate import Gate
+from jobs.dataset.convert import CLASS_NAME, FILL, HOLES, MIN_AREA, SIMPLIFY
 from jobs.dataset.part import Part
 from jobs.stores.place import place
 from models.console import PathType
@@ -17,7 +18,6 @@ from models.errors import CommandError
 from models.providers import DEVICES
 
 if TYPE_CHECKING:
-    from jobs.checks.quality import Gate
     from jobs.dataset.convert.conversion import Real
     from jobs.dataset.convert.shapes import Shaping
     from jobs.ending import Publishing
@@ -133,42 +133,45 @@ _QUALITY_GATE = (
     _option(
         "--quality-gate",
         type=click.Choice(["fail", "warn", "off"]),
-        default="fail",
+        default=Gate.mode,
         help="End with exit code 76 where the model's own figures tell of faults, or images are beyond the limits "
         "below (fail), only say so (warn), or do not look (off).",
     ),
     _option(
         "--min-contrast",
         type=click.FloatRange(min=0),
-        default=1.0,
+        default=Gate.min_contrast,
         help="An image is blank where its contrast is below so many gray values.",
     ),
     _option(
-        "--max-clipped", type=_SHARE, default=0.5, help="An image is saturated where more of it than this is 0 or 255."
+        "--max-clipped",
+        type=_SHARE,
+        default=Gate.max_clipped,
+        help="An image is saturated where more of it than this is 0 or 255.",
     ),
     _option(
         "--near-duplicate",
         type=_SHARE,
-        default=0.995,
+        default=Gate.near_duplicate,
         help="Two images are alike where they correlate by at least this.",
     ),
     _option(
         "--max-faulty",
         type=_SHARE,
-        default=0.01,
+        default=Gate.max_faulty,
         help="How much of the run may be blank, saturated or not finite, each.",
     ),
     _option(
         "--max-near-duplicates",
         type=_SHARE,
-        default=0.1,
+        default=Gate.max_near_duplicates,
         help="How much of a sample of 512 images may be alike with another in it.",
     ),
 )
 _CONVERTING = (
     click.option(
         "--class-name",
-        default="defect",
+        default=CLASS_NAME,
         help="Class of all images where the run has no classes, and of photos that lie in no class folder.",
     ),
     click.option(
@@ -179,7 +182,7 @@ _CONVERTING = (
     click.option(
         "--min-area",
         type=click.IntRange(min=1),
-        default=4,
+        default=MIN_AREA,
         help="Pixels that a spot of a mask must have to count as a defect.",
     ),
     click.option(
@@ -191,7 +194,7 @@ _CONVERTING = (
     click.option(
         "--simplify",
         type=click.FloatRange(min=0),
-        default=0.0,
+        default=SIMPLIFY,
         help="Pixels by which an outline may differ from the true one to have fewer corners.",
     ),
     click.option(
@@ -298,8 +301,6 @@ def _engine(given: dict[str, Any]) -> Engine:
 
 def gate(given: dict[str, Any]) -> Gate:
     """The quality gate that options ask for, which are taken out of `given`."""
-    from jobs.checks.quality import Gate
-
     return Gate(given.pop("quality_gate"), **_taken(given, Gate, "mode"))
 
 

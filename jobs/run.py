@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.asked import Asked
+from jobs.checks.gate import Gate
 from jobs.checks.prometheus import recorded
-from jobs.checks.quality import Gate, refuse_generator
+from jobs.checks.quality import refuse_generator
 from jobs.dataset.formats import FORMATS, PNG, Format, format_of
 from jobs.dataset.layout import LAYOUT
 from jobs.dataset.naming import DATE, TIME, dated, siblings

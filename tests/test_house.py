@@ -201,3 +201,42 @@ def test_no_file_or_folder_may_be_named_by_nothing(program: str) -> None:
     for command, each in named:
         with pytest.raises(click.BadParameter, match="empty name"):
             each.type_cast_value(click.Context(command), "")
+
+
+OF_THE_COMMANDS = {
+    *("gan.cli", "gan.eval_cli", "gan.masks_cli", "gan.survey_cli", "gan.pattern_options"),
+    *("export.cli", "jobs.cli", "jobs.options", "models.console"),
+}
+"""Modules that speak to users of a command line; a library names its arguments, which `models.flags` translates."""
+ADVISES_ON_FLAGS = {"gan.photos.survey_page"}
+"""Its page says with which options of another command, gan-train, to go on."""
+A_COMMAND = re.compile(r"gan-(?:train|eval|export|batch)\b[^`;:,.]*")
+"""A command to type, with its flags, is named as such."""
+
+
+def said_by(module: str) -> Iterator[str]:
+    """The texts in a module, but for what documents it; what is put into a text is left out."""
+    tree = ast.parse(MODULES[module].read_text())
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (documents | parts):
+            yield node.value
+
+
+def test_library_names_arguments_and_no_flags() -> None:
+    speaking = MODULES.keys() - OF_THE_COMMANDS
+    flags = {
+        (module, text)
+        for module in speaking
+        for text in said_by(module)
+        if re.search(r"(?<![\w-])--[a-z]", A_COMMAND.sub("", text))
+    }
+    assert {(module, text) for module, text in flags if module not in ADVISES_ON_FLAGS} == set()
+    assert {module for module, _ in flags} == ADVISES_ON_FLAGS, "an exception that is none"
+
+
+def test_every_command_tells_its_library_s_errors_in_flags() -> None:
+    assert {program for program in COMMANDS if "models.flags" not in modules_imported(COMMANDS[program])} == set()

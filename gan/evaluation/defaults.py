@@ -16,6 +16,8 @@ IMAGE_SIZE, IMAGE_SIZES = 128, (32, 1024)
 """Pixels of the side of the square at which folders of images are compared, and between which numbers a side is."""
 FIT = "crop"
 """How a photo gets the shape of the images where nothing tells how the generator's did."""
+STEPS = 1500
+"""In which a segmenter learns from the photos."""
 OUT = Path("evaluation/quality")
 MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""

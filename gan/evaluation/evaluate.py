@@ -285,7 +285,7 @@ def _sources(real: Path, fake: Path, train: Path | None, fit: str | None, maker:
         reason = "as asked"
         if trained and trained != fit:
             notes = (
-                f"the generator was trained with --fit {trained}, so it saw other photos than those compared here",
+                f"the generator was trained with `fit={trained}`, so it saw other photos than those compared here",
             )
     elif trained and maker is not None:
         fit, reason = trained, f"as the generator was trained ({maker.path})"
@@ -293,7 +293,7 @@ def _sources(real: Path, fake: Path, train: Path | None, fit: str | None, maker:
         fit = defaults.FIT
         reason = "the usual one, as nothing tells how the generator's training photos were fitted"
         if maker is None:
-            reason += " (--model or --fit can)"
+            reason += " (`model` or `fit` can)"
     return Sources(str(real), str(fake), None if train is None else str(train), fit, reason, notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -36,12 +37,12 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
     """The report as HTML."""
     body = "".join(
         f"<tr><th>{escape(row.name)}</th><td>{escape(row.fakes)}</td><td>{escape(row.photos)}</td>"
-        f"<td>{escape(row.meaning)}</td></tr>"
+        f"<td>{_text(row.meaning)}</td></tr>"
         for row in rows(quality)
     )
     sources = [("Fakes", quality.fake), ("Real", quality.real), ("Train", quality.train)]
     where = "".join(f"<li>{name}: <code>{escape(path)}</code></li>" for name, path in sources if path)
-    notes = "".join(f"<li>{escape(line)}</li>" for line in remarks(quality))
+    notes = "".join(f"<li>{_text(line)}</li>" for line in remarks(quality))
     return _PAGE.format(
         title=escape(f"Quality of {quality.fake}"),
         distrust=_distrust(quality),
@@ -61,6 +62,11 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
     )
 
 
+def _text(line: str) -> str:
+    """A line as HTML, with the arguments that it names between backticks set as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(line))
+
+
 def _some(images: Tensor) -> Tensor:
     """As many as are shown, evenly spaced."""
     return images[spread(len(images), SHOWN_IMAGES)]
@@ -70,10 +76,10 @@ def _distrust(quality: Quality) -> str:
     """The verdict as a list, or as the one sentence that it is where nothing was found."""
     found = findings(quality)
     if not found:
-        return f"<p><strong>{escape(distrust(quality))}</strong></p>"
+        return f"<p><strong>{_text(distrust(quality))}</strong></p>"
     asked = not_asked(quality)
     items = "".join(f"<li>{escape(of[:1].upper() + of[1:])}</li>" for of in found)
-    return f'<ul class="distrust">{items}</ul>' + (f"<p>{escape(asked)}</p>" if asked else "")
+    return f'<ul class="distrust">{items}</ul>' + (f"<p>{_text(asked)}</p>" if asked else "")
 
 
 def _panels(quality: Quality, sets: Sets) -> str:
@@ -111,7 +117,7 @@ def _classes(quality: Quality) -> str:
 
 def _pairs(quality: Quality, pairs: list[Pair]) -> str:
     if quality.copying is None:
-        return "<p>Not looked for: that needs the photos that were trained on (<code>--train</code>).</p>"
+        return "<p>Not looked for: that needs the photos that were trained on (<code>train</code>).</p>"
     figures = "".join(
         f"<figure>{held_grid(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
         f"<figcaption>{pair.distance:.2f} ×<br>{escape(pair.fake_name)}<br>{escape(pair.train_name)}"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
+from gan.evaluation.defaults import STEPS
 from gan.networks.pixels import to_float
 from gan.networks.unet import UNet
 from gan.photos.read import ImageSet
@@ -24,7 +25,7 @@ LEAST_AGREEMENT = 0.8
 """Of the overlap on photos: what the overlap on generated images should reach."""
 LEAST_KNOWN = 0.2
 """Overlap on photos below which the segmenter knows too little to judge."""
-STEPS, _BATCH, _RATE = 1500, 4, 3e-3
+_BATCH, _RATE = 4, 3e-3
 _SIDE = 128
 """Pixels of the square that a step sees of each image: larger ones cost no more time."""
 _SHIFT = 12

@@ -86,10 +86,10 @@ def rows(quality: Quality) -> list[ReportRow]:
     if quality.masks is not None:
         result += mask_rows(quality.masks)
     elif quality.has_masks:
-        result.append(ReportRow("masks", "not asked", "", "needs the masks of the photos: --masks"))
+        result.append(ReportRow("masks", "not asked", "", "needs the masks of the photos: `masks`"))
     copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying
     if copying is None or pixels is None or shifted is None:
-        return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: --train")]
+        return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: `train`")]
     return [
         *result,
         ReportRow(
@@ -263,9 +263,9 @@ def distrust(quality: Quality) -> str:
 
 def not_asked(quality: Quality) -> str:
     """What the verdict does not cover, a sentence each."""
-    said = [] if quality.copying else ["Copies of training photos were not looked for: that needs --train."]
+    said = [] if quality.copying else ["Copies of training photos were not looked for: that needs `train`."]
     if quality.has_masks and quality.masks is None:
-        said.append("The masks of the images were not judged: that needs --masks, those of the photos.")
+        said.append("The masks of the images were not judged: that needs `masks`, those of the photos.")
     return " ".join(said)
 
 
@@ -340,7 +340,7 @@ def headline(quality: Quality) -> str:
 def remarks(quality: Quality) -> list[str]:
     """How the numbers were made, as far as it bears on reading them."""
     return [
-        f"Photos were brought to this shape with --fit {quality.fit}: {quality.fit_reason}.",
+        f"Photos were brought to this shape with `fit={quality.fit}`: {quality.fit_reason}.",
         f"Beside the fakes stands what real photos score: {quality.floor_of}; of MS-SSIM, the real ones alone.",
         "KID is over all pairs, unbiased; in brackets its 95 % interval for other images of the same sources: a "
         "bootstrap over images, in which no image is compared with itself.",

@@ -103,7 +103,7 @@ def _generator_state(content: dict[Any, Any], key: str) -> dict[str, Tensor]:
             raise ValueError(f"it holds nothing at {key!r}, but {', '.join(str(name)[:_LONGEST] for name in content)}")
     found = _generators(tensors)
     if len(found) > 1:
-        raise ValueError(f"each of {', '.join(found)} is a generator: choose one as key (--key {next(iter(found))})")
+        raise ValueError(f"each of {', '.join(found)} is a generator: choose one, such as `key={next(iter(found))}`")
     if found:
         return found.popitem()[1]
     parts = {name: value for name, value in content.items() if isinstance(value, dict) and not key}

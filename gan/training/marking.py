@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from gan.devices import find_device
-from gan.evaluation.segmenter import STEPS, Segmenter, overlap, segmentation_loss
+from gan.evaluation.defaults import STEPS
+from gan.evaluation.segmenter import Segmenter, overlap, segmentation_loss
 from gan.networks import reader
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.checks.gate import Gate
 from jobs.dataset import png
 from jobs.dataset.formats import Format
 from jobs.dataset.manifest import Row
@@ -41,28 +42,6 @@ _MOST_ALIKE = 0.99
 run of nothing else teaches none."""
 _ROUNDING = 1e-6
 """Of a correlation in float32: equal images have a little less than 1."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Limits. What is beyond a limit is a fault; a run, and each class in it, may have a small share of each fault.
-
-    Attributes:
-        mode: `fail`, `warn` or `off`: what a run beyond the shares means.
-        min_contrast: standard deviation of an image's pixels, in gray values, under which it counts as blank.
-        max_clipped: share of an image's pixels that may be 0 or 255; above it counts as saturated.
-        near_duplicate: correlation of two images from which they count as near duplicates.
-        max_faulty: share of images that may be constant, blank, saturated, exact duplicates, each by itself.
-        max_near_duplicates: share of a sample of 512 images that may have a near duplicate in it; where there are more
-            than four classes the sample of each is smaller, of 64 images at least.
-    """
-
-    mode: str = "fail"
-    min_contrast: float = 1.0
-    max_clipped: float = 0.5
-    near_duplicate: float = 0.995
-    max_faulty: float = 0.01
-    max_near_duplicates: float = 0.1
 
 
 @dataclass(frozen=True)

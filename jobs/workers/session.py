@@ -28,8 +28,10 @@ Inputs = Mapping[str, NDArray[Any]]
 """By name, `[N, …]` each; for one image that is what `GeneratorInfo.inputs` says."""
 
 
-_WEIGHTS = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]|.{8}\{\"", re.DOTALL)
-"""How a file of PyTorch begins, a pickle, and a safetensors file."""
+_WEIGHTS = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]|.{8}\{\"|\([dl]p?\d*\n|c[a-z_][\w.]*\n\w+\n|[\]}]q", re.DOTALL)
+"""How a file of PyTorch begins, a pickle, a safetensors file, and a pickle of protocol 0 or 1."""
+_SUFFIXES = {".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".safetensors"}
+"""What files of weights are called; what is no ONNX model and has such a name is likely one, damaged or not."""
 
 
 class GeneratorSession:
@@ -140,7 +142,7 @@ class GeneratorSession:
         return result
 
     def _failure(self, error: Exception) -> CommandError:
-        if too_little := memory_error(error, "a smaller batch_size or fewer workers need less"):
+        if too_little := memory_error(error, "a smaller `batch_size` or fewer `workers` need less"):
             return too_little
         if self.on_gpu:
             return CommandError(ExitCode.NO_DEVICE, f"the GPU failed: {first_line(error)}; run again to continue")
@@ -159,7 +161,7 @@ def read_model(path: Path) -> bytes:
     """An ONNX file's content.
 
     Raises:
-        CommandError: 66 where it cannot be read, 65 where it holds weights that are not exported yet.
+        CommandError: 66 where it cannot be read, 65 where it is empty or holds weights that are not exported yet.
     """
     try:
         if path.exists() and not path.is_file():
@@ -167,6 +169,8 @@ def read_model(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise CommandError(ExitCode.NO_INPUT, f"cannot read the model {path.absolute()}: {error.strerror}") from None
+    if not content:
+        raise CommandError(ExitCode.BAD_DATA, f"the model {path} is empty")
     if _WEIGHTS.match(content):
         raise CommandError(
             ExitCode.BAD_DATA, f"{path} holds weights as PyTorch has them: export it first, gan-export onnx {path}"
@@ -243,8 +247,11 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
     try:
         session = _create(content, [CPU])
     except Exception as error:
-        no_model = CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}")
-        raise memory_error(error, "fewer workers need less") or no_model from None
+        reason = first_line(error)
+        if path.suffix.lower() in _SUFFIXES:
+            reason = f"if it holds weights as PyTorch has them, export it first, gan-export onnx {path}"
+        no_model = CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {reason}")
+        raise memory_error(error, "fewer `workers` need less") or no_model from None
     return session, f"auto: {reason}" if device == "auto" else "as asked"
 
 

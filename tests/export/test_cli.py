@@ -213,3 +213,13 @@ def test_file_that_is_not_there_is_named_before_pytorch_is_loaded(command: tuple
     program = "import sys; sys.modules['torch'] = sys.modules['onnx'] = None; import synthetic_defects as door"
     result = run(sys.executable, "-c", f"{program}; door.gan_export()", *command, tmp_path / "none", cwd=ROOT)
     fails_in_one_line(result, 66, str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("command", ["onnx", "torch"])
+def test_existing_file_is_refused_before_pytorch_is_loaded(command: str, tmp_path: Path) -> None:
+    model, out = tmp_path / "generator_model.pth", tmp_path / "mine"
+    model.touch()
+    out.touch()
+    program = "import sys; sys.modules['torch'] = sys.modules['onnx'] = None; import synthetic_defects as door"
+    result = run(sys.executable, "-c", f"{program}; door.gan_export()", command, model, "--out", out, cwd=ROOT)
+    fails_in_one_line(result, 73, str(out), "--overwrite", "--out")

@@ -142,6 +142,7 @@ def test_what_is_assumed_of_the_weights_is_said_and_kept_and_can_be_chosen(tmp_p
     )
     wrong, right = tmp_path / "wrong.onnx", tmp_path / "right.onnx"
     few = ("--batch-check", "1,2", "--key", "nets.G")
+    fails_in_one_line(run_in_process("onnx", tmp_path / "gan.pth", "--out", wrong), 65, "--key nets.G")
     result = run_in_process("onnx", tmp_path / "gan.pth", "--out", wrong, *few)
     assert result.returncode == 0, result.stderr
     assert "assumed: activation relu, last_activation tanh, bn_eps 1e-05" in result.stderr

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs.dataset.convert import HOLES, photos
+from jobs.dataset.convert import CLASS_NAME, HOLES, photos
 from jobs.dataset.convert.layout import DatasetLayout
 from jobs.dataset.convert.layouts import LAYOUTS, MVTEC
 from jobs.dataset.convert.mvtec import GOOD
@@ -115,7 +115,7 @@ def convert(
     out: Path | str,
     to: str,
     *,
-    class_name: str = "defect",
+    class_name: str = CLASS_NAME,
     shaping: Shaping | None = None,
     copy: bool = False,
     real: Real | None = None,

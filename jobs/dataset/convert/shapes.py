@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.dataset.convert import FILL
+from jobs.dataset.convert import FILL, MIN_AREA, SIMPLIFY
 from jobs.extras import extra
 
 Points = NDArray[np.float64]
@@ -29,9 +29,9 @@ class Shaping:
         simplify: by how many pixels a simplified outline may differ from the true one (Douglas and Peucker, 1973).
     """
 
-    min_area: int = 4
+    min_area: int = MIN_AREA
     holes: str = FILL
-    simplify: float = 0.0
+    simplify: float = SIMPLIFY
 
 
 @dataclass(frozen=True)

@@ -113,12 +113,14 @@ def test_fit_is_that_of_the_training_and_the_report_says_so(oblong: Path, tmp_pa
     (tmp_path / "training_options.json").write_text(json.dumps(options))
     found = evaluate(oblong, path, count=10, out=tmp_path / "out")
     assert (found.fit, found.fit_reason, found.notes) == ("pad", f"as the generator was trained ({path})", ())
-    assert f"--fit pad: as the generator was trained ({path})" in (tmp_path / "out" / "report.html").read_text()
+    assert (
+        f"<code>fit=pad</code>: as the generator was trained ({path})" in (tmp_path / "out" / "report.html").read_text()
+    )
     assert same_numbers(found, evaluate(oblong, path, count=10, fit="pad"))
     asked = evaluate(oblong, path, count=10, fit="crop")
     assert not same_numbers(found, asked)
     assert asked.fit_reason == "as asked"
-    assert asked.notes == ("the generator was trained with --fit pad, so it saw other photos than those compared here",)
+    assert asked.notes == ("the generator was trained with `fit=pad`, so it saw other photos than those compared here",)
 
 
 def test_fit_of_a_run_is_that_of_the_model_file_that_made_it(

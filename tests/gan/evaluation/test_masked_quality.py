@@ -87,8 +87,8 @@ def test_segmenter_is_asked_where_training_photos_are_given_or_by_its_option(fol
 def test_without_masks_of_photos_one_line_says_which_option_would_judge(folders: dict[str, Path]) -> None:
     found = judge(folders)
     assert (found.has_masks, found.masks) == (True, None)
-    assert "The masks of the images were not judged: that needs --masks" in distrust(found)
-    assert sum(line.startswith("masks ") and line.endswith("--masks") for line in table(found).splitlines()) == 1
+    assert "The masks of the images were not judged: that needs `masks`" in distrust(found)
+    assert sum(line.startswith("masks ") and line.endswith("`masks`") for line in table(found).splitlines()) == 1
     plain = evaluate(folders["real"], folders["plain"], count=20)
     assert "masks" not in table(plain)
 

@@ -14,12 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
+from gan.eval_cli import quality_command
 from gan.evaluation.comparison import Quality, Sets, Sources, compare
 from gan.evaluation.copying import Pair
 from gan.evaluation.panels import panels
 from gan.evaluation.report import report_page
 from gan.evaluation.summary import distrust, findings, quality_json, table
 from gan.photos.read import ImageSet
+from models.flags import in_flags
 from tests.gan.evaluation.conftest import SMALL, of, plates
 
 
@@ -93,7 +95,7 @@ def test_page_of_colour_images_without_training_images() -> None:
     sets = Sets(of(colour), of(colour.flip(0)))
     quality, pairs = compare(sets, Sources("real", "fake"), SMALL, 0)
     text = report_page(quality, sets, pairs)
-    assert "needs the photos that were trained on (<code>--train</code>)" in text
+    assert "needs the photos that were trained on (<code>train</code>)" in text
     picture = re.search('base64,([^"]+)', text)
     assert picture is not None
     assert Image.open(io.BytesIO(base64.b64decode(picture[1]))).mode == "RGB"
@@ -145,7 +147,9 @@ def test_verdict_never_says_all_is_well_over_a_fault(fresh: tuple[Quality, list[
 
 
 def test_verdict_says_that_copies_were_not_looked_for(fresh: tuple[Quality, list[Pair]]) -> None:
-    assert "not looked for: that needs --train" in distrust(dataclasses.replace(fresh[0], copying=None))
+    unasked = dataclasses.replace(fresh[0], copying=None)
+    assert "not looked for: that needs `train`" in distrust(unasked)
+    assert "not looked for: that needs --train" in in_flags(table(unasked), quality_command)
 
 
 def test_json_reads_back_as_the_same_numbers(fresh: tuple[Quality, list[Pair]]) -> None:

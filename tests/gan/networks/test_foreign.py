@@ -135,7 +135,7 @@ def test_of_several_one_is_chosen_by_its_key(tmp_path: Path, state: State) -> No
     torch.save(content, tmp_path / "both.pth")
     message = refusal(tmp_path / "both.pth")
     assert "nets.G, nets.G_ema" in message
-    assert "--key" in message
+    assert "`key=nets.G`" in message
     for key, wanted in (("nets.G", state), ("nets.G_ema", other)):
         assert same(dict(read(tmp_path, content, key).state_dict()), wanted)
     assert "nothing at 'nets.H', but nets, D" in refusal(tmp_path / "both.pth", key="nets.H")

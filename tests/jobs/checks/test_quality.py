@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.checks.quality import Gate, judge
+from jobs.checks.gate import Gate
+from jobs.checks.quality import judge
 from jobs.dataset import manifest
 from jobs.dataset.formats import Folders
 from jobs.dataset.measure import shard_lines

@@ -8,6 +8,7 @@ import pickle
 import re
 import shutil
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -316,7 +317,7 @@ def test_too_little_memory_is_69_and_not_a_bad_model(model: Path, said: str, mon
 
     session = GeneratorSession(model, "cpu")
     monkeypatch.setattr(session, "_session", SimpleNamespace(run=fail))
-    with pytest.raises(CommandError, match=r"not enough memory: .* free; a smaller batch_size") as error:
+    with pytest.raises(CommandError, match=r"not enough memory: .* free; a smaller `batch_size`") as error:
         session.pixels(session.inputs(1, 0, 3), 3)
     assert error.value.exit_code is ExitCode.NO_DEVICE
     monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
@@ -340,7 +341,7 @@ except CommandError as error:
     print(int(error.exit_code), error)
 """
     result = run(sys.executable, "-c", program)
-    assert re.match(r"69 not enough memory: .* MiB are free; a smaller batch_size", result.stdout), result
+    assert re.match(r"69 not enough memory: .* MiB are free; a smaller `batch_size`", result.stdout), result
 
 
 @pytest.mark.parametrize("name", ["generator_model.pth", "whole.pkl", "weights.safetensors"])
@@ -353,3 +354,26 @@ def test_weights_are_told_to_be_exported_first(tmp_path: Path, name: str) -> Non
     }
     (tmp_path / name).write_bytes(contents[name])
     assert f"export it first, gan-export onnx {tmp_path / name}" in refused(tmp_path / name, ExitCode.BAD_DATA)
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_pickles_of_old_protocols_are_told_to_be_exported_first(tmp_path: Path, protocol: int) -> None:
+    for number, content in enumerate(({"main.0.weight": [0.5]}, [0.5], OrderedDict(weight=0.5))):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+        assert f"export it first, gan-export onnx {path}" in refused(path, ExitCode.BAD_DATA)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".PT", ".ckpt", ".pkl"])
+def test_unknown_content_under_a_name_of_weights_is_told_to_be_exported_first(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"of no known kind")
+    message = refused(path, ExitCode.BAD_DATA)
+    assert f"export it first, gan-export onnx {path}" in message
+    assert "protobuf" not in message.lower()
+
+
+@pytest.mark.parametrize("name", ["empty.pth", "empty.onnx"])
+def test_empty_file_is_called_empty(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert refused(tmp_path / name, ExitCode.BAD_DATA).endswith(f"{name} is empty")

@@ -1,0 +1,6 @@
+"""What a generator is exported with unless it is told otherwise; read by the command line, so nothing heavy is here."""
+
+OPSET = 18
+PRECISION = "float32"
+BATCHES = (1, 2, 3, 64, 129)
+"""1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""

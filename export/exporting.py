@@ -1,0 +1,107 @@
+"""All of `gan-export onnx` and `gan-export torch`: a file of weights to a proven file that says its training.
+
+What is heavy is imported once nothing speaks against the export.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.target import refuse_existing, refuse_missing
+from models.errors import CommandError, ExitCode
+from models.log import log
+
+if TYPE_CHECKING:
+    from export.parity import ParityReport
+
+ONNX, TORCH = "onnx", "torch"
+NAMES = {ONNX: "generator.onnx", TORCH: "generator.pt2"}
+"""What a file can be, and what it is usually called."""
+
+
+def export_file(
+    model: Path,
+    out: Path,
+    to: str = ONNX,
+    *,
+    key: str = "",
+    activation: str | None = None,
+    slope: float | None = None,
+    last_activation: str | None = None,
+    bn_eps: float | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> ParityReport:
+    """Export a file of weights. The new file says how they were trained, where that is known.
+
+    Args:
+        model: a `generator_model.pth` or snapshot of `gan.train`, which tells of its training, or a checkpoint made
+            elsewhere.
+        out: file to write.
+        to: `onnx`, or `torch` for a program of `torch.export`.
+        key: where in `model` the generator lies, its names joined by dots.
+        activation, slope, last_activation, bn_eps: what the weights of a checkpoint made elsewhere do not show; the
+            usual values where not given.
+        overwrite: replace an existing file.
+        settings: those of `export_onnx` or `export_torch`: `batch_check`, `atol`, and of ONNX `opset` and `precision`.
+
+    Returns:
+        Every comparison that was made; all of them passed.
+
+    Raises:
+        ParityError: 76, a comparison fails; nothing is left, an existing file stays.
+        CommandError: 2 `out` is `model`, there is no such `to`, or what is known of our own generator was given; 65 not
+            one generator of a known architecture; 66 no such file; 69 too little memory; 73 `out` exists or cannot be
+            written; 76 the file does not run.
+    """
+    if to not in NAMES:
+        raise CommandError(ExitCode.USAGE, f"`to` is one of {', '.join(NAMES)}, not {to!r}")
+    refuse_missing(model)
+    if out.exists() and out.samefile(model):
+        raise CommandError(ExitCode.USAGE, "`out` is `model` itself")
+    refuse_existing(out, overwrite)
+    from gan.networks.reader import load_generator, read_training, weights_sha256
+
+    given = {"activation": activation, "slope": slope, "last_activation": last_activation, "bn_eps": bn_eps}
+    unseen = {name: value for name, value in given.items() if value is not None}
+    generator = load_generator(model, key, **unseen)
+    training = read_training(model, weights_sha256(generator.state_dict()))
+    if training and unseen:
+        names = ", ".join(f"`{name}`" for name in unseen)
+        raise CommandError(ExitCode.USAGE, f"{names}: {model} was trained by gan-train, so it is known")
+    with without_notes():
+        report = _exporter(to)(generator, out, training=training, overwrite=overwrite, **settings)
+    if faults := training.get("figures", {}).get("faults"):
+        log.warning("a detector would learn the faults of its images, and gan-batch refuses it: %s", "; ".join(faults))
+    return report
+
+
+def _exporter(to: str) -> Callable[..., ParityReport]:
+    if to == ONNX:
+        from export.onnx_exporter import export_onnx
+
+        return export_onnx
+    from export.torch_exporter import export_torch
+
+    return export_torch
+
+
+@contextlib.contextmanager
+def without_notes() -> Iterator[None]:
+    """Silence the exporter's notes to its own developers."""
+    logs = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir")]
+    levels = [each.level for each in logs]
+    for each in logs:
+        each.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each, level in zip(logs, levels, strict=True):
+            each.setLevel(level)
