@@ -242,6 +242,8 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
             )
     try:
         session = _create(content, [CPU])
+    except AttributeError:  # something else has the name of ONNX Runtime: that says nothing about the model
+        raise
     except Exception as error:
         no_model = CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX model: {first_line(error)}")
         raise memory_error(error, "fewer workers need less") or no_model from None
