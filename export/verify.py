@@ -95,6 +95,8 @@ def load_onnx(path: Path) -> tuple[onnx.ModelProto, GeneratorInfo]:
         return model, GeneratorInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props})
     except InfoError as error:
         raise CommandError(ExitCode.BAD_DATA, f"{path}: {error}") from None
+    except AttributeError:  # something else has the name of onnx: that says nothing about the file
+        raise
     except Exception as error:  # protobuf's own, which onnx does not name
         raise memory_error(error) or CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX file") from None
 

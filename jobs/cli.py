@@ -123,10 +123,6 @@ def cli(
         return
     options.refuse_nan(context)
     options.refuse_two_numbers(context)
-    if part and (
-        wrong := next((name for name in ("append", "latest", "keep", "manifest") if context.params[name]), None)
-    ):
-        raise click.UsageError(f"--{wrong} is for a whole run, not for a --part of it.")
     from jobs.run import run_batch
 
     work, gate = options.work(others), options.gate(others)
@@ -203,7 +199,7 @@ def verify(out: Path | str, repair: bool, model: str | None) -> None:
 
     Faults are rows of CSV on stdout, and the exit code is 76. --repair needs the model of the run.
     """
-    from jobs.checks.verify import is_repairable
+    from jobs.checks.verify import is_repairable, number_of
     from jobs.checks.verify import verify as look
 
     with Stop() as stop:
@@ -212,19 +208,18 @@ def verify(out: Path | str, repair: bool, model: str | None) -> None:
             if stop:
                 raise stop.error("nothing was changed by verifying; what was repaired stays so")
 
-        faults = list(look(out, check=check))
-        if faults and repair:
-            from jobs.checks.repair import repair as make_again
+        if repair:
+            from jobs.checks.repair import verify_and_repair
 
-            again = make_again(out, model, check)
-            log.info("%s: %s, images made again to compare: %d", out, _number(faults), again)
+            faults = verify_and_repair(out, model, check)
+        else:
             faults = list(look(out, check=check))
     if faults:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["fault", "file_name", "detail"])
         writer.writerows([fault.fault, fault.file_name, fault.detail] for fault in faults)
         hint = "; --repair makes broken images again" if not repair and any(map(is_repairable, faults)) else ""
-        raise CommandError(ExitCode.CHECK_FAILED, f"{out}: {_number(faults)}, the first: {faults[0]}{hint}")
+        raise CommandError(ExitCode.CHECK_FAILED, f"{out}: {number_of(faults)}, the first: {faults[0]}{hint}")
     log.info("%s: every image is what the manifest says", out)
 
 
@@ -242,15 +237,9 @@ def verify(out: Path | str, repair: bool, model: str | None) -> None:
 def regen(out: Path | str, index: int, to: Path | None, model: str | None, device: str) -> None:
     """Make one image of the run in OUT again, whether the run has it (yet) or not; with its mask, X_mask.png."""
     from jobs.checks.repair import regen as make
-    from jobs.dataset.tally import MASK
-    from models.files import write_atomically
 
     made = make(out, index, model, device)
-    path = to or Path(f"{index:08d}.png")
-    write_atomically(path, lambda temporary: temporary.write_bytes(made.image))
-    if made.mask is not None:
-        mask = made.mask
-        write_atomically(path.with_name(f"{path.stem}{MASK}.png"), lambda temporary: temporary.write_bytes(mask))
+    path = made.write(to)
     if made.same is False:
         raise CommandError(
             ExitCode.CHECK_FAILED,
@@ -280,10 +269,6 @@ def convert(context: click.Context, /, run: Path | str, to: str, out: Path, **ot
     counts = ", ".join(f"{count} {part}" for part, count in result.images.items())
     there = "" if result.made else ", as it was"
     log.info("%s is complete%s: %s; classes: %s", out, there, counts, ", ".join(result.classes))
-
-
-def _number(faults: list[Any]) -> str:
-    return f"{len(faults)} fault{'s' * (len(faults) != 1)}"
 
 
 def _given(context: click.Context, name: str) -> bool:

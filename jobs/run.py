@@ -104,15 +104,19 @@ def run_batch(
         publishing: what others see of a complete run; by default nothing but itself.
 
     Raises:
-        CommandError: the exit code says what: 2 the model cannot make this mix; 3 `work.max_seconds` are over; 65, 66,
-            69, 76 the model or the device (see `GeneratorSession`); 66 no such folder or run in `mix` or `fill`; 73, 74
-            writing; 75 another process holds `out`, or that part; 76 the quality gate or verification; 78 `out` belongs
-            to another run, or to one of an older layout that lacks images; 130, 143 a signal.
+        CommandError: the exit code says what: 2 the model cannot make this mix, or a `part` was asked for what only
+            the whole run has; 3 `work.max_seconds` are over; 65, 66, 69, 76 the model or the device (see
+            `GeneratorSession`); 66 no such folder or run in `mix` or `fill`; 73, 74 writing; 75 another process holds
+            `out`, or that part; 76 the quality gate or verification; 78 `out` belongs to another run, or to one of an
+            older layout that lacks images; 130, 143 a signal.
     """
     asked = Asked(count, append, mix, per_class, fill)
     on_disk, work, gate, publishing = on_disk or OnDisk(), work or Work(), gate or Gate(), publishing or Publishing()
-    if part and (append or publishing.latest or publishing.keep):
-        raise ValueError("append, latest and keep are of the whole run, and have no meaning for a part")
+    of_all = {
+        "append": append, "latest": publishing.latest, "keep": publishing.keep, "manifest": on_disk.manifest,
+    }  # fmt: skip
+    if part and (wrong := next((name for name, value in of_all.items() if value is not None), None)):
+        raise CommandError(ExitCode.USAGE, f"`{wrong}` is for a whole run, not for a `part` of it")
     if part and any(field in str(out) for field in (DATE, TIME)):
         raise CommandError(
             ExitCode.USAGE, f"`part` needs an `out` without {DATE} and {TIME}, that all parts have in common"

@@ -95,19 +95,32 @@ def run(command: click.Command, program: str, arguments: Sequence[str] | None = 
     except click.UsageError as error:
         code = _fail(program, ExitCode.USAGE, f"{error.format_message()} (see {program} --help)", options)
     except CommandError as error:
-        code = _fail(program, error.exit_code, str(error), options)
+        found = _in_the_way(program, error) if error.exit_code == ExitCode.BUG else None
+        code = _fail(program, *(found or (error.exit_code, str(error))), options)
     except OSError as error:
         failure = writing_error(error)
         code = _fail(program, failure.exit_code, str(failure), options)
     except ModuleNotFoundError as error:
-        code = _fail(program, *_missing(program, error), options)
+        code = _fail(program, *(_in_the_way(program, error) or _missing(program, error)), options)
+    except SystemExit as error:  # no command's own way to end, but that of a program that was imported
+        if (found := _in_the_way(program, error)) is None:
+            raise
+        code = _fail(program, *found, options)
     except Exception as error:  # the last net: what lands here is a bug, and one line says so, or too little memory
         if out_of_memory := memory_error(error):
             sys.exit(_fail(program, out_of_memory.exit_code, str(out_of_memory), options))
-        code = _fail(program, ExitCode.BUG, _bug(error), options)
+        code = _fail(program, *(_in_the_way(program, error) or (ExitCode.BUG, _bug(error))), options)
     if reason := lost_output():
         log.warning("not all of the output was written: %s", reason)
     sys.exit(code or 0)
+
+
+def _in_the_way(program: str, error: BaseException) -> tuple[ExitCode, str] | None:
+    """What to say where Python took a file of the user's for a module that we need; None where it did not."""
+    from models.in_the_way import in_the_way, needed  # here, since hardly any command ends so
+
+    place = in_the_way(error)
+    return None if place is None else (ExitCode.USAGE, needed(place, program))
 
 
 def _missing(program: str, error: ModuleNotFoundError) -> tuple[ExitCode, str]:

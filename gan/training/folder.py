@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -51,7 +52,8 @@ def refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuse a folder in which a run could not begin or go on; nothing is made or changed.
 
     Raises:
-        CommandError: 66 nothing to resume; 73 it cannot be written, or holds an earlier run; 75 a run is at work there.
+        CommandError: 66 nothing to resume; 73 it cannot be written, or holds an earlier run, or one of gan-batch; 75 a
+            run is at work there.
     """
     there = out
     while not os.path.lexists(there) and there != there.parent:
@@ -62,10 +64,28 @@ def refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise CommandError(ExitCode.CANNOT_WRITE, f"cannot write {there.absolute()}: not allowed")
     if resume and not found(out):
         raise no_snapshot(out)
+    if not resume:
+        refuse_images(out)
     if not resume and not overwrite:
         _refuse_earlier(out)
     if is_locked(out):
         raise CommandError(ExitCode.LOCKED, f"another gan-train is writing to {out}")
+
+
+def refuse_images(out: Path) -> None:
+    """Refuse the folder of a run of gan-batch, which must hold nothing else.
+
+    Raises:
+        CommandError: 73 it is one.
+    """
+    try:
+        said = json.loads((out / "run.json").read_bytes())
+    except (OSError, ValueError):
+        return
+    if isinstance(said, dict) and "fingerprint" in said:
+        raise CommandError(
+            ExitCode.CANNOT_WRITE, f"{out.absolute()} holds a run of gan-batch: take another folder as `out`"
+        )
 
 
 def make_room(out: Path, overwrite: bool) -> None:

@@ -79,6 +79,7 @@ def learn_masks(
         CommandError: 2 a generator that cannot make masks, or makes some; 65 too few photos with masks, or masks that
             do not fit; 66 nothing by one of these names; 69 no such device; 73/74 `out` cannot be written.
     """
+    folder.refuse_images(out)
     target = out / folder.GENERATOR
     if target.exists() and not overwrite:
         raise CommandError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from jobs.checks.verify import BAD_MANIFEST, NO_MANIFEST, check_shard, committed_shards
+from jobs.checks.verify import BAD_MANIFEST, NO_MANIFEST, Fault, check_shard, committed_shards, number_of, verify
 from jobs.dataset import layout, manifest, table
 from jobs.dataset.formats import BAD_TAR, STRAY
 from jobs.dataset.kind import Kind
@@ -21,6 +21,7 @@ from jobs.dataset.removal import remove_temporaries
 from jobs.dataset.shard import Shard
 from jobs.dataset.sheet import run_sheet
 from jobs.dataset.state import COMPLETE, RunState, fingerprint
+from jobs.dataset.tally import MASK
 from jobs.stores.opening import open_store
 from jobs.stores.store import Store
 from jobs.workers.engine import BATCH_SIZE
@@ -28,6 +29,7 @@ from jobs.workers.model import model_of_run
 from jobs.workers.piece import MadeImage, make_images
 from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
+from models.files import write_atomically
 from models.log import log
 from models.progress import Progress
 from models.providers import BY_DEVICE
@@ -38,14 +40,28 @@ class Regenerated:
     """An image that was made again.
 
     Attributes:
+        index: of it.
         image: the PNG file.
         mask: that of its mask; None where there are none.
         same: whether they are those that the manifest tells of; None where no row tells of them.
     """
 
+    index: int
     image: bytes
     mask: bytes | None
     same: bool | None
+
+    def write(self, path: Path | None = None) -> Path:
+        """Write the image to `path`, by default its own name here, and its mask beside it; returns the path.
+
+        Raises:
+            OSError: one of them cannot be written.
+        """
+        path = path or Path(f"{self.index:08d}.png")
+        write_atomically(path, lambda temporary: temporary.write_bytes(self.image))
+        if (mask := self.mask) is not None:
+            write_atomically(path.with_name(f"{path.stem}{MASK}.png"), lambda temporary: temporary.write_bytes(mask))
+        return path
 
 
 def regen(out: Path | str, index: int, model: Path | str | None = None, device: str = "auto") -> Regenerated:
@@ -72,7 +88,31 @@ def regen(out: Path | str, index: int, model: Path | str | None = None, device: 
         rows = []
     known = next((other for other in rows if other.index == index), None)
     same = None if known is None else all(kind.sha256(known) == kind.sha256(row) for kind in plan.kinds)
-    return Regenerated(image, mask, same)
+    return Regenerated(index, image, mask, same)
+
+
+def verify_and_repair(
+    out: Path | str, model: Path | str | None = None, check: Callable[[], None] = lambda: None
+) -> list[Fault]:
+    """Compare a run with its manifests, make again what is broken, and compare it once more.
+
+    Args:
+        out: the run's folder.
+        model: as for `repair`; not needed where nothing is broken.
+        check: called often; what it raises ends the work.
+
+    Returns:
+        The faults that there are still; see `jobs.checks.verify`.
+
+    Raises:
+        CommandError: as `repair`.
+    """
+    faults = list(verify(out, check=check))
+    if faults:
+        again = repair(out, model, check)
+        log.info("%s: %s, images made again to compare: %d", out, number_of(faults), again)
+        faults = list(verify(out, check=check))
+    return faults
 
 
 def repair(out: Path | str, model: Path | str | None = None, check: Callable[[], None] = lambda: None) -> int:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from jobs.checks.history import history
 from jobs.dataset import manifest
-from jobs.dataset.state import RunState
+from jobs.dataset.state import RUNNING, RunState
 from jobs.stores.opening import open_store
+
+CUT_OFF = "cut off"
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Status:
     """How far a run is.
 
     Attributes:
-        state: see `RunState`.
+        state: see `RunState`; `cut off` in place of `running` where no process holds the folder.
         at_work: whether a process holds the folder now.
         count: images that it shall hold.
         committed: images that are safely there.
@@ -49,14 +51,15 @@ def status(out: Path | str) -> Status:
         CommandError: 66 where there is no run, 65 where its run.json is damaged.
     """
     store = open_store(out)
+    at_work = store.is_locked()  # first: a run that ends meanwhile says so, and was not cut off
     state = RunState.of(store)
     size = state.fingerprint["shard_size"]
     done = manifest.committed(store, size)
     committed = sum(stop - number * size for number, stop in done.items())
-    at_work, past = store.is_locked(), history(store)
+    past = history(store)
     rate = past.images_per_second if at_work else None
     return Status(
-        state=state.state,
+        state=CUT_OFF if state.state == RUNNING and not at_work else state.state,
         at_work=at_work,
         count=state.count,
         committed=committed,

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +156,11 @@ def check_shard(store: Store, plan: Plan, shard: Shard, check: Callable[[], None
             index = shard.start if found.kind == BAD_TAR else None
             faults.append(Fault(found.kind, found.file_name, found.detail, index))
     return faults
+
+
+def number_of(faults: Sequence[Fault]) -> str:
+    """How many there are, for people."""
+    return f"{len(faults)} fault{'s' * (len(faults) != 1)}"
 
 
 def is_users(fault: Fault) -> bool:

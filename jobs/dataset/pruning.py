@@ -40,8 +40,8 @@ def prune(
     """Keep `out` and the newest runs of its series beside it, `keep` in all; remove those that are older.
 
     Newest by name. There stay: what has another name or another line; what is not complete; what another process holds;
-    what `link` or a link beside `out` leads to; what holds a file that gan-batch does not write, or lacks images. The
-    log says what went, what stayed, and why.
+    what `link` or a link beside `out` leads to; what holds a file that gan-batch does not write, lacks images, or was
+    changed by hand. The log says what went, what stayed, and why.
 
     Args:
         out: a complete run.
@@ -63,7 +63,7 @@ def prune(
     old = found.complete[: max(0, len(found.complete) - (keep - 1))]
     removed = []
     for path, state in [*found.begun, *old]:
-        reason = _LINK if path in held else trace_of_others(path, state) if state.state == COMPLETE else None
+        reason = _LINK if path in held else trace_of_others(path, state, check) if state.state == COMPLETE else None
         reason = reason or _remove(path, check)
         if reason is None:
             removed.append(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -56,16 +56,23 @@ def read_member(file: BinaryIO, start: int, name: str, size: int) -> bytes | Non
 
 def find_member(file: BinaryIO, name: str) -> bytes | None:
     """A file in a tar file, found by the headers of those before it; None where it is not there."""
+    for found, size in sizes(file):
+        if found == name:
+            content = file.read(size)
+            return content if len(content) == size else None
+    return None
+
+
+def sizes(file: BinaryIO) -> Iterator[tuple[str, int]]:
+    """The name and size of each file in a tar file, up to its end or damage; `file` stands at its content then."""
     start = 0
     while True:
         try:
             file.seek(start)
             header = tarfile.TarInfo.frombuf(file.read(_BLOCK), "ascii", "strict")
         except (tarfile.HeaderError, ValueError):  # the end, or damage
-            return None
-        if header.name == name:
-            content = file.read(header.size)
-            return content if len(content) == header.size else None
+            return
+        yield header.name, header.size
         start += room(header.size)
 
 

@@ -246,6 +246,8 @@ def _open(path: Path, content: bytes, device: str) -> tuple[onnxruntime.Inferenc
             )
     try:
         session = _create(content, [CPU])
+    except AttributeError:  # something else has the name of ONNX Runtime: that says nothing about the model
+        raise
     except Exception as error:
         reason = first_line(error)
         if path.suffix.lower() in _SUFFIXES:

@@ -313,16 +313,18 @@ def test_regen_writes_the_image_and_its_mask(copied: Path, masked_model: Path, t
 def test_old_run_goes_with_its_masks_and_stays_where_somebody_changed_them(
     name: str, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    nights = [tmp_path / f"2026-11-2{number}" for number in range(4)]
+    nights = [tmp_path / f"2026-11-2{number}" for number in range(5)]
     for night in nights:
         shutil.copytree(runs[name], night)
     (nights[0] / "masks/notes.txt").write_text("mine")
     first = next(path for path in sorted((nights[1] / "masks").rglob("*.*")) if path.is_file())
+    edited = nights[2] / first.relative_to(nights[1])
+    edited.write_bytes(first.read_bytes().replace(b"IEND", b"IENd", 1))  # a mask of the same size
     first.unlink()
     names = siblings(nights[-1])
     assert names is not None
-    assert prune(nights[-1], 1, None, RunSeries(names, "generator.onnx")) == [nights[2]]
-    assert [night.exists() for night in nights] == [True, True, False, True]
+    assert prune(nights[-1], 1, None, RunSeries(names, "generator.onnx")) == [nights[3]]
+    assert [night.exists() for night in nights] == [True, True, True, False, True]
 
 
 def test_strays_in_a_shard_that_is_made_are_removed_and_what_is_not_ours_stays(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -39,6 +40,40 @@ def test_package_with_the_name_of_the_commands_own_is_named(command: str, packag
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("")
     fails_in_one_line(enter(command, "--help", before=tmp_path), 2, str(tmp_path / package / "__init__.py"))
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "click", "PIL", "onnxruntime", "random", "json"])
+@pytest.mark.parametrize("content", ["", "raise RuntimeError('the wrong one ran')", "raise SystemExit(0)", "def ("])
+def test_file_with_the_name_of_what_we_import_is_named(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.py").write_text(content)
+    command = ["gan-train", "photos"] if name == "torch" else ["gan-batch", "--count", "1", "--model", "bundled"]
+    result = enter(*command, before=tmp_path)
+    fails_in_one_line(result, 2, f"{tmp_path / name}.py is in the way", "Rename it")
+    assert "bug" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["numpy", "click", "PIL", "onnxruntime", "json"])
+def test_folder_with_the_name_of_what_we_import_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    result = enter("gan-batch", "--count", "1", "--model", "bundled", before=tmp_path)
+    fails_in_one_line(result, 2, f"{tmp_path / name}/__init__.py is in the way")
+
+
+def test_file_that_nothing_imports_is_not_blamed_for_another_error(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['prometheus_client'] = None")
+    result = enter("gan-batch", "status", tmp_path, "--debug", before=tmp_path)
+    assert result.returncode == 66
+    options = ["--count", "1", "--model", "bundled", "--metrics-file", str(tmp_path / "a.prom")]
+    fails_in_one_line(enter("gan-batch", *options, before=tmp_path), 69, "prometheus_client, which is not installed")
+
+
+def test_package_that_was_installed_into_a_folder_of_the_path_is_used(tmp_path: Path) -> None:
+    (tmp_path / "click").symlink_to(Path(click.__file__).parent)
+    (tmp_path / "click-8.dist-info").mkdir()
+    assert enter("gan-batch", "--help", before=tmp_path).returncode == 0
 
 
 def test_file_that_the_command_does_not_import_is_not_in_its_way(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, clean_environment
+from gan.training import folder
+from jobs.dataset.state import RunState
+from jobs.stores.local_store import LocalStore
+from tests.conftest import ROOT, clean_environment, fails_in_one_line, run_in_process
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 REFUSED = [
@@ -48,6 +51,22 @@ for words in {commands!r}:
     )
     codes = [int(line.split()[-1]) for line in result.stdout.splitlines() if line.startswith("ended with")]
     assert codes == [code for _, code in REFUSED], result.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_run_of_gan_batch_is_no_place_to_train_in(more: list[str], photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    RunState("complete", 1, {"shard_size": 1}).write(LocalStore(out))
+    for command in (["gan-train", photos], ["gan-train", "masks", "model.pth", photos, "--masks", photos]):
+        fails_in_one_line(run_in_process(*command, "--out", out, *more), 73, f"{out} holds a run of gan-batch")
+    assert [path.name for path in out.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("content", ["mine", '{"mine": 1}', "[]"])
+def test_another_run_json_is_in_nobodys_way(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    folder.refuse(tmp_path, resume=False, overwrite=False)
 
 
 @pytest.mark.parametrize(

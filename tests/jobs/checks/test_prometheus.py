@@ -106,7 +106,7 @@ def test_images_that_are_missing_are_told(small: Path, tmp_path: Path) -> None:
     found = figures(tmp_path)
     assert (found["gan_batch_images_committed"], found["gan_batch_images_wanted"]) == (2, COUNT)
     assert found[SUCCESS] == 0
-    assert labels(tmp_path)["state"] == "running"
+    assert labels(tmp_path)["state"] == "cut off"
 
 
 def test_rejected_run_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.checks.repair import regen, repair
+from jobs.checks.repair import regen, repair, verify_and_repair
 from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
@@ -89,6 +89,15 @@ def test_everything_at_once_is_repaired_by_one_command(copy: Path, model: Path, 
     succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert differing(copy, finished, without=()) == []
     succeeds(run_in_process("gan-batch", "verify", copy))
+
+
+def test_one_call_verifies_repairs_and_verifies_again(copy: Path, model: Path, finished: Path) -> None:
+    (copy / BROKEN).write_bytes(b"")
+    (copy / "images" / "notes.txt").write_text("mine")
+    assert [fault.fault for fault in verify_and_repair(copy, model)] == ["stray"]
+    (copy / "images" / "notes.txt").unlink()
+    assert verify_and_repair(copy, "a model that is not looked for") == []
+    assert differing(copy, finished, without=()) == []
 
 
 def test_lost_measures_come_back_with_their_shard(copy: Path, model: Path, finished: Path) -> None:
@@ -305,6 +314,15 @@ def test_regen_gives_the_file_of_the_run(index: int, finished: Path, model: Path
     made = regen(finished, index, model)
     assert made.image == (finished / rows_of(finished)[index].file_name).read_bytes()
     assert (made.mask, made.same) == (None, True)
+
+
+def test_image_that_was_made_again_is_written_by_its_name(
+    finished: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = regen(finished, INDEX, model)
+    assert (made.write(), made.write(Path("mine.png"))) == (Path("00000007.png"), Path("mine.png"))
+    assert Path("00000007.png").read_bytes() == Path("mine.png").read_bytes() == made.image
 
 
 def test_regen_writes_the_file_where_it_is_told_to(copy: Path, model: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_run_that_was_cut_off(small: Path, tmp_path: Path) -> None:
     assert (
         run_in_process(*batch(small, tmp_path / "run", 50, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
     )
-    assert progress(tmp_path / "run") == ("running", "false", "50", "20")
+    assert progress(tmp_path / "run") == ("cut off", "false", "50", "20")
 
 
 def test_run_that_was_cut_off_tells_why_and_has_no_speed(small: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_run_that_is_extended_counts_what_it_has(small: Path, tmp_path: Path) ->
     out = tmp_path / "run"
     succeeds(run_in_process(*batch(small, out, 30, "--shard-size", "20")))
     assert run_in_process(*batch(small, out, 90, "--shard-size", "20", "--max-seconds", "0")).returncode == 3
-    assert progress(out) == ("running", "false", "90", "40")
+    assert progress(out) == ("cut off", "false", "90", "40")
 
 
 def test_run_at_work(model: Path, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_run_of_very_many_images(finished: Path, tmp_path: Path) -> None:
             for index in range(shard * 1000, shard * 1000 + 1000)
         ]
         (out / "_manifests" / f"{shard:05d}.csv").write_bytes(manifest.to_csv(rows))
-    assert progress(out) == ("running", "false", "100000", "100000")
+    assert progress(out) == ("cut off", "false", "100000", "100000")
 
 
 def test_what_is_no_run_is_missing_input(tmp_path: Path) -> None:

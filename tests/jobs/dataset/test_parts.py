@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from jobs import OnDisk, Part, Publishing, Work, run_batch
 from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
+from models.errors import CommandError
 from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import SEED, batch, differing, kill_at, stamps, start, succeeds, temporaries, wait_for
 from tests.jobs.dataset.conftest import COUNT, OF, SHARD, of_parts, part, shards_of, state
@@ -119,9 +121,16 @@ def test_part_stops_in_time_and_goes_on(small: Path, tmp_path: Path) -> None:
 def test_python_caller_gets_the_images_of_the_part(small: Path, tmp_path: Path) -> None:
     one = run_batch(small, tmp_path / "run", COUNT, seed=SEED, part=Part(1, 3), on_disk=OnDisk(SHARD), work=Work("cpu"))
     assert (one.count, one.made) == (35, 35)
-    for option in ({"latest": tmp_path / "link"}, {"keep": 2}):
-        with pytest.raises(ValueError, match="part"):
-            run_batch(small, tmp_path / "run", COUNT, part=Part(1, 3), publishing=Publishing(**option))
+    whole: list[dict[str, Any]] = [
+        {"count": None, "append": 5},
+        {"on_disk": OnDisk(manifest="csv")},
+        {"publishing": Publishing(latest=tmp_path / "link")},
+        {"publishing": Publishing(keep=2)},
+    ]
+    for option in whole:
+        with pytest.raises(CommandError, match=r"is for a whole run, not for a `part`") as caught:
+            run_batch(small, tmp_path / "run", **{"count": COUNT, "part": Part(1, 3), **option})
+        assert caught.value.exit_code == 2
 
 
 # All parts together

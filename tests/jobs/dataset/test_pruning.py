@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.checks.verify import verify
+from jobs.dataset import tars
 from jobs.dataset.naming import siblings
 from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
@@ -134,6 +136,57 @@ def test_run_that_somebody_took_images_out_of_stays(runs: Path, said: pytest.Log
     assert names(runs) == [NIGHTS[0], NIGHTS[1], NIGHTS[4]]
     assert "images in its images/00001 are not there" in said.text
     assert "1 of its shards are not there" in said.text
+
+
+def edit_row(path: Path) -> None:
+    """Give a row of a manifest a column's value of one's own."""
+    header, first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([header, first.replace(",L,", ",RGB,"), *rest]))
+
+
+@pytest.mark.parametrize(
+    ("name", "change_it", "why"),
+    [
+        ("images/00001/00000002.png", lambda path: path.write_bytes(b"mine"), "is not of the size that gan-batch"),
+        ("manifest.csv", edit_row, "was changed: the row of image 0 is not the one"),
+        ("manifest.csv", lambda path: path.write_text(path.read_text() + "mine\n"), "has more rows"),
+        ("manifest.csv", Path.unlink, "its manifest is not the one"),
+        ("_manifests/00001.csv", edit_row, "was changed: the row of image 2"),
+        ("_manifests/00001.csv", lambda path: path.write_bytes(b""), "cannot be compared"),
+    ],
+)
+def test_run_that_somebody_changed_by_hand_stays_whole(
+    name: str, change_it: Callable[[Path], object], why: str, runs: Path, said: pytest.LogCaptureFixture
+) -> None:
+    change_it(runs / NIGHTS[0] / name)
+    before = stamps(runs / NIGHTS[0])
+    assert prune(runs / NIGHTS[4], 4, None, SERIES) == []
+    assert stamps(runs / NIGHTS[0]) == before
+    assert f"left {NIGHTS[0]}: " in said.text
+    assert why in said.text
+
+
+def test_both_manifests_changed_alike_do_not_hide_it(runs: Path, said: pytest.LogCaptureFixture) -> None:
+    for name in ("manifest.csv", "_manifests/00000.csv"):
+        edit_row(runs / NIGHTS[0] / name)
+    assert prune(runs / NIGHTS[4], 4, None, SERIES) == []
+    assert "_manifests/00000.csv is damaged" in said.text
+
+
+def test_tar_file_that_somebody_changed_stays(
+    small: Path, runs: Path, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    for name in NIGHTS:
+        shutil.rmtree(runs / name)
+        succeeds(run_in_process(*command(small, runs / name, "--format", "tar")))
+    for number, night in enumerate(NIGHTS[:2]):
+        path = runs / night / "images" / "00001.tar"
+        files = tars.unpack(path.read_bytes())
+        files |= {"00000002.png": b"mine"} if number else {"mine.png": b"mine"}
+        path.write_bytes(tars.pack(files.items()))
+    assert prune(runs / NIGHTS[4], 1, None, SERIES) == [runs / NIGHTS[2], runs / NIGHTS[3]]
+    assert "images/00001.tar/00000002.png in it is not of the size that gan-batch wrote" in said.text
+    assert "images/00001.tar/mine.png in it is not of gan-batch" in said.text
 
 
 def test_run_with_a_link_in_it_stays(runs: Path, tmp_path: Path) -> None:
