@@ -173,6 +173,7 @@ class ShiftGenerator(Generator):
         """
         if tuple(z.shape[1:]) != (self.z_dim,):
             raise ValueError(f"expected latents [N, {self.z_dim}], got {list(z.shape)}")
+        # "..." and not ":", here and in the layers: of ":" the exporter traces a slice of the batch, for nothing.
         up = z[..., self.content :] > 0
         kind = torch.where(z[..., :KINDS] > 0, 1.0, -1.0).to(z.dtype)
         seen = self._with_class(torch.cat([z[..., : self.content + SHIFT_BITS], kind], dim=1), label)

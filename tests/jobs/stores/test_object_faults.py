@@ -96,7 +96,7 @@ def test_second_start_is_refused_and_does_not_disturb_the_first(
     like(url, undisturbed)
 
 
-def test_of_two_different_runs_at_once_one_is_made(url: str, server: ObjectServer, model: Path, finished: Path) -> None:
+def test_of_two_different_runs_at_once_one_is_made(url: str, server: ObjectServer, model: Path) -> None:
     both = [
         start(batch(model, Path("any"), FEW, "--out", url, *TWO_SHARDS, "--seed", seed)) for seed in (str(SEED), "6")
     ]
