@@ -87,6 +87,7 @@ class ShiftGenerator(Generator):
 
     architecture = "shift"
     noise: Tensor
+    taper: Tensor
     class_strength: Tensor
     folded: Tensor | None
 
@@ -127,6 +128,7 @@ class ShiftGenerator(Generator):
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
         self.marker = Marker(widths[-2], widths[-1]) if masks else None
         self.colour = nn.Conv2d(1, channels, _TAPS, bias=False)
+        self.register_buffer("taper", _taper())
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
 
@@ -222,7 +224,7 @@ class ShiftGenerator(Generator):
         """
         weight = self.colour.weight
         weight = (weight + weight.flip(2) + weight.flip(3) + weight.flip(2, 3)) / 4
-        return F.conv2d(wider, weight)
+        return F.conv2d(wider, weight * self.taper)
 
     def _bank(self) -> Tensor:
         """White noise and the image's own, `[height, width, 1 + channels]`, to crop from."""
@@ -335,3 +337,13 @@ class ShiftGenerator(Generator):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
         return generator
+
+
+def _taper() -> Tensor:
+    """What the filter of the noise is multiplied by, `[taps, taps]`: a Hann window in all directions alike.
+
+    With free corners it made a mesh: they became its largest weights.
+    """
+    line = torch.arange(_TAPS) - _TAPS // 2
+    distance = torch.hypot(line[:, None].float(), line.float())
+    return torch.cos(distance * math.pi / (_TAPS + 1)).clamp(min=0).square()

@@ -134,6 +134,16 @@ def test_the_images_own_noise_is_as_mirrored_as_the_white_noise(generator: Shift
     assert torch.allclose(generator._crop(up)[1], -texture[:, :, 2:70, :68].flip(2))
 
 
+def test_corners_of_what_colours_the_noise_hardly_count() -> None:
+    made = ShiftGenerator(width=2)
+    torch.nn.init.ones_(made.colour.weight)
+    spot = torch.zeros(1, 1, 9, 9)
+    spot[..., 4, 4] = 1
+    seen = made._texture(spot)[0, 0]
+    assert seen[4, 4] == 1
+    assert (seen[2::4, 2::4] < 0.01).all()  # equal weights there would weave a mesh
+
+
 def test_a_hundred_thousand_images_hardly_share_a_crop() -> None:
     chosen = latents(100_000, seed=3)[:, -GRAIN_BITS:] > 0
     crops = (chosen * (1 << torch.arange(GRAIN_BITS))).sum(dim=1)
