@@ -84,6 +84,9 @@ class Attributes:
     y: float
 
 
+_NONE = Attributes(0, math.nan, math.nan, math.nan, math.nan, math.nan, "", math.nan, math.nan)
+
+
 def attributes_of(gray: NDArray[np.uint8], mask: Mask | None = None) -> Attributes:
     """Measure an image.
 
@@ -93,7 +96,7 @@ def attributes_of(gray: NDArray[np.uint8], mask: Mask | None = None) -> Attribut
     """
     found = masked_defects(found_mask(gray) if mask is None else mask, gray, most=1)
     if not found:
-        return Attributes(0, *[math.nan] * 5, "", math.nan, math.nan)
+        return _NONE
     main = found[0]
     return Attributes(
         count=len(found),
