@@ -33,8 +33,8 @@ _SHADOW, _SHADOW_SIDE = 0.5, 21
 """Part of the rise of the strongest pixel in a square of that side below which a pixel is what smoothing smears."""
 _LEAST_LINE, _LEAST_PART = 12, 4
 """Pixels of a line before and after its width is cut to measure; what is smaller is grain."""
-_HEIGHT = 0.6
-"""Part of its rise, after smoothing, by which a pixel may lie below the top of its line: half of the rise before."""
+_HEIGHT = 0.5
+"""Part of its rise by which a pixel may lie below the top of its line."""
 _NEAR = 5
 """Pixels, the side of the square in which that top is looked for."""
 
