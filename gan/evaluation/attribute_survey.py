@@ -16,7 +16,7 @@ cracks on magnetic tiles that it finds, 57 % of them; docs/evaluation.md says ho
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredImages:
     """The attributes of a set of images.
 
     Attributes:
@@ -43,23 +43,23 @@ class AttributeSurvey:
         notes: what the reader should know, a sentence each.
     """
 
-    photos: Measured
-    synthetic: Measured | None
+    photos: MeasuredImages
+    synthetic: MeasuredImages | None
     gaps: dict[str, list[Gap]]
     notes: tuple[str, ...]
 
 
-def measured(place: Path, images: ImageSet) -> Measured:
+def measured(place: Path, images: ImageSet) -> MeasuredImages:
     """The attributes of gray images, by their masks where they have some."""
     found = []
     masks = None if images.masks is None else images.masks[:, 0].numpy() > 0
     with Progress("measured", len(images.names), "images") as progress:
         for row, image in enumerate(progress.counted(images.images[:, 0].numpy())):
             found.append(attributes_of(image, None if masks is None else masks[row]))
-    return Measured(str(place), "ridge filter" if masks is None else "masks", images, tuple(found))
+    return MeasuredImages(str(place), "ridge filter" if masks is None else "masks", images, tuple(found))
 
 
-def about(real: Measured, made: Measured | None) -> tuple[str, ...]:
+def about(real: MeasuredImages, made: MeasuredImages | None) -> tuple[str, ...]:
     """Where the numbers come from, and how far they can be trusted."""
     sources = {of.source for of in (real, made) if of is not None}
     notes = [f"measure {MEASURE}, lengths in pixels of {_size(real)}; of several defects the largest counts"]
@@ -77,6 +77,6 @@ def about(real: Measured, made: Measured | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _size(measured: Measured) -> str:
+def _size(measured: MeasuredImages) -> str:
     height, width = measured.images.images.shape[2:]
     return f"{width}×{height}"

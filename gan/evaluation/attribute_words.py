@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan.evaluation.attribute_survey import FILTER_ERROR, AttributeSurvey, Measured
+from gan.evaluation.attribute_survey import FILTER_ERROR, AttributeSurvey, MeasuredImages
 from gan.evaluation.gaps import FEW, Gap
 from models.attributes import MEASURE, NUMBERS, WORDS
 
@@ -26,7 +26,7 @@ RULE = f"A gap is a bin with fewer than {FEW} photos, or less than a quarter of 
 
 
 @dataclass(frozen=True)
-class Row:
+class AttributeRow:
     """One attribute: of the photos, of synthetic images or empty, and its unit."""
 
     name: str
@@ -35,15 +35,15 @@ class Row:
     unit: str
 
 
-def rows(survey: AttributeSurvey) -> list[Row]:
+def rows(survey: AttributeSurvey) -> list[AttributeRow]:
     """All attributes: the middle value, and between which values four of five are."""
-    asked: list[tuple[str, Callable[[Measured], str], str]] = [
+    asked: list[tuple[str, Callable[[MeasuredImages], str], str]] = [
         ("with a defect", _with, "images"),
         *((name, partial(_spread, name=name), UNITS[name]) for name in NUMBERS),
         ("bright", _bright, "of the defects; the others are dark"),
     ]
     photos, made = survey.photos, survey.synthetic
-    return [Row(name, said(photos), "" if made is None else said(made), unit) for name, said, unit in asked]
+    return [AttributeRow(name, said(photos), "" if made is None else said(made), unit) for name, said, unit in asked]
 
 
 def headline(survey: AttributeSurvey) -> str:
@@ -59,7 +59,7 @@ def remarks(survey: AttributeSurvey) -> list[str]:
 
 def table(survey: AttributeSurvey) -> str:
     """The survey for a terminal."""
-    lines = [Row("", "photos", "synthetic" if survey.synthetic else "", ""), *rows(survey)]
+    lines = [AttributeRow("", "photos", "synthetic" if survey.synthetic else "", ""), *rows(survey)]
     widths = [max(len(getattr(line, name)) for line in lines) for name in ("name", "photos", "synthetic")]
     columns = (
         (line.name.ljust(widths[0]), line.photos.ljust(widths[1]), line.synthetic.ljust(widths[2]), line.unit)
@@ -101,7 +101,7 @@ def survey_json(survey: AttributeSurvey) -> str:
     return json.dumps(told, indent=2, ensure_ascii=False)
 
 
-def _told(measured: Measured) -> dict[str, Any]:
+def _told(measured: MeasuredImages) -> dict[str, Any]:
     return {
         "place": measured.place,
         "source": measured.source,
@@ -115,15 +115,15 @@ def _told(measured: Measured) -> dict[str, Any]:
     }
 
 
-def _source(measured: Measured) -> str:
+def _source(measured: MeasuredImages) -> str:
     return "their masks" if measured.source == "masks" else "the ridge filter"
 
 
-def _with(measured: Measured) -> str:
+def _with(measured: MeasuredImages) -> str:
     return f"{sum(found.count > 0 for found in measured.found)} of {len(measured.found)}"
 
 
-def _spread(measured: Measured, name: str) -> str:
+def _spread(measured: MeasuredImages, name: str) -> str:
     values = values_of(measured, name)
     if not len(values):
         return "-"
@@ -133,12 +133,12 @@ def _spread(measured: Measured, name: str) -> str:
     return f"{middle:.0f} ({low:.0f} to {high:.0f})"
 
 
-def _bright(measured: Measured) -> str:
+def _bright(measured: MeasuredImages) -> str:
     words = [found.polarity for found in measured.found if found.polarity]
     return f"{100 * words.count(WORDS['polarity'][0]) / len(words):.0f} %" if words else "-"
 
 
-def values_of(measured: Measured, name: str) -> NDArray[np.float64]:
+def values_of(measured: MeasuredImages, name: str) -> NDArray[np.float64]:
     """A number of all images that have it; float64 `[V]`."""
     values = [float(getattr(of, name)) for of in measured.found if of.count]
     return np.array([value for value in values if not math.isnan(value)])

@@ -13,7 +13,7 @@ import numpy as np
 from gan import sizes
 from gan.evaluation import defaults
 from gan.evaluation.attribute_page import attribute_page
-from gan.evaluation.attribute_survey import AttributeSurvey, Measured, about, measured
+from gan.evaluation.attribute_survey import AttributeSurvey, MeasuredImages, about, measured
 from gan.evaluation.gaps import Gap, gaps, grids
 from gan.evaluation.images import read_made, read_photos
 from gan.evaluation.runs import is_run
@@ -80,7 +80,7 @@ def attributes(
     return survey
 
 
-def table_csv(measured: Measured) -> str:
+def table_csv(measured: MeasuredImages) -> str:
     """One row a photo, in the order of their names; what a photo without a defect does not have stays empty."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -97,7 +97,7 @@ def _written(value: float | str) -> str:
     return "" if np.isnan(value) else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _gaps(real: Measured, made: Measured | None) -> dict[str, list[Gap]]:
+def _gaps(real: MeasuredImages, made: MeasuredImages | None) -> dict[str, list[Gap]]:
     height, width = real.images.images.shape[2:]
     found = {
         " × ".join(axis.name for axis in axes): gaps(axes, real.found, None if made is None else made.found)
