@@ -17,6 +17,7 @@ __all__ = [
     "Quality",
     "TrainConfig",
     "Validation",
+    "attributes",
     "evaluate",
     "load_features",
     "load_generator",
@@ -29,6 +30,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from gan.config import RECIPES, Course, TrainConfig
+    from gan.evaluation.attributes import attributes
     from gan.evaluation.comparison import Quality
     from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
@@ -52,6 +54,7 @@ else:
             "Generator": "gan.networks.generator",
             "load_features": "gan.evaluation.features",
             "Quality": "gan.evaluation.comparison",
+            "attributes": "gan.evaluation.attributes",
             "evaluate": "gan.evaluation.evaluate",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gan.attributes_cli import attributes_command
 from gan.config import CHOICES
 from gan.evaluation import defaults
 from gan.pattern_options import pattern_options
@@ -118,6 +119,7 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
 
 
 cli.add_command(data_command)
+cli.add_command(attributes_command)
 
 
 def main() -> None:

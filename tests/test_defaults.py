@@ -17,6 +17,7 @@ import gan.eval_cli
 import jobs.cli
 from export.onnx_exporter import export_onnx
 from export.torch_exporter import export_torch
+from gan.evaluation.attributes import attributes
 from gan.evaluation.evaluate import evaluate
 from gan.masks_cli import masks_command
 from gan.training.marking import learn_masks
@@ -37,6 +38,11 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     (export.cli.cli.commands["torch"], export_torch, {"batch_check", "atol", "overwrite"}),
     (masks_command, learn_masks, {"device", "seed", "steps", "overwrite"}),
     (gan.eval_cli.cli.commands["quality"], evaluate, {"count", "seed", "features", "device", "fit"}),
+    (
+        gan.eval_cli.cli.commands["attributes"],
+        attributes,
+        {"missing_masks", "count", "fit", "skip_bad_files"},
+    ),
     (gan.cli.cli, train, {"device", "features"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.attributes import Mask, MaskedDefect, masked_defects
+from models.attributes import NUMBERS, WORDS, Mask, MaskedDefect, attributes_of, masked_defects
 
 
 def canvas(height: int = 64, width: int = 96) -> Mask:
@@ -116,3 +116,25 @@ def test_dust_is_counted_and_not_measured() -> None:
     found = masked_defects(mask, gray(mask))
     assert len(found) > 100
     assert sum(not math.isnan(defect.length) for defect in found) == 20
+
+
+def test_polarity_is_told() -> None:
+    mask = line(30)
+    assert [masked_defects(mask, gray(mask, contrast))[0].polarity for contrast in (40, -40)] == ["bright", "dark"]
+    assert only(~canvas()).polarity == ""
+
+
+def test_attributes_of_an_image_are_those_of_its_largest_defect() -> None:
+    mask = canvas()
+    mask[10:13, 10:50] = mask[40:42, 60:70] = True
+    image = gray(mask).round().astype(np.uint8)
+    found, largest = attributes_of(image, mask), masked_defects(mask, image)[0]
+    assert found.count == 2
+    assert all(getattr(found, name) == getattr(largest, name) for name in NUMBERS if name != "count")
+    assert found.polarity in WORDS["polarity"]
+
+
+def test_image_without_a_defect_has_no_attributes() -> None:
+    found = attributes_of(np.full((64, 96), 80, np.uint8), canvas())
+    assert (found.count, found.polarity) == (0, "")
+    assert all(math.isnan(getattr(found, name)) for name in NUMBERS if name != "count")
