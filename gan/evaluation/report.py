@@ -15,6 +15,7 @@ from gan.evaluation.embedded import held, held_grid
 from gan.evaluation.mask_page import masks_section
 from gan.evaluation.matrix import SCALE, matrix
 from gan.evaluation.metrics import spectrum_2d
+from gan.evaluation.page import page
 from gan.evaluation.panels import panels
 from gan.evaluation.summary import copying_rule, distrust, findings, headline, not_asked, quality_json, remarks, rows
 from models.files import write_atomically
@@ -43,8 +44,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
     sources = [("Fakes", quality.fake), ("Real", quality.real), ("Train", quality.train)]
     where = "".join(f"<li>{name}: <code>{escape(path)}</code></li>" for name, path in sources if path)
     notes = "".join(f"<li>{_text(line)}</li>" for line in remarks(quality))
-    return _PAGE.format(
-        title=escape(f"Quality of {quality.fake}"),
+    filled = _BODY.format(
         distrust=_distrust(quality),
         headline=escape(headline(quality)),
         where=where,
@@ -60,6 +60,7 @@ def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
         classes=_classes(quality),
         numbers=escape(quality_json(quality)),
     )
+    return page(f"Quality of {quality.fake}", filled)
 
 
 def _text(line: str) -> str:
@@ -176,44 +177,7 @@ def _spectrum(quality: Quality) -> str:
     )
 
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2rem auto; padding: 0 1rem;
-  background: Canvas; color: CanvasText; }}
-h1 {{ font-size: 1.5rem; }}
-h1, code, pre, figcaption {{ overflow-wrap: anywhere; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; }}
-th, td:nth-child(2), td:nth-child(3) {{ white-space: nowrap; }}
-th, td {{ text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; }}
-td {{ font-variant-numeric: tabular-nums; }}
-img {{ max-width: 100%; height: auto; display: block; }}
-figure {{ margin: 0; }}
-figcaption, li {{ font-size: .85rem; }}
-.pairs {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem; }}
-.beside {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
-.panels {{ display: flex; flex-wrap: wrap; gap: .5rem 1rem; }}
-.panels figcaption {{ padding: .3rem 0; }}
-.distrust {{ font-weight: bold; }}
-.distrust li {{ font-size: 1rem; }}
-.key {{ display: inline-block; width: .9em; height: .9em; border-radius: 2px; vertical-align: -.1em; }}
-svg {{ max-width: 800px; font-size: 12px; fill: currentColor; }}
-svg line, svg polyline {{ fill: none; stroke-width: 2; }}
-svg .grid {{ stroke: #8886; stroke-width: 1; }}
-svg .real {{ stroke: currentColor; }}
-svg .fake {{ stroke: #e8590c; stroke-dasharray: 6 3; }}
-pre {{ white-space: pre-wrap; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<h2>What to distrust in these images</h2>
+_BODY = """<h2>What to distrust in these images</h2>
 {distrust}
 <p>{headline}</p>
 <ul>{where}</ul>
@@ -247,6 +211,4 @@ orange line above the other is too much of them, below it too little.</p>
 a mesh on the right alone are a grid on which the generator draws.</p>
 {directions}
 <details><summary>All numbers</summary><pre>{numbers}</pre></details>
-</body>
-</html>
 """

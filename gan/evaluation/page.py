@@ -1,0 +1,53 @@
+"""The look that all pages of `gan-eval` share, and the frame of one: a file that needs no other and no network."""
+
+from __future__ import annotations
+
+from html import escape
+
+
+def page(title: str, body: str) -> str:
+    """An HTML page with this title, as a heading, too, and this HTML below it."""
+    return _FRAME.format(title=escape(title), style=_STYLE, body=body)
+
+
+_FRAME = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}</body>
+</html>
+"""
+_STYLE = """:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2rem auto; padding: 0 1rem;
+  background: Canvas; color: CanvasText; }
+h1 { font-size: 1.5rem; }
+h1, code, pre, figcaption { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; }
+th, td:nth-child(2), td:nth-child(3) { white-space: nowrap; }
+th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; }
+td { font-variant-numeric: tabular-nums; }
+img { max-width: 100%; height: auto; display: block; }
+figure { margin: 0; }
+figcaption, li { font-size: .85rem; }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem; }
+.beside { display: flex; flex-wrap: wrap; gap: 1rem; }
+.panels { display: flex; flex-wrap: wrap; gap: .5rem 1rem; }
+.panels figcaption { padding: .3rem 0; }
+.distrust { font-weight: bold; }
+.distrust li { font-size: 1rem; }
+.key { display: inline-block; width: .9em; height: .9em; border-radius: 2px; vertical-align: -.1em; }
+svg { max-width: 800px; font-size: 12px; fill: currentColor; }
+svg line, svg polyline { fill: none; stroke-width: 2; }
+svg .grid { stroke: #8886; stroke-width: 1; }
+svg .real { stroke: currentColor; }
+svg .fake { stroke: #e8590c; stroke-dasharray: 6 3; }
+pre { white-space: pre-wrap; }
+"""
