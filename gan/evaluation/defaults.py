@@ -19,6 +19,7 @@ FIT = "crop"
 STEPS = 1500
 """In which a segmenter learns from the photos."""
 OUT = Path("evaluation/quality")
+ROBUSTNESS_OUT = Path("evaluation/robustness")
 MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""
 

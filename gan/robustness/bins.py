@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,19 +33,22 @@ class Bin:
         attribute: by which they were sorted.
         name: what they have in common, such as `length 12 to 20 px`.
         rows: bool `[N]`, which images.
+        middle: geometric mean of their values, of `length`, `width` and `contrast`; None of all else.
     """
 
     attribute: str
     name: str
     rows: Choice
+    middle: float | None = None
 
 
 @dataclass(frozen=True)
 class BinRate:
-    """A bin's recall."""
+    """A bin's recall; name and middle as of `Bin`."""
 
     name: str
     rate: Rate
+    middle: float | None = None
 
 
 def sorted_into_bins(found: Found, size: tuple[int, int], classes: Sequence[str] | None = None) -> list[Bin]:
@@ -56,7 +60,7 @@ def sorted_into_bins(found: Found, size: tuple[int, int], classes: Sequence[str]
         classes: of each image, where there are any.
     """
     return [
-        Bin(attribute, name, rows)
+        Bin(attribute, name, rows, _middle(attribute, found, rows))
         for attribute, parted in _parted(found, size, classes)
         if sum(bool(rows.any()) for _, rows in parted) > 1
         for name, rows in parted
@@ -68,7 +72,7 @@ def rates_of(bins: Sequence[Bin], hits: Choice) -> dict[str, tuple[BinRate, ...]
     """The recall of each bin, by attribute; `hits` bool `[N]`."""
     found: dict[str, list[BinRate]] = {}
     for each in bins:
-        found.setdefault(each.attribute, []).append(BinRate(each.name, Rate.of(hits[each.rows])))
+        found.setdefault(each.attribute, []).append(BinRate(each.name, Rate.of(hits[each.rows]), each.middle))
     return {attribute: tuple(rates) for attribute, rates in found.items()}
 
 
@@ -128,9 +132,17 @@ def _numbers(attribute: str, unit: str, values: NDArray[np.float64]) -> list[tup
     edges = [edge for edge in edges if known.min() < edge <= known.max()]
     places = np.where(np.isfinite(values), np.searchsorted(edges, values, "right"), -1)
     names = [f"{attribute} under {edges[0]:g} {unit}"] if edges else []
-    names += [f"{attribute} {low:g} to {high:g} {unit}" for low, high in zip(edges, edges[1:], strict=False)]
+    names += [f"{attribute} {low:g} to {high:g} {unit}" for low, high in itertools.pairwise(edges)]
     names += [f"{attribute} from {edges[-1]:g} {unit}"] if edges else []
     return [(name, places == place) for place, name in enumerate(names)]
+
+
+def _middle(attribute: str, found: Found, rows: Choice) -> float | None:
+    if attribute not in UNITS:
+        return None
+    values = column(found, attribute)[rows]
+    values = values[values > 0]
+    return float(np.exp(np.log(values).mean())) if values.size else None
 
 
 def _short(edge: float) -> float:

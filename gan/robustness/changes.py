@@ -50,7 +50,8 @@ class Change:
 
 
 def _rounded(values: NDArray[np.floating]) -> Images:
-    return np.rint(values.clip(0, 255)).astype(np.uint8)
+    rounded: Images = np.rint(values.clip(0, 255)).astype(np.uint8)
+    return rounded
 
 
 def _darker(images: Images, strength: float, randoms: Randoms) -> Images:
@@ -145,7 +146,7 @@ def _filtered(images: Images, kernels: NDArray[np.float64]) -> Images:
     import torch
     from torch.nn.functional import conv2d, pad
 
-    count, height, width, channels = images.shape
+    count, height, width = images.shape[:3]
     side = kernels.shape[1]
     planes = torch.from_numpy(images.astype(np.float32)).permute(3, 0, 1, 2)  # [C, N, H, W]
     margin = min(side // 2, height - 1, width - 1)
@@ -162,7 +163,8 @@ def _disk(radius: float) -> NDArray[np.float64]:
     side, fine = 2 * reach + 1, 8
     at = (np.arange(side * fine) + 0.5) / fine - side / 2
     inside = at[:, None] ** 2 + at**2 <= max(radius, 0.5) ** 2
-    return inside.reshape(side, fine, side, fine).mean((1, 3))
+    covered: NDArray[np.float64] = inside.reshape(side, fine, side, fine).mean((1, 3))
+    return covered
 
 
 def _line(length: float, angle: float) -> NDArray[np.float64]:

@@ -116,7 +116,8 @@ def open_detector(detector: str | Path | Asked, class_name: str | int | None = N
         found = _function(str(detector), _imported(str(detector)))
     else:
         raise CommandError(
-            ExitCode.USAGE, f"`detector` {detector} is neither module:function nor the name of a file that ends in .onnx"
+            ExitCode.USAGE,
+            f"`detector` {detector} is neither module:function nor the name of a file that ends in .onnx",
         )
     return found if class_name is None else replace(found, column=_column(found, str(class_name)))
 

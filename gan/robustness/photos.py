@@ -181,7 +181,8 @@ def _gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """uint8 `[H, W, C]` to `[H, W]`; colours as ITU-R BT.601 weighs them, as Pillow does."""
     if image.shape[2] == 1:
         return image[..., 0]
-    return np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    gray: NDArray[np.uint8] = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return gray
 
 
 def _pixels(images: ImageSet) -> NDArray[np.uint8]:

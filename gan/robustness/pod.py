@@ -10,7 +10,7 @@ the logit, are too narrow where few are missed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,19 +112,18 @@ def pod_curve(attribute: str, unit: str, sizes: Values, hits: Hits, points: int 
     known = np.isfinite(sizes) & (sizes > 0)
     left_out, sizes, hits = int((~known).sum()), sizes[known], hits[known]
     logs = np.log(sizes)
-    counts = {"targets": len(sizes), "hits": int(hits.sum()), "left_out": left_out}
+    found = PodCurve(attribute, unit, len(sizes), int(hits.sum()), left_out)
     fault = _fault(logs[:, None], hits)
     if fault:
-        step = _step(sizes, hits) if fault == "separated" else None
-        return PodCurve(attribute, unit, **counts, fault=fault, step=step)
+        return replace(found, fault=fault, step=_step(sizes, hits) if fault == "separated" else None)
     curve = _Curve(logs, hits)
     slope = curve.slope
     a50, a90 = (float(np.exp(curve.at(share))) if slope > 0 else None for share in (0.5, 0.9))
     a90_95, reason = _a90_95(curve, len(sizes))
     at = np.linspace(logs.min(), logs.max(), points)
     bounds = np.array([curve.bounds(place) for place in at]).reshape(-1, 2)
-    return PodCurve(
-        attribute, unit, **counts, intercept=curve.intercept, slope=slope, slope_error=curve.slope_error,
+    return replace(
+        found, intercept=curve.intercept, slope=slope, slope_error=curve.slope_error,
         a50=a50, a90=a90, a90_95=a90_95, no_a90_95=reason,
         smallest=float(sizes.min()), largest=float(sizes.max()),
         sizes=tuple(np.exp(at).tolist()), pod=tuple(_share(curve.intercept + slope * at).tolist()),
@@ -186,7 +185,7 @@ class _Curve:
 
     def at(self, share: float) -> float:
         """The logarithm of the size that is found with this probability."""
-        return (_logit(share) - self.intercept) / self.slope
+        return float((_logit(share) - self.intercept) / self.slope)
 
     def fall(self, log: float, logit: float) -> float:
         """Twice what the log-likelihood loses where the curve must pass this point."""
