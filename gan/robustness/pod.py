@@ -206,11 +206,9 @@ class _Curve:
             far = way
             while self.fall(log, middle + far) < _FALL and abs(far) < _FAR:
                 far *= 1.5
-            inside = self.fall(log, middle + far) < _FALL
-            found.append(
-                middle + far if inside
-                else brentq(lambda by: self.fall(log, middle + by) - _FALL, 0, far, xtol=1e-4)
-            )  # fmt: skip
+            reached = self.fall(log, middle + far) >= _FALL
+            by = brentq(lambda by: self.fall(log, middle + by) - _FALL, 0, far, xtol=1e-4) if reached else far
+            found.append(float(middle + by))
         return found[0], found[1]
 
     def upper(self, share: float) -> float | None:

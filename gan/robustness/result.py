@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gan.robustness.bins import BinRate
 from gan.robustness.pod import PodCurve, PodPlane
 from gan.robustness.rates import Rate
-from gan.robustness.slices import Slice
+from gan.robustness.slices import CHANCE, Slice
 
 SHARE_THAT_COUNTS = 0.1
-"""A fall of recall from which on a change is named in the verdict, where it is no chance."""
+"""A fall of recall, or rise of false alarms, from which on a change is named in the verdict, where it is no chance."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,34 @@ class Robustness:
         """The change, and its least strength, with which recall surely falls, that has the greatest fall."""
         found = []
         for name, rates in self.changes.items():
-            falls = (rate for rate in rates if rate.chance <= 0.05)
+            falls = (rate for rate in rates if rate.chance <= CHANCE)
             first = next((rate for rate in falls if self._fall(rate) >= SHARE_THAT_COUNTS), None)
             if first is not None:
                 found.append((name, first))
         return max(found, key=lambda each: self._fall(each[1]), default=None)
+
+    @property
+    def loudest_change(self) -> tuple[str, ChangeRate] | None:
+        """The change, and its least strength, with which false alarms surely rise, that has the greatest rise."""
+        found = []
+        for name, rates in self.changes.items():
+            first = next((rate for rate in rates if self._is_loud(rate)), None)
+            if first is not None:
+                found.append((name, first))
+        return max(found, key=lambda each: each[1].false_alarms.share if each[1].false_alarms else 0.0, default=None)
+
+    def _is_loud(self, rate: ChangeRate) -> bool:
+        """Whether false alarms rise by as much as counts, and the intervals do not meet."""
+        usual, now = self.false_alarms, rate.false_alarms
+        if usual is None or now is None:
+            return False
+        return now.share - usual.share >= SHARE_THAT_COUNTS and now.interval[0] > usual.interval[1]
 
     def _fall(self, rate: ChangeRate) -> float:
         return self.recall.share - rate.recall.share
 
     def as_json(self) -> dict[str, Any]:
         """For a JSON object."""
-        from dataclasses import asdict
-
         return {
             "data": self.data, "good": self.good, "detector": self.detector, "image_size": self.image_size,
             "defects_measured_by": self.found_by, "threshold": self.threshold, "threshold_by": self.threshold_by,

@@ -46,7 +46,7 @@ def worst_slices(bins: Sequence[Bin], hits: Choice, scores: Sequence[float]) -> 
 
     A slice has `LEAST_IMAGES` images at least. The order is that of the upper end of their interval: of two with the
     same recall the larger one comes first, being surely bad. A slice in one that is named already, and one of the same
-    images, is not named again.
+    images, is not named again; nor is one that is found as often as the others are.
 
     Args:
         bins: of the images.
@@ -58,7 +58,7 @@ def worst_slices(bins: Sequence[Bin], hits: Choice, scores: Sequence[float]) -> 
     named: list[tuple[tuple[Bin, ...], Choice]] = []
     for parts, rows in ranked:
         known = any(set(of) <= set(parts) or np.array_equal(rows, other) for of, other in named)
-        if not known and not hits[rows].all():
+        if not known and hits[rows].mean() < hits[~rows].mean():
             named.append((parts, rows))
     return tuple(_slice(parts, rows, hits, scores, len(looked_at)) for parts, rows in named[:WORST]), len(looked_at)
 

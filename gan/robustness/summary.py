@@ -31,13 +31,17 @@ def verdict(found: Robustness) -> str:
                 f"; most of all: {worst.name} (finds {worst.rate.hits} of {worst.rate.count}; of all others "
                 f"{100 * worst.others.share:.0f} %)"
             )
-    if (weak := found.weakest_change) is not None:
+    weak = found.weakest_change
+    if weak is not None:
         name, rate = weak
         said += f"; {name} of {amount(name, rate)} brings recall to {100 * rate.recall.share:.0f} %"
-    elif found.changes:
-        said += "; no change of the images harms it surely"
     if found.false_alarms is not None:
         said += f"; {found.false_alarms.hits} false alarms in {found.false_alarms.count} good photos"
+    if (loud := found.loudest_change) is not None and loud[1].false_alarms is not None:
+        name, rate = loud
+        said += f", and {name} of {amount(name, rate)} brings them to {100 * loud[1].false_alarms.share:.0f} %"
+    if found.changes and weak is None and loud is None:
+        said += "; no change of the images harms it surely"
     return f"{found.detector} {said}."
 
 
