@@ -45,7 +45,9 @@ from models.log import log
     type=click.FloatRange(0, 1),
     help="Set the threshold so that at most this share of the photos without a defect reaches it.",
 )
-@click.option("--changes/--no-changes", default=True, help="Ask about changed images, too: light, blur, noise, …")
+@click.option(
+    "--changes/--no-changes", default=defaults.CHANGES, help="Ask about changed images, too: light, blur, noise, …"
+)
 @click.option(
     "--count",
     type=click.IntRange(*defaults.COUNTS),

@@ -19,6 +19,7 @@ from export.onnx_exporter import export_onnx
 from export.torch_exporter import export_torch
 from gan.evaluation.evaluate import evaluate
 from gan.masks_cli import masks_command
+from gan.robustness.robustness import examine_detector
 from gan.training.marking import learn_masks
 from gan.training.run import train
 from jobs.checks.gate import Gate
@@ -37,6 +38,7 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     (export.cli.cli.commands["torch"], export_torch, {"batch_check", "atol", "overwrite"}),
     (masks_command, learn_masks, {"device", "seed", "steps", "overwrite"}),
     (gan.eval_cli.cli.commands["quality"], evaluate, {"count", "seed", "features", "device", "fit"}),
+    (gan.eval_cli.cli.commands["robustness"], examine_detector, {"count", "fit", "changes", "missing_masks"}),
     (gan.cli.cli, train, {"device", "features"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,9 @@ def _read(folder: Path, reading: Reading, channels: int, size: int | str, masks:
 
 
 def _masks(folder: Path, masks: Path, reading: Reading) -> Masks:
-    return checked(pair([folder], masks, reading.only, reading.without), reading.missing_masks, reading.skip_bad_files)
+    """Those of a folder; others may lie beside them, of photos that the detector was trained on."""
+    found = replace(pair([folder], masks, reading.only, reading.without), without_photo=())
+    return checked(found, reading.missing_masks, reading.skip_bad_files)
 
 
 def _shape(data: Path, detector: UserDetector, reading: Reading) -> tuple[int, int | str]:

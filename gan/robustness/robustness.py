@@ -40,7 +40,7 @@ def examine_detector(
     class_name: str | None = None,
     threshold: float | None = None,
     false_alarms: float | None = None,
-    changes: bool = True,
+    changes: bool = defaults.CHANGES,
     count: int = defaults.COUNT,
     channels: int | None = None,
     image_size: int | str | None = None,
