@@ -9,7 +9,7 @@ from html import escape
 from gan.robustness.rates import Rate
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 380, 250, 44, 12, 14, 44
-_ROW, _NAME, _NUMBERS = 22, 190, 150
+_ROW, _NAME, _NUMBERS = 22, 190, 170
 STYLE = """<style>
 svg .band { fill: #e8590c33; stroke: none; }
 svg .curve { stroke: #e8590c; }
@@ -19,7 +19,7 @@ svg .dot { fill: #e8590c; }
 svg .miss { fill: none; stroke: currentColor; }
 svg .span { stroke: #e8590c; }
 svg.chart { width: 380px; max-width: 100%; }
-svg.rows { width: 560px; max-width: 100%; }
+svg.rows { width: 580px; max-width: 100%; }
 </style>"""
 Points = Sequence[tuple[float, float]]
 

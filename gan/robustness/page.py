@@ -24,7 +24,8 @@ from models.files import write_atomically
 SHOWN = 8
 """Pictures of a slice."""
 _LARGEST = 192
-"""Pixels of the longer side of a picture."""
+"""Pixels of the longer side of a picture; smaller ones are enlarged to half of it, pixel by pixel."""
+_LEAST_CHANCE = 0.0001
 
 
 def write_page(path: Path, found: Robustness, targets: Targets) -> None:
@@ -76,7 +77,9 @@ def _list(items: list[str]) -> str:
 
 
 def _slice(found: Slice, targets: Targets) -> str:
-    luck = "may be chance" if not found.sure else f"chance {found.chance:.2g}"
+    luck = f"chance {found.chance:.2g}" if found.sure else "may be chance"
+    if found.chance < _LEAST_CHANCE:
+        luck = f"chance under {_LEAST_CHANCE}"
     shown = list(found.missed[:SHOWN])
     pictures = _pictures(targets, shown)
     names = ", ".join(targets.names[row] for row in shown)
@@ -99,7 +102,9 @@ def _pictures(targets: Targets, rows: list[int]) -> Tensor:
         masks = max_pool2d(masks.float(), times, ceil_mode=True)[..., : images.shape[2], : images.shape[3]].to(
             torch.uint8
         )
-    return outlined(images, masks)
+    shown = outlined(images, masks)
+    larger = max(1, _LARGEST // 2 // max(shown.shape[2:]))
+    return shown.repeat_interleave(larger, 2).repeat_interleave(larger, 3)
 
 
 def _pod(curve: PodCurve, found: Robustness) -> str:

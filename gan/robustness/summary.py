@@ -124,10 +124,10 @@ def table(found: Robustness) -> str:
 def slices_line(found: Robustness) -> str:
     """How many slices were looked at, and what that means."""
     if not found.slices:
-        return f"worst slices: none of {found.slices_looked_at} with photos enough has a miss"
+        return f"The worst slices: none of {found.slices_looked_at} with photos enough has a miss"
     return (
-        f"worst slices of {found.slices_looked_at} that were looked at: so many have bad ones by chance, so each is "
-        "held against that (Fisher's exact test, Bonferroni)"
+        f"The worst slices of {found.slices_looked_at} that were looked at: so many have bad ones by chance, so each "
+        "is held against that (Fisher's exact test, Bonferroni)"
     )
 
 
