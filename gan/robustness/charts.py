@@ -18,6 +18,7 @@ svg .mark { stroke: currentColor; stroke-width: 1; stroke-dasharray: 2 3; }
 svg .dot { fill: #e8590c; }
 svg .miss { fill: none; stroke: currentColor; }
 svg .span { stroke: #e8590c; }
+.panels figcaption { max-width: 380px; }
 svg.chart { width: 380px; max-width: 100%; }
 svg.rows { width: 580px; max-width: 100%; }
 </style>"""

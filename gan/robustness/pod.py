@@ -26,6 +26,8 @@ _FALL = 2.705543454095404
 """χ² of one degree of freedom that 90 % lie below: its root is the deviation that 95 % lie below, one-sided."""
 _FAR = 12.0
 """Logits, and logarithms of sizes in units of their range, beyond which no bound is looked for."""
+FAR_OUT = 2.0
+"""Times the largest target: a size beyond that says only that the curve does not get there."""
 _ROUNDS = 50
 _POINTS = 61
 NO_CURVE = {
@@ -88,7 +90,8 @@ class PodPlane:
         fault: as of `PodCurve`.
         intercept, of_length, of_contrast: of the logit over both natural logarithms; None without a fit.
         errors: their standard errors.
-        examples: contrast in gray levels, and the length in px that is found with 90 % at it; None where no length is.
+        examples: contrast in gray levels, and the length in px that is found with 90 % at it; None where none is, or
+            one far out of the targets' lengths.
     """
 
     targets: int
@@ -146,7 +149,7 @@ def pod_plane(lengths: Values, contrasts: Values, hits: Hits) -> PodPlane:
     for quantile in (0.1, 0.5, 0.9):
         contrast = float(np.quantile(both[:, 1], quantile))
         log = (_logit(0.9) - intercept - of_contrast * contrast) / of_length if of_length > 0 else np.inf
-        within = abs(log - both[:, 0].mean()) < _FAR
+        within = both[:, 0].min() - np.log(FAR_OUT) <= log <= both[:, 0].max() + np.log(FAR_OUT)
         examples.append((float(np.exp(contrast)), float(np.exp(log)) if within else None))
     return PodPlane(
         len(hits), "", intercept, of_length, of_contrast, tuple(_errors(design, found).tolist()), tuple(examples)

@@ -45,8 +45,8 @@ def worst_slices(bins: Sequence[Bin], hits: Choice, scores: Sequence[float]) -> 
     """The worst of all bins and of all pairs of bins of two attributes, and how many were looked at.
 
     A slice has `LEAST_IMAGES` images at least. The order is that of the upper end of their interval: of two with the
-    same recall the larger one comes first, being surely bad. A slice in one that is named already, and one of the same
-    images, is not named again; nor is one that is found as often as the others are.
+    same recall the larger one comes first, being surely bad. A slice is not named where most of its missed images are
+    in one that is named already, nor where it is found as often as the others are.
 
     Args:
         bins: of the images.
@@ -57,10 +57,11 @@ def worst_slices(bins: Sequence[Bin], hits: Choice, scores: Sequence[float]) -> 
     ranked = sorted(looked_at, key=lambda each: (Rate.of(hits[each[1]]).interval[1], len(each[0])))
     named: list[tuple[tuple[Bin, ...], Choice]] = []
     for parts, rows in ranked:
-        known = any(set(of) <= set(parts) or np.array_equal(rows, other) for of, other in named)
-        if not known and hits[rows].mean() < hits[~rows].mean():
+        missed = rows & ~hits
+        known = any((missed & other).sum() > missed.sum() / 2 for _, other in named)
+        if not known and len(named) < WORST and hits[rows].mean() < hits[~rows].mean():
             named.append((parts, rows))
-    return tuple(_slice(parts, rows, hits, scores, len(looked_at)) for parts, rows in named[:WORST]), len(looked_at)
+    return tuple(_slice(parts, rows, hits, scores, len(looked_at)) for parts, rows in named), len(looked_at)
 
 
 def _candidates(bins: Sequence[Bin]) -> Iterator[tuple[tuple[Bin, ...], Choice]]:

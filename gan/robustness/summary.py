@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gan.robustness.changes import CHANGES
-from gan.robustness.pod import LEAST_TARGETS, NO_CURVE, PodCurve, PodPlane
+from gan.robustness.pod import FAR_OUT, LEAST_TARGETS, NO_CURVE, PodCurve, PodPlane
 from gan.robustness.result import ChangeRate, Robustness
 
 _CHANGES = {change.name: change for change in CHANGES}
@@ -79,6 +79,10 @@ def plane_line(plane: PodPlane) -> str:
 
 
 def _size(curve: PodCurve, size: float) -> str:
+    if size > FAR_OUT * curve.largest:
+        return f"far beyond the largest of {curve.largest:.3g} {curve.unit}"
+    if size < curve.smallest / FAR_OUT:
+        return f"far below the smallest of {curve.smallest:.3g} {curve.unit}"
     beyond = ""
     if size > curve.largest:
         beyond = f", beyond the largest of {curve.largest:.3g}"
