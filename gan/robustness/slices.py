@@ -15,6 +15,9 @@ WORST = 10
 CHANCE = 0.05
 """Chance, after the correction, up to which a slice is said to be worse than the others."""
 
+_LEAST_GAP = 0.05
+"""Recall by which a slice has to be worse than the others to be named."""
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -46,7 +49,7 @@ def worst_slices(bins: Sequence[Bin], hits: Choice, scores: Sequence[float]) -> 
 
     A slice has `LEAST_IMAGES` images at least. The order is that of the upper end of their interval: of two with the
     same recall the larger one comes first, being surely bad. A slice is not named where most of its missed images are
-    in one that is named already, nor where it is found as often as the others are.
+    in one that is named already, nor where it is found about as often as the others are.
 
     Args:
         bins: of the images.
@@ -59,7 +62,7 @@ def worst_slices(bins: Sequence[Bin], hits: Choice, scores: Sequence[float]) -> 
     for parts, rows in ranked:
         missed = rows & ~hits
         known = any((missed & other).sum() > missed.sum() / 2 for _, other in named)
-        if not known and len(named) < WORST and hits[rows].mean() < hits[~rows].mean():
+        if not known and len(named) < WORST and hits[rows].mean() < hits[~rows].mean() - _LEAST_GAP:
             named.append((parts, rows))
     return tuple(_slice(parts, rows, hits, scores, len(looked_at)) for parts, rows in named), len(looked_at)
 
