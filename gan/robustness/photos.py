@@ -24,6 +24,7 @@ from models.errors import CommandError, ExitCode
 from models.found import found_mask
 from models.picks import spread
 from models.progress import Progress
+from models.stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,10 @@ def _shapes_of(photos: Sequence[Photo], data: Path) -> list[tuple[int, int, int]
 def _measured(images: ImageSet, classes: tuple[str, ...] | None) -> Targets:
     pixels = _pixels(images)
     masks, found = [], []
-    with Progress("measuring", len(pixels), "images") as progress:
+    with Stop() as stop, Progress("measuring", len(pixels), "images") as progress:
         for row, image in enumerate(progress.counted(pixels)):
+            if stop:
+                raise stop.error("the detector was not asked yet")
             gray = _gray(image)
             mask = found_mask(gray) if images.masks is None else images.masks[row, 0].numpy() > 0
             masks.append(mask)
