@@ -15,10 +15,12 @@ __all__ = [
     "Generator",
     "ImageSet",
     "Quality",
+    "Robustness",
     "TrainConfig",
     "Validation",
     "attributes",
     "evaluate",
+    "examine_detector",
     "load_features",
     "load_generator",
     "load_images",
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from gan.networks.generator import Generator
     from gan.networks.reader import load_generator, read_training
     from gan.photos.read import ImageSet, load_images
+    from gan.robustness.result import Robustness
+    from gan.robustness.robustness import examine_detector
     from gan.training.run import plan, train
     from gan.training.status import status
     from gan.training.validation import Validation
@@ -56,6 +60,8 @@ else:
             "Quality": "gan.evaluation.comparison",
             "attributes": "gan.evaluation.attributes",
             "evaluate": "gan.evaluation.evaluate",
+            "Robustness": "gan.robustness.result",
+            "examine_detector": "gan.robustness.robustness",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",
             "Course": "gan.config",

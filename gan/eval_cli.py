@@ -12,6 +12,7 @@ from gan.config import CHOICES
 from gan.evaluation import defaults
 from gan.pattern_options import pattern_options
 from gan.photos.pairing import MISSING
+from gan.robustness_cli import robustness_command
 from gan.survey_cli import data_command
 from models import console
 from models.flags import errors_in_flags, in_flags
@@ -120,6 +121,7 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
 
 cli.add_command(data_command)
 cli.add_command(attributes_command)
+cli.add_command(robustness_command)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from export.torch_exporter import export_torch
 from gan.evaluation.attributes import attributes
 from gan.evaluation.evaluate import evaluate
 from gan.masks_cli import masks_command
+from gan.robustness.robustness import examine_detector
 from gan.training.marking import learn_masks
 from gan.training.run import train
 from jobs.checks.gate import Gate
@@ -43,6 +44,7 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
         attributes,
         {"missing_masks", "count", "fit", "skip_bad_files"},
     ),
+    (gan.eval_cli.cli.commands["robustness"], examine_detector, {"count", "fit", "changes", "missing_masks"}),
     (gan.cli.cli, train, {"device", "features"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""

@@ -40,6 +40,7 @@ BELOW = {
     "gan.networks": set[str](),
     "gan.evaluation": {"gan.photos", "gan.networks"},
     "gan.training": {"gan.photos", "gan.networks", "gan.evaluation"},
+    "gan.robustness": {"gan.photos", "gan.networks", "gan.evaluation"},
     "jobs.stores": set[str](),
     "jobs.dataset": {"jobs.stores"},
     "jobs.workers": {"jobs.stores", "jobs.dataset"},
@@ -205,7 +206,7 @@ def test_no_file_or_folder_may_be_named_by_nothing(program: str) -> None:
 
 OF_THE_COMMANDS = {
     *("gan.cli", "gan.eval_cli", "gan.masks_cli", "gan.survey_cli", "gan.pattern_options"),
-    "gan.attributes_cli",
+    *("gan.attributes_cli", "gan.robustness_cli"),
     *("export.cli", "jobs.cli", "jobs.options", "models.console"),
 }
 """Modules that speak to users of a command line; a library names its arguments, which `models.flags` translates."""

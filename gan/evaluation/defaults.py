@@ -20,6 +20,9 @@ STEPS = 1500
 """In which a segmenter learns from the photos."""
 OUT = Path("evaluation/quality")
 ATTRIBUTES_OUT = Path("evaluation/attributes")
+CHANGES = True
+"""Whether a detector is asked about changed images, too."""
+ROBUSTNESS_OUT = Path("evaluation/robustness")
 MODEL = Path("models/generator.onnx")
 """Where the fit of a run of gan-batch is looked up, if that run was made with this file."""
 

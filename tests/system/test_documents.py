@@ -36,6 +36,7 @@ SMALL = {
     "GAN_TRAIN_IMAGE_SIZE": "32", "GAN_TRAIN_EPOCHS": "2", "GAN_TRAIN_BATCH_SIZE": "8", "GAN_TRAIN_Z_DIM": "40",
     "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_TRAIN_FEATURE_MATCHING": "0",
     "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12", "GAN_EVAL_QUALITY_SEGMENTER": "0",
+    "GAN_EVAL_ROBUSTNESS_COUNT": "10",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
     "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
@@ -127,6 +128,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "path/to/masks").mkdir()
     for path in photos.iterdir():
         Image.new("1", (128, 128)).save(folder / "path/to/masks" / f"{path.stem}_mask.png")
+    (folder / "my_detector.py").write_text("def judge(images):\n    return images.max((1, 2, 3)) / 255\n")
     shutil.make_archive(str(folder / "photos"), "zip", photos)
     left_out = shutil.ignore_patterns("*.pt", "*.pth", "__pycache__")
     for package in ("gan", "export", "jobs", "models"):

@@ -1,0 +1,180 @@
+"""The command `gan-eval robustness` from photos to page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gan
+from gan.robustness import scoring
+from gan.robustness.changes import CHANGES
+from models.errors import CommandError
+from tests.conftest import fails_in_one_line, made_once, run_in_process
+from tests.gan.robustness.made import MODULE, write_parts
+from tests.gan.robustness.test_detectors import write_onnx
+
+Examined = Callable[..., subprocess.CompletedProcess[str]]
+FEW = (CHANGES[0], CHANGES[5])
+
+
+@pytest.fixture
+def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`bad/`, `good/`, `masks/` and a module of detectors in the current folder; two changes alone are asked."""
+    parts = made_once(tmp_path_factory, "robustness", write_parts, copy=False)
+    for part in ("bad", "good", "masks"):
+        (tmp_path / part).symlink_to(parts / part)
+    (tmp_path / "theirs.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+    for place in ("gan.robustness.scoring.CHANGES", "gan.robustness.robustness.CHANGES", "gan.robustness.page.CHANGES"):
+        monkeypatch.setattr(place, FEW)
+    return tmp_path
+
+
+@pytest.fixture
+def examined(desk: Path) -> Examined:
+    return partial(run_in_process, "gan-eval", "robustness", "bad", "--out", "out")
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with (out / "robustness.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_blind_detector_is_told_of_in_the_first_line(examined: Examined, desk: Path) -> None:
+    result = examined("--detector", "theirs:rows", "--good", "good", "--masks", "masks")
+    assert result.returncode == 0, result.stderr
+    first = result.stdout.splitlines()[0]
+    assert re.search(r"^theirs:rows misses 1\d of 24 defects .*most of all: vertical \(finds 0 of 12;", first), first
+    assert "0 false alarms in 12 good photos" in first
+    page = (desk / "out/report.html").read_text()
+    assert first in page
+    assert page.count("data:image/png;base64,") >= 1
+    assert 'src="http' not in page
+    rows = rows_of(desk / "out")
+    assert [row["part"] for row in rows] == ["defect"] * 24 + ["good"] * 12
+    assert all((float(row["score"]) >= 0.5) == (row["hit"] == "1") for row in rows)
+    assert all(row["length"] and row["direction"] for row in rows[:24])
+    assert all(f"darker {strength}" in rows[0] for strength in (20, 40, 60))
+
+
+def test_json_says_the_same_and_nothing_else_is_on_stdout(examined: Examined, desk: Path) -> None:
+    result = examined("--detector", "theirs:two_columns", "--class-name", "defect", "--masks", "masks", "--json")
+    found = json.loads(result.stdout)
+    assert found["recall"]["count"] == 24
+    assert found["verdict"].startswith("theirs:two_columns misses")
+    assert found["false_alarms"] is None
+    assert {each["bin"]: each["hits"] for each in found["recall_by_attribute"]["direction"]}["vertical"] == 0
+    assert [each["strength"] for each in found["changes"]["darker"]] == [0, 20, 40, 60]
+    assert found["probability_of_detection"]["length"]["targets"] == 24
+    assert found["worst_slices"][0]["slice"] == "vertical"
+
+
+def test_an_onnx_file_says_its_size_and_needs_no_masks(examined: Examined, desk: Path) -> None:
+    write_onnx(desk / "model.onnx", True, 4)
+    result = examined("--detector", "model.onnx", "--no-changes", "--json")
+    found = json.loads(result.stdout)
+    assert (found["image_size"], found["defects_measured_by"], found["changes"]) == ([8, 8], "ridge filter", {})
+
+
+def test_threshold_is_set_by_false_alarms(examined: Examined, desk: Path) -> None:
+    options = ("--detector", "theirs:rows", "--good", "good", "--masks", "masks", "--no-changes", "--json")
+    found = json.loads(examined(*options, "--false-alarms", "0.25").stdout)
+    assert found["false_alarms"]["hits"] == 3
+    scores = sorted((float(row["score"]) for row in rows_of(desk / "out") if row["part"] == "good"), reverse=True)
+    assert scores[3] < found["threshold"] <= scores[2]
+
+
+def test_class_folders_are_bins_and_photos_with_an_empty_mask_are_good(desk: Path) -> None:
+    write_parts(desk / "classes", 20, 0, sub_folders=True)
+    found = gan.examine_detector(desk / "classes/bad", "theirs:rows", masks=desk / "classes/masks", changes=False)
+    assert {each.name: each.rate.count for each in found.bins["class"]} == {"lying": 10, "upright": 10}
+    for path in sorted((desk / "classes/masks/lying").iterdir())[:4]:
+        path.unlink()
+    found = gan.examine_detector(
+        desk / "classes/bad", "theirs:rows", masks=desk / "classes/masks", missing_masks="empty", changes=False
+    )
+    assert found.false_alarms is not None
+    assert (found.recall.count, found.false_alarms.count, found.false_alarms.hits) == (16, 4, 4)
+
+
+def test_what_was_scored_is_not_asked_again(desk: Path) -> None:
+    asked: list[int] = []
+
+    def judge(images: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        asked.append(len(images))
+        return images.mean((1, 2, 3)) / 255
+
+    first = gan.examine_detector(desk / "bad", judge, out=desk / "out")
+    assert sum(asked) == 24 * 7
+    asked.clear()
+    again = gan.examine_detector(desk / "bad", judge, out=desk / "out")
+    assert sum(asked) == 24
+    assert again.as_json() == first.as_json()
+    asked.clear()
+    gan.examine_detector(desk / "bad", lambda images: judge(images) / 2, out=desk / "out")
+    assert sum(asked) == 24 * 7
+
+
+def test_a_signal_keeps_what_was_scored(examined: Examined, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped(scoring.Stop):
+        looks = 0
+
+        def __bool__(self) -> bool:
+            Stopped.looks += 1
+            if Stopped.looks == 3:
+                self._on_signal(signal.SIGTERM, None)
+            return super().__bool__()
+
+    options = ("--detector", "theirs:rows", "--masks", "masks", "--json")
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "Stop", Stopped)
+        result = examined(*options)
+    fails_in_one_line(result, 143, "SIGTERM", "run the same command again")
+    assert not (desk / "out/report.html").exists()
+    assert {"score", "darker 20"} <= rows_of(desk / "out")[0].keys()
+    resumed, whole = examined(*options), examined(*options, "--out", "elsewhere")
+    assert resumed.stdout == whole.stdout
+
+
+@pytest.mark.parametrize("function", ["raises", "too_many", "nan", "leaves"])
+def test_a_detector_that_fails_ends_with_65_in_one_line(examined: Examined, function: str) -> None:
+    fails_in_one_line(examined("--detector", f"theirs:{function}"), 65, f"--detector theirs:{function}")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--detector", "nowhere_at_all:judge"), 66, "nowhere_at_all"),
+        (("--detector", "theirs:rows", "--false-alarms", "0.1"), 2, "--good"),
+        (("--detector", "theirs:rows", "--threshold", "0.1", "--false-alarms", "0.1", "--good", "good"), 2, "exclude"),
+        (("--detector", "theirs:rows", "--good", "typo"), 66, "typo"),
+        (("--detector", "theirs:rows", "--masks", "good"), 65, "--masks"),
+        (("--detector", "theirs:rows", "--image-size", "7"), 2, "--image-size"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_one_line(
+    examined: Examined, options: tuple[str, ...], code: int, words: str
+) -> None:
+    fails_in_one_line(examined(*options), code, words)
+
+
+def test_photos_of_several_sizes_need_one(desk: Path) -> None:
+    (desk / "mixed").mkdir()
+    for path in sorted((desk / "bad").iterdir()):
+        Image.open(path).crop((0, 0, 48 - int(path.stem) % 2, 48)).save(desk / "mixed" / path.name)
+    with pytest.raises(CommandError, match="2 sizes, 47×48 to 48×48: `image_size`"):
+        gan.examine_detector(desk / "mixed", "theirs:rows")
+    assert gan.examine_detector(desk / "mixed", "theirs:rows", image_size=40, changes=False).image_size == (40, 40)
