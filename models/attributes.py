@@ -1,6 +1,7 @@
-"""What the defects in an image are like, by its mask: how large, long and broad, where, which way, how visible.
+"""What the defects in an image are like: how large, long and broad, where, which way, how visible.
 
-Neither a network nor PyTorch is needed: whoever has an image and its mask can ask. SciPy and scikit-image measure.
+By its mask, or where there is none by one that a ridge filter finds. Neither a network nor PyTorch is needed: whoever
+has an image can ask. SciPy and scikit-image measure.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from models.found import Mask
+from models.found import found_mask as found_mask
+
+MEASURE = 1
+"""Version of `attributes_of`: it rises whenever an image may get another answer, and runs with a wish record it."""
+NUMBERS = ("count", "area", "length", "width", "direction", "contrast", "x", "y")
+"""Names of the numbers in `Attributes`."""
+WORDS = {"polarity": ("bright", "dark"), "defect": ("none", "any")}
+"""What is told in words, and the words; `defect` is `none` where `Attributes.count` is 0."""
 LEAST_AREA = 4
 """Pixels: what is smaller counts as a defect, and has no length, width or direction worth the name."""
 MOST_MEASURED = 20
@@ -38,6 +47,7 @@ class MaskedDefect:
         x, y: of its centre, pixels from the left and from the top.
         on_border: whether it touches the image's border.
         contrast: grey levels between the medians of its pixels and of a ring around it; NaN where no ring is left.
+        polarity: `bright` where its pixels are brighter than the ring, `dark` where darker, else empty.
         stands_out: of up to eight places beside it the share where a defect of its shape would have less contrast; NaN
             where there is no such place. A mask that lies beside its defect has some half, one that fits nearly 1.
     """
@@ -50,15 +60,64 @@ class MaskedDefect:
     y: float
     on_border: bool
     contrast: float
+    polarity: str
     stands_out: float
 
 
-def masked_defects(mask: Mask, gray: NDArray[Any]) -> list[MaskedDefect]:
+@dataclass(frozen=True)
+class Attributes:
+    """What an image shows: how many defects, and what the main one, the largest by area, is like.
+
+    Attributes:
+        count: connected parts of the mask.
+        area, length, width, direction, contrast, polarity, x, y: see `MaskedDefect`; NaN and empty where count is 0.
+    """
+
+    count: int
+    area: float
+    length: float
+    width: float
+    direction: float
+    contrast: float
+    polarity: str
+    x: float
+    y: float
+
+
+_NONE = Attributes(0, math.nan, math.nan, math.nan, math.nan, math.nan, "", math.nan, math.nan)
+
+
+def attributes_of(gray: NDArray[np.uint8], mask: Mask | None = None) -> Attributes:
+    """Measure an image.
+
+    Args:
+        gray: the image uint8 `[H, W]`.
+        mask: bool `[H, W]`, True where the defect is; None: where `found_mask` finds one.
+    """
+    found = masked_defects(found_mask(gray) if mask is None else mask, gray, most=1)
+    if not found:
+        return _NONE
+    main = found[0]
+    return Attributes(
+        count=len(found),
+        area=float(main.area),
+        length=main.length,
+        width=main.width,
+        direction=main.direction,
+        contrast=main.contrast,
+        polarity=main.polarity,
+        x=main.x,
+        y=main.y,
+    )
+
+
+def masked_defects(mask: Mask, gray: NDArray[Any], most: int = MOST_MEASURED) -> list[MaskedDefect]:
     """Every connected part of a mask, the largest first.
 
     Args:
         mask: `[H, W]`, True where the defect is.
         gray: the image `[H, W]`, 0 to 255.
+        most: how many, the largest, are measured.
     """
     from skimage.measure import label, regionprops
 
@@ -68,7 +127,7 @@ def masked_defects(mask: Mask, gray: NDArray[Any]) -> list[MaskedDefect]:
     for place, part in enumerate(sorted(regionprops(labelled), key=lambda part: -part.area)):
         top, left, bottom, right = part.bbox
         length = across = direction = contrast = stands_out = math.nan
-        if part.area >= LEAST_AREA and place < MOST_MEASURED:
+        if part.area >= LEAST_AREA and place < most:
             length, across = _extent(part.image)
             direction = _direction(part)
             contrast, stands_out = _contrasts(labelled, part, gray, across)
@@ -81,7 +140,8 @@ def masked_defects(mask: Mask, gray: NDArray[Any]) -> list[MaskedDefect]:
                 x=float(part.centroid[1]),
                 y=float(part.centroid[0]),
                 on_border=top == 0 or left == 0 or bottom == height or right == width,
-                contrast=contrast,
+                contrast=abs(contrast),
+                polarity="bright" if contrast > 0 else "dark" if contrast < 0 else "",
                 stands_out=stands_out,
             )
         )
@@ -133,7 +193,7 @@ def _direction(part: Any) -> float:
 
 
 def _contrasts(labelled: NDArray[Any], part: Any, gray: NDArray[Any], width: float) -> tuple[float, float]:
-    """See `MaskedDefect.contrast` and `stands_out`."""
+    """`MaskedDefect.contrast`, negative where the defect is darker, and `stands_out`."""
     from scipy.ndimage import distance_transform_edt
 
     reach = math.ceil(RING[1])
@@ -152,7 +212,7 @@ def _contrasts(labelled: NDArray[Any], part: Any, gray: NDArray[Any], width: flo
         by = np.array([[down * step], [right * step]])
         moved, moved_ring = (at[:, _within(at, free)] for at in (inside + by, ring + by))
         if moved.shape[1] >= inside.shape[1] / 2 and moved_ring.shape[1] >= ring.shape[1] / 2:
-            weaker.append(_between(gray, moved, moved_ring) < contrast)
+            weaker.append(abs(_between(gray, moved, moved_ring)) < abs(contrast))
     return contrast, float(np.mean(weaker)) if weaker else math.nan
 
 
@@ -165,4 +225,4 @@ def _within(places: NDArray[Any], free: Mask) -> Mask:
 
 
 def _between(gray: NDArray[Any], one: NDArray[Any], other: NDArray[Any]) -> float:
-    return float(abs(np.median(gray[tuple(one)]) - np.median(gray[tuple(other)])))
+    return float(np.median(gray[tuple(one)]) - np.median(gray[tuple(other)]))
