@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from jobs.dataset.state import RunState
 from jobs.dataset.tally import tally
 from jobs.stores.place import place
-from models.errors import CommandError, ExitCode
+from models.errors import CommandError, ExitCode, did_you_mean
 from models.mix import Mix, rounded
 
 BALANCED, LIKE = "balanced", "like:"
@@ -101,7 +100,7 @@ class Asked:
         shares = shares_in(self.mix)
         for name in shares:
             if name not in names:
-                raise _usage(f"`mix`: the model has no class {name!r}{_hint(name, names)}; it has {_list(names)}")
+                raise _usage(f"`mix`: the model has no class {name!r}{did_you_mean(name, names)}; it has {_list(names)}")
         wanted = [shares.get(name, Fraction(0)) for name in names]
         scale = _common(wanted)
         try:
@@ -133,7 +132,7 @@ class Asked:
             if name not in names:
                 raise _usage(
                     f"`{option}`: {folder} has {count} images of {name!r}, and the model has no such class"
-                    f"{_hint(name, names)}; it has {_list(names)}"
+                    f"{did_you_mean(name, names)}; it has {_list(names)}"
                 )
         return [found.get(name, 0) for name in names]
 
@@ -152,7 +151,7 @@ def shares_in(text: str) -> Mapping[str, Fraction]:
     for part in text.split(","):
         match = _SHARE.fullmatch(part)
         if not match or not match[1]:
-            hint = "" if "=" in text else _hint(text.strip().partition(":")[0], [BALANCED, LIKE[:-1]])
+            hint = "" if "=" in text else did_you_mean(text.strip().partition(":")[0], [BALANCED, LIKE[:-1]])
             raise _usage(
                 f"`mix={text}`: {part.strip()!r} is no share{hint}; write scratch=0.6,inclusion=0.4, balanced or "
                 "like:DIR"
@@ -199,12 +198,6 @@ def _common(shares: Iterable[Fraction]) -> int:
     for share in shares:
         scale *= (share * scale).denominator
     return scale
-
-
-def _hint(name: str, names: Sequence[str]) -> str:
-    by_small = {known.casefold(): known for known in names}
-    close = difflib.get_close_matches(name.casefold(), by_small, 1)
-    return f", did you mean {by_small[close[0]]}?" if close else ""
 
 
 def _list(names: Sequence[str]) -> str:
