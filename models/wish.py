@@ -45,12 +45,13 @@ class Condition:
         match = _CONDITION.fullmatch(text)
         if not match:
             raise ValueError(
-                f"{text.strip()!r} is no condition: write {_EXAMPLE}, in quotes, for the shell has its own use of < and >"
+                f"{text.strip()!r} is no condition: write {_EXAMPLE}, in quotes, since the shell has its own < and >"
             )
         name, sign, said = match.groups()
         if name not in _NAMES:
             raise ValueError(
-                f"nothing is measured that is called {name!r}{did_you_mean(name, _NAMES)}; there are {', '.join(_NAMES)}"
+                f"nothing is measured that is called {name!r}{did_you_mean(name, _NAMES)}; there are "
+                f"{', '.join(_NAMES)}"
             )
         if sign not in _SIGNS:
             raise ValueError(f"{sign!r} in {text.strip()!r} is none of {' '.join(_SIGNS)}")
