@@ -55,7 +55,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Chosen:
     """Images of a run.
 
     Attributes:
@@ -73,7 +73,7 @@ class Drawn:
 
 def draw(
     session: GeneratorSession, seed: int, start: int, stop: int, batch_size: int, mix: Mix | None, wish: Wish | None
-) -> Drawn:
+) -> Chosen:
     """Images `start` to `stop - 1`.
 
     Without a wish they are the first attempts. With one, each is the first of its own attempts 0, 1, 2, … that the wish
@@ -93,11 +93,11 @@ def draw(
     """
     if wish is None:
         inputs = session.inputs(seed, start, stop, mix)
-        return Drawn(inputs, *session.run(inputs, batch_size), [0] * (stop - start))
+        return Chosen(inputs, *session.run(inputs, batch_size), [0] * (stop - start))
     found = _first_matches(session, seed, range(start, stop), batch_size, mix, wish)
     chosen = [found[image] for image in range(start, stop)]
     masks = [one.mask for one in chosen if one.mask is not None]
-    return Drawn(
+    return Chosen(
         {name: np.stack([one.inputs[name] for one in chosen]) for name in chosen[0].inputs},
         np.stack([one.pixels for one in chosen]),
         np.stack(masks) if masks else None,
