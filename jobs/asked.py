@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from pathlib import Path
 from jobs.dataset.state import RunState
 from jobs.dataset.tally import tally
 from jobs.stores.place import place
-from models.errors import CommandError, ExitCode
+from jobs.workers.drawing import check_measurable
+from models.errors import CommandError, ExitCode, did_you_mean
 from models.mix import Mix, rounded
+from models.wish import Wish
 
 BALANCED, LIKE = "balanced", "like:"
 _SHARE = re.compile(r"\s*(.*?)\s*=\s*(\d{1,12}(?:\.(\d{0,12}))?|\.(\d{1,12}))\s*(%?)\s*", re.DOTALL)
@@ -31,6 +32,7 @@ class Asked:
             `balanced`.
         per_class: images of each class.
         fill: a folder, or the URL of a run in an object store, whose classes shall come to equal numbers.
+        want: what each image has to be like, see `models.wish`; None: as the run has it, else nothing.
     """
 
     count: int | None = None
@@ -38,6 +40,7 @@ class Asked:
     mix: str | None = None
     per_class: int | None = None
     fill: Path | str | None = None
+    want: str | None = None
 
     def __post_init__(self) -> None:
         numbers = [number for number in (self.count, self.append, self.per_class) if number is not None]
@@ -56,6 +59,7 @@ class Asked:
             CommandError: 2 this is no mix or no place, 66 there is no such folder or run, 65 it is a damaged run, 73,
                 74 the store refuses or does not answer.
         """
+        _ = self._wish
         folder, option = self._folder()
         if folder is None:
             if self.mix is not None and self.mix.strip() != BALANCED:
@@ -64,6 +68,24 @@ class Asked:
         if _lies_in(out, folder):
             raise _usage(f"`{option}`: {out} lies in {folder}, whose images are counted: name another `out`")
         _ = self._tally
+
+    def wish(self, state: RunState | None) -> Wish | None:
+        """What each image has to be like: as asked, else as the run has it that is there; None: nothing.
+
+        Raises:
+            CommandError: 2 it is no wish, or what it needs is not installed.
+        """
+        wish = self._wish or (state.wish if state else None)
+        if wish is not None:
+            check_measurable()
+        return wish
+
+    @cached_property
+    def _wish(self) -> Wish | None:
+        try:
+            return None if self.want is None else Wish.parse(self.want)
+        except ValueError as error:
+            raise _usage(f"`want`: {error}") from None
 
     def settle(self, names: Sequence[str], state: RunState | None) -> tuple[Mix | None, int | None]:
         """The mix for a model with these classes, and how many images the folder shall hold.
@@ -101,7 +123,9 @@ class Asked:
         shares = shares_in(self.mix)
         for name in shares:
             if name not in names:
-                raise _usage(f"`mix`: the model has no class {name!r}{_hint(name, names)}; it has {_list(names)}")
+                raise _usage(
+                    f"`mix`: the model has no class {name!r}{did_you_mean(name, names)}; it has {_list(names)}"
+                )
         wanted = [shares.get(name, Fraction(0)) for name in names]
         scale = _common(wanted)
         try:
@@ -133,7 +157,7 @@ class Asked:
             if name not in names:
                 raise _usage(
                     f"`{option}`: {folder} has {count} images of {name!r}, and the model has no such class"
-                    f"{_hint(name, names)}; it has {_list(names)}"
+                    f"{did_you_mean(name, names)}; it has {_list(names)}"
                 )
         return [found.get(name, 0) for name in names]
 
@@ -152,7 +176,7 @@ def shares_in(text: str) -> Mapping[str, Fraction]:
     for part in text.split(","):
         match = _SHARE.fullmatch(part)
         if not match or not match[1]:
-            hint = "" if "=" in text else _hint(text.strip().partition(":")[0], [BALANCED, LIKE[:-1]])
+            hint = "" if "=" in text else did_you_mean(text.strip().partition(":")[0], [BALANCED, LIKE[:-1]])
             raise _usage(
                 f"`mix={text}`: {part.strip()!r} is no share{hint}; write scratch=0.6,inclusion=0.4, balanced or "
                 "like:DIR"
@@ -199,12 +223,6 @@ def _common(shares: Iterable[Fraction]) -> int:
     for share in shares:
         scale *= (share * scale).denominator
     return scale
-
-
-def _hint(name: str, names: Sequence[str]) -> str:
-    by_small = {known.casefold(): known for known in names}
-    close = difflib.get_close_matches(name.casefold(), by_small, 1)
-    return f", did you mean {by_small[close[0]]}?" if close else ""
 
 
 def _list(names: Sequence[str]) -> str:

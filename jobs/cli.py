@@ -104,6 +104,7 @@ def cli(
     mix: str | None,
     per_class: int | None,
     fill: Path | str | None,
+    want: str | None,
     out: str,
     model: str | None,
     seed: int | None,
@@ -128,8 +129,8 @@ def cli(
     work, gate = options.work(others), options.gate(others)
     on_disk, publishing = options.on_disk(others), options.publishing(others)
     result = run_batch(
-        model, out, count, append=append, mix=mix, per_class=per_class, fill=fill, seed=seed, part=part, line=line,
-        on_disk=on_disk, work=work, gate=gate, publishing=publishing,
+        model, out, count, append=append, mix=mix, per_class=per_class, fill=fill, want=want, seed=seed, part=part,
+        line=line, on_disk=on_disk, work=work, gate=gate, publishing=publishing,
     )  # fmt: skip
     if part:
         log.info(

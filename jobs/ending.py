@@ -159,7 +159,13 @@ def _judge(run: HeldRun, count: int, gate: Gate) -> None:
             return rows, run.measures(number, rows)
 
         findings = quality.judge(
-            store, format, progress.counted(store.map(measured, range(shards))), gate, count, run.plan.mix
+            store,
+            format,
+            progress.counted(store.map(measured, range(shards))),
+            gate,
+            count,
+            run.plan.mix,
+            run.plan.wish,
         )
     store.replace(layout.QUALITY, quality.report(gate, findings))
     beyond = [finding for finding in findings if finding.too_many]

@@ -20,6 +20,7 @@ from jobs.dataset.plan import Plan
 from jobs.dataset.remaining import Remaining
 from jobs.dataset.state import COMPLETE, REJECTED, RunState
 from jobs.stores.store import Store
+from jobs.workers.drawing import is_finite
 from models.errors import CommandError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class HeldRun:
 
     def _finite(self, index: int) -> NDArray[np.bool_]:
         """For an image whose measure was lost: whether all its values are numbers."""
-        return self._session.finite_at(self.plan.seed, self.plan.mix, index)
+        return is_finite(self._session, self.plan, index)
 
     @cached_property
     def _session(self) -> GeneratorSession:

@@ -18,6 +18,7 @@ from jobs.dataset.shard import Shard, Versions
 from jobs.dataset.state import RUNNING, SessionFacts
 from jobs.held import HeldRun
 from jobs.workers.crew import Pool
+from jobs.workers.engine import CHOSEN
 from models.errors import CommandError, ExitCode
 from models.log import log
 from models.progress import Progress
@@ -31,7 +32,9 @@ class Made:
     seconds: float = 0.0
 
 
-def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadline: float) -> Made:
+def make(
+    run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadline: float, candidates: float = 1.0
+) -> Made:
     """Make what is missing.
 
     Args:
@@ -40,6 +43,7 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
         pool: workers.
         batch_size: images a batch.
         deadline: by `time.monotonic`, after which no new shard is begun; one is made in any case.
+        candidates: that an image takes, about.
 
     Raises:
         CommandError: 3 where the deadline came first, 74 where the images would not fit, 76 for a part of a run that
@@ -64,8 +68,10 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
         "start", missing=remaining.missing, count=remaining.share, provider=facts.provider, reason=facts.reason,
         workers=pool.size, batch_size=batch_size,
     )  # fmt: skip
-    start, made = time.monotonic(), 0
-    pieces = _Pieces(run, remaining, run.plan.shard_size if pool.whole_shards else batch_size, deadline, versions)
+    start, made, tried = time.monotonic(), 0, 0
+    size = min(batch_size, CHOSEN) if run.plan.wish else batch_size
+    size = run.plan.shard_size if pool.whole_shards else size
+    pieces = _Pieces(run, remaining, size, deadline, versions, candidates)
     with run.telling():
         with (
             Progress("generating", remaining.share, "images", done=remaining.share - remaining.missing) as progress,
@@ -83,6 +89,7 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
                     committer.commit(begun.shard, *begun.content())
                     del pieces.begun[done.piece.number]
                 made += done.piece.images
+                tried += done.candidates
                 progress.update(done.piece.images)
         if pieces.is_late:
             raise CommandError(
@@ -91,6 +98,13 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
                 "images made; run the same command again to continue",
             )
     seconds = time.monotonic() - start
+    chosen = {}
+    if run.plan.wish is not None:
+        chosen = {"candidates": tried, "candidates_per_second": round(tried / seconds, 1), "accepted": made / tried}
+        log.info(
+            "%s: %d of %d candidates were as wanted (%.2g%%), %.1f candidates/s",
+            store, made, tried, 100 * made / tried, tried / seconds,
+        )  # fmt: skip
     run.write_stats(
         images=made,
         seconds=round(seconds, 3),
@@ -98,6 +112,7 @@ def make(run: HeldRun, remaining: Remaining, pool: Pool, batch_size: int, deadli
         workers=pool.size,
         batch_size=batch_size,
         provider=facts.provider,
+        **chosen,
         machine={"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()},
     )
     return Made(made, seconds)
@@ -143,6 +158,7 @@ class _Pieces:
         run, remaining, deadline: see `make`.
         size: images a piece.
         versions: of files that are to be replaced.
+        candidates: that an image takes, about.
 
     Attributes:
         begun: shards some of whose pieces are not done yet, by number.
@@ -156,9 +172,10 @@ class _Pieces:
         size: int,
         deadline: float,
         versions: Versions,
+        candidates: float,
     ) -> None:
         self._run, self._remaining, self._size = run, remaining, size
-        self._deadline, self._versions = deadline, versions
+        self._deadline, self._versions, self._candidates = deadline, versions, candidates
         self.begun: dict[int, Begun] = {}
         self.is_late = False
 
@@ -176,7 +193,7 @@ class _Pieces:
             self.begun[shard.number] = Begun(shard, rows, self._run.measures(shard.number, rows))
             for start in range(shard.start + len(rows), shard.stop, self._size):
                 stop = min(start + self._size, shard.stop)
-                yield Shard(shard.number, start, stop, replaces)
+                yield Shard(shard.number, start, stop, replaces, self._candidates)
 
     def _committed(self, shard: Shard) -> list[manifest.Row]:
         """The rows of a shard that has fewer images than it shall have; none where its manifest is damaged."""

@@ -79,6 +79,13 @@ _MIX = (
         help="Make what brings the classes of DIR to equal numbers of images, in place of --count. DIR is a folder of "
         "classes, or an earlier run in a folder or at s3://, gs:// or az://, and is not changed.",
     ),
+    _option(
+        "--want",
+        metavar="WISH",
+        help="Make only images that are so: 'length<20 and contrast<8', or defect=none. They are measured by count, "
+        "area, length, width, direction, contrast, x, y, polarity and defect.  [default: that of the run in --out, "
+        "else all are taken]",
+    ),
 )
 _PUBLISHING = (
     _option(
@@ -236,7 +243,7 @@ def publishing_options(command: _Command) -> _Command:
 
 
 def mix_options(command: _Command) -> _Command:
-    """Add the options for which classes the images show."""
+    """Add the options for which classes the images show, and what else they have to be like."""
     return _with(command, _MIX)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.asked import Asked
+from jobs.checks.acceptance import candidates_needed
 from jobs.checks.gate import Gate
 from jobs.checks.prometheus import recorded
 from jobs.checks.quality import refuse_generator
@@ -31,6 +32,7 @@ from jobs.workers.model import model_to_use
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import LOCK
 from models.log import log
+from models.mix import Mix
 from models.providers import BY_DEVICE, CPU
 from models.stopping import Stop
 
@@ -68,6 +70,7 @@ def run_batch(
     mix: str | None = None,
     per_class: int | None = None,
     fill: Path | str | None = None,
+    want: str | None = None,
     seed: int | None = None,
     part: Part | None = None,
     line: str | None = None,
@@ -91,6 +94,8 @@ def run_batch(
         per_class: instead of `count`: images of each class.
         fill: instead of `count`: a folder of classes, or an earlier run with labels in a folder or at a URL. Made is
             what brings its classes to equal numbers of images.
+        want: what each image has to be like, such as `length<20 and contrast<8`, see `models.wish`; by default as the
+            run in `out` has it, else nothing. Needs scikit-image.
         seed: 0 to 2⁶⁴ - 1; by default that of the run in `out`, else today's date as a number, with the time where that
             is in `out`.
         part: of the run, to be made beside others, also from other machines that share the file system. It does no more
@@ -104,13 +109,13 @@ def run_batch(
         publishing: what others see of a complete run; by default nothing but itself.
 
     Raises:
-        CommandError: the exit code says what: 2 the model cannot make this mix, or a `part` was asked for what only
-            the whole run has; 3 `work.max_seconds` are over; 65, 66, 69, 76 the model or the device (see
-            `GeneratorSession`); 66 no such folder or run in `mix` or `fill`; 73, 74 writing; 75 another process holds
-            `out`, or that part; 76 the quality gate or verification; 78 `out` belongs to another run, or to one of an
-            older layout that lacks images; 130, 143 a signal.
+        CommandError: the exit code says what: 2 the model cannot make this mix, `want` is no wish, or a `part` was
+            asked for what only the whole run has; 3 `work.max_seconds` are over; 65, 66, 69, 76 the model or the device
+            (see `GeneratorSession`); 65 images as in `want` are too rare; 66 no such folder or run in `mix` or `fill`;
+            73, 74 writing; 75 another process holds `out`, or that part; 76 the quality gate or verification; 78 `out`
+            belongs to another run, or to one of an older layout that lacks images; 130, 143 a signal.
     """
-    asked = Asked(count, append, mix, per_class, fill)
+    asked = Asked(count, append, mix, per_class, fill, want)
     on_disk, work, gate, publishing = on_disk or OnDisk(), work or Work(), gate or Gate(), publishing or Publishing()
     of_all = {
         "append": append, "latest": publishing.latest, "keep": publishing.keep, "manifest": on_disk.manifest,
@@ -140,8 +145,9 @@ def run_batch(
                 store.lock(part.name if part else None)  # a second start ends here, before it starts anything
             state = RunState.read(store)
             own = _Own.settle(store, state, seed, todays, on_disk, work.device)
-            order = Order(model, own.device, str(store), own.seed, own.of_format, work.engine.shard_timeout)
-            piece = work.piece(own.shard_size, is_whole=order.format.is_whole)
+            wish = asked.wish(state)
+            order = Order(model, own.device, str(store), own.seed, own.of_format, work.engine.shard_timeout, wish)
+            piece = work.piece(own.shard_size, is_whole=order.format.is_whole, chosen=wish is not None)
             most = _useful_workers(asked, state, piece)
             if part and count:
                 most = min(most, -(-part.images(count, own.shard_size) // piece) or 1)
@@ -155,15 +161,18 @@ def run_batch(
                     record(result)
                     return result
                 refuse_generator(gate, facts.faults)
+                mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout, ours, wish)
+                if state:
+                    state.refuse_other(store, mine)
+                each = _candidates(order, ours, state, count, append, work.batch(facts.provider), check)
                 _take(store, part)
-                mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout, ours)
                 line = line or (state.line if state else None) or model.name
                 state = _state(store, mine, line, count if part else None)
                 run = HeldRun(store, state, mine, lambda: _session(order), check, part, line)
                 remaining, made = run.remaining(count, append), Made()
                 if remaining.missing:
                     work.grow(pool, facts.provider, most)
-                    made = make(run, remaining, pool, work.batch(facts.provider), deadline)
+                    made = make(run, remaining, pool, work.batch(facts.provider), deadline, each)
             form = form_of(store, on_disk.manifest)
             if part is None:
                 complete(run, remaining, form, gate, publishing, out, names)
@@ -211,6 +220,28 @@ def _session(order: Order) -> GeneratorSession:
     from jobs.workers.session import GeneratorSession  # here, since it loads ONNX Runtime, which only workers need else
 
     return GeneratorSession(order.model, order.device)
+
+
+def _candidates(
+    order: Order,
+    mix: Mix | None,
+    state: RunState | None,
+    count: int | None,
+    append: int | None,
+    batch_size: int,
+    check: Callable[[], None],
+) -> float:
+    """How many candidates an image takes, about: 1 where there is no wish, or nothing to make.
+
+    Raises:
+        CommandError: 65 they would be too many.
+    """
+    had = state.count if state and state.state == COMPLETE else 0
+    whole = max(count or 0, state.count if state else 0) if not (append and had) else had + append
+    if order.wish is None or whole <= had:
+        return 1.0
+    session = _session(replace(order, device="auto"))  # on a cluster the device is another machine's
+    return candidates_needed(session, order.seed, order.wish, mix, had, whole, batch_size, check)
 
 
 def _take(store: Store, part: Part | None) -> None:

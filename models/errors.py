@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 import errno
 import re
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -59,6 +61,13 @@ def first_line(error: BaseException) -> str:
     """The first line of what an exception says, at most 200 characters that a terminal can show; else its kind."""
     said = str(error).strip().splitlines() or [type(error).__name__]
     return "".join(character if character.isprintable() else " " for character in said[0][:200]).strip()
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """The end of a line about a name that is none of these: the one that is most like it; empty where none is."""
+    by_small = {known.casefold(): known for known in names}
+    close = difflib.get_close_matches(name.casefold(), by_small, 1)
+    return f", did you mean {by_small[close[0]]}?" if close else ""
 
 
 _NO_MEMORY = re.compile(

@@ -36,7 +36,7 @@ class Input:
     high: int = 0
 
 
-def latent_block(seed: int, block: int, z_dim: int, stream: int = 0) -> NDArray[np.float32]:
+def latent_block(seed: int, block: int, z_dim: int, stream: int = 0, attempt: int = 0) -> NDArray[np.float32]:
     """Block `block` of the latents of `seed`: float32 `[1024, z_dim]`, standard normal.
 
     Philox makes any block available without the ones before it (Salmon et al., SC 2011); `RandomState`
@@ -45,14 +45,17 @@ def latent_block(seed: int, block: int, z_dim: int, stream: int = 0) -> NDArray[
     Args:
         seed, block, z_dim: which latents.
         stream: 0 is the plain one; the others share no number with it.
+        attempt: of a run with a wish, whose images are looked for among such attempts; 0 is the plain one.
 
     Raises:
-        ValueError: a seed outside 0 ≤ seed < 2⁶⁴, a negative block, or no latent dimension.
+        ValueError: a seed outside 0 ≤ seed < 2⁶⁴, a negative block or attempt, or no latent dimension.
     """
-    if not 0 <= seed < 2**64 or block < 0 or z_dim < 1:
-        raise ValueError(f"need 0 <= seed < 2**64, block >= 0, z_dim >= 1, got {seed}, {block}, {z_dim}")
+    if not 0 <= seed < 2**64 or min(block, attempt) < 0 or z_dim < 1:
+        raise ValueError(
+            f"need 0 <= seed < 2**64, block >= 0, attempt >= 0, z_dim >= 1, got {seed}, {block}, {attempt}, {z_dim}"
+        )
     bits = np.random.Philox(
-        key=np.array([seed, block], dtype=np.uint64), counter=np.array([0, 0, stream, 0], dtype=np.uint64)
+        key=np.array([seed, block], dtype=np.uint64), counter=np.array([0, 0, stream, attempt], dtype=np.uint64)
     )
     block_latents = np.random.RandomState(bits).standard_normal((BLOCK_SIZE, z_dim)).astype(np.float32)
     block_latents.flags.writeable = False
@@ -64,11 +67,50 @@ _cached_block = lru_cache(maxsize=4)(latent_block)  # batches of one block follo
 
 def latents(seed: int, start: int, stop: int, z_dim: int, stream: int = 0) -> NDArray[np.float32]:
     """Latents `start` to `stop - 1` of `seed`: float32 `[stop - start, z_dim]`; see `latent_block`."""
-    if not 0 <= start < stop:
-        raise ValueError(f"need 0 <= start < stop, got {start}, {stop}")
-    first, last = start // BLOCK_SIZE, (stop - 1) // BLOCK_SIZE
-    blocks = np.concatenate([_cached_block(seed, block, z_dim, stream) for block in range(first, last + 1)])
-    return blocks[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE]
+    return _latents_of(seed, Candidates.plain(start, stop), z_dim, stream)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may become an image: for each of N, which image, and which attempt at it. Attempt 0 is the image of a run
+    without a wish.
+
+    Attributes:
+        images: int64 `[N]`, indices of a run's images.
+        attempts: int64 `[N]`, from 0.
+    """
+
+    images: NDArray[np.int64]
+    attempts: NDArray[np.int64]
+
+    @classmethod
+    def plain(cls, start: int, stop: int) -> Candidates:
+        """The first attempt at each of images `start` to `stop - 1`.
+
+        Raises:
+            ValueError: there are none, or an index is negative.
+        """
+        if not 0 <= start < stop:
+            raise ValueError(f"need 0 <= start < stop, got {start}, {stop}")
+        return cls.first(np.arange(start, stop, dtype=np.int64))
+
+    @classmethod
+    def first(cls, images: NDArray[np.int64]) -> Candidates:
+        """The first attempt at each of these images."""
+        return cls(images, np.zeros_like(images))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def _latents_of(seed: int, candidates: Candidates, z_dim: int, stream: int) -> NDArray[np.float32]:
+    """Latents of candidates: float32 `[N, z_dim]`. Image *i* has row *i* mod 1024 of each attempt of its block."""
+    blocks, rows = np.divmod(candidates.images, BLOCK_SIZE)
+    values = np.empty((len(candidates), z_dim), np.float32)
+    for block, attempt in dict.fromkeys(zip(blocks.tolist(), candidates.attempts.tolist(), strict=True)):
+        here = (blocks == block) & (candidates.attempts == attempt)
+        values[here] = _cached_block(seed, block, z_dim, stream, attempt)[rows[here]]
+    return values
 
 
 def inputs(
@@ -83,12 +125,19 @@ def inputs(
         needed: the generator's inputs.
         labels: int64 `[stop - start]`, for a generator with classes; where not given they take turns.
     """
+    return inputs_of(seed, Candidates.plain(start, stop), needed, labels)
+
+
+def inputs_of(
+    seed: int, candidates: Candidates, needed: Mapping[str, Input], labels: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The inputs of N candidates, as `inputs` has those of images: the attempts at an image share its label."""
     drawn: dict[str, NDArray[Any]] = {}
     for name, wanted in needed.items():
         if wanted.dtype == "int64":
-            drawn[name] = np.arange(start, stop, dtype=np.int64) % wanted.high if labels is None else labels
+            drawn[name] = candidates.images % wanted.high if labels is None else labels
             continue
         stream = 0 if name == LATENT else int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-        values = latents(seed, start, stop, math.prod(wanted.shape), stream)
-        drawn[name] = values.reshape(stop - start, *wanted.shape)
+        values = _latents_of(seed, candidates, math.prod(wanted.shape), stream)
+        drawn[name] = values.reshape(len(candidates), *wanted.shape)
     return drawn

@@ -88,7 +88,11 @@ class Mix:
 
     def labels(self, start: int, stop: int) -> NDArray[np.int64]:
         """The labels of images `start` to `stop - 1`: int64 `[stop - start]`, 0 to the number of classes - 1."""
-        return _order(self.shares)[np.arange(start, stop) % self.parts]
+        return self.labels_of(np.arange(start, stop))
+
+    def labels_of(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The labels of images int64 `[N]`, by their indices: int64 `[N]`."""
+        return _order(self.shares)[images % self.parts]
 
     def label(self, index: int) -> int:
         """The label of image `index`."""

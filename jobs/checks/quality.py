@@ -28,6 +28,7 @@ from models.errors import CommandError, ExitCode
 from models.log import log
 from models.mix import Mix
 from models.picks import spread
+from models.wish import Wish
 
 SAMPLE = 512
 """Images of a run, or of a class, that are compared with each other."""
@@ -86,6 +87,7 @@ def judge(
     gate: Gate,
     count: int,
     mix: Mix | None = None,
+    wish: Wish | None = None,
 ) -> list[Finding]:
     """Judge a run.
 
@@ -96,11 +98,12 @@ def judge(
         gate: the limits.
         count: images in all.
         mix: of a run with classes, each of which is judged by itself.
+        wish: of a run that has one; masks may all be empty where it is for clean surfaces.
 
     Returns:
         Every kind of fault with its number, which may be 0; one class after the other.
     """
-    masks = _Masks(gate)
+    masks = _Masks(gate, may_be_empty=wish is not None and wish.is_of_clean)
     groups = [_Group(gate, None, count, spread(count, SAMPLE), _HASHES)] if mix is None else _classes(gate, mix, count)
     for rows, measures in shards:
         values = table(measures)
@@ -193,8 +196,10 @@ class _Group:
 class _Masks:
     """Masks that cover nothing or everything. They are known by their files, so that none is read."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, *, may_be_empty: bool) -> None:
         self._allowed = dict.fromkeys((_EMPTY, _FULL), max(_MOST_ALIKE, gate.max_faulty))
+        if may_be_empty:
+            self._allowed[_EMPTY] = 1.0
         self._kinds = {kind: _Found() for kind in self._allowed}
         self._hashes: dict[str, str] = {}
         self._count = 0

@@ -24,10 +24,12 @@ from jobs.dataset.state import COMPLETE, RunState, fingerprint
 from jobs.dataset.tally import MASK
 from jobs.stores.opening import open_store
 from jobs.stores.store import Store
+from jobs.workers.drawing import is_finite
 from jobs.workers.engine import BATCH_SIZE
 from jobs.workers.model import model_of_run
 from jobs.workers.piece import MadeImage, make_images
 from jobs.workers.session import GeneratorSession
+from models.attributes import MEASURE
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically
 from models.log import log
@@ -81,7 +83,7 @@ def regen(out: Path | str, index: int, model: Path | str | None = None, device: 
     state = RunState.of(store)
     session = session_of(store, state, model, device)
     plan = Plan.of(state.fingerprint)
-    ((row, _, image, mask),) = _made(session, plan, [index])
+    ((row, _, image, mask, _),) = _made(session, plan, [index])
     try:
         rows = manifest.read_shard(store, index // plan.shard_size)
     except CommandError:
@@ -140,7 +142,9 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         state = RunState.of(store)
         session = session_of(store, state, model, "auto")
         plan = Plan.of(state.fingerprint)
-        own = fingerprint(session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout, plan.mix)
+        own = fingerprint(
+            session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout, plan.mix, plan.wish
+        )
         state.refuse_other(store, own)
         complete = state.state == COMPLETE
         if complete:
@@ -200,8 +204,7 @@ def _commit(
     store: Store, plan: Plan, session: GeneratorSession, shard: Shard, rows: list[Row], measures: bytes
 ) -> None:
     """Write the tables of a shard anew; measures that are not all at hand are taken from the images."""
-    finite = partial(session.finite_at, plan.seed, plan.mix)
-    measures = measures or shard_lines(store, shard.number, rows, plan.format, finite)
+    measures = measures or shard_lines(store, shard.number, rows, plan.format, partial(is_finite, session, plan))
     store.commit(
         {
             layout.measures_name(shard.number): HEADER_LINE + measures,
@@ -246,7 +249,7 @@ class _Again:
         Raises:
             _Stays: one does not come out here, and the shard is written whole.
         """
-        for row, found, image, mask in made:
+        for row, found, image, mask, _ in made:
             check()
             self._measures.append(found)
             name, content = self._kind.name(row), mask if self._kind.is_mask and mask is not None else image
@@ -284,11 +287,17 @@ def session_of(store: Store, state: RunState, model: Path | str | None, device: 
     """A session with the run's model, on its device where that is there.
 
     Raises:
-        CommandError: 78 where the model is another; see `GeneratorSession`.
+        CommandError: 78 where the model, or the measure of a wish, is another; see `GeneratorSession`.
     """
     theirs, path = state.fingerprint, model_of_run(store, state, model)
     devices = {provider: name for name, provider in BY_DEVICE.items()}
     session = GeneratorSession(path, devices.get(theirs["provider"], device) if device == "auto" else device)
+    if theirs.get("measure", MEASURE) != MEASURE:
+        raise CommandError(
+            ExitCode.OTHER_RUN,
+            f"the images of {store} were chosen by version {theirs['measure']} of the measure, this is {MEASURE}: "
+            "others would come out",
+        )
     if session.model_sha256 != theirs["model_sha256"]:
         raise CommandError(
             ExitCode.OTHER_RUN,
@@ -303,4 +312,5 @@ def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]
         piece = Shard(run[0] // plan.shard_size, run[0], run[-1] + 1)
-        yield from make_images(piece, session, plan.seed, BATCH_SIZE[session.provider], plan.format, plan.mix)
+        batch_size = BATCH_SIZE[session.provider]
+        yield from make_images(piece, session, plan.seed, batch_size, plan.format, plan.mix, plan.wish)

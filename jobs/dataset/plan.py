@@ -19,6 +19,7 @@ from jobs.dataset.manifest import Row
 from jobs.dataset.shard import Shard
 from jobs.stores.store import Store
 from models.mix import Mix
+from models.wish import Wish
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Plan:
         format: how they lie there.
         mix: which class each image shows; None where there are no classes.
         has_masks: whether each image has a mask.
+        wish: what its images were chosen by; None where they were not.
     """
 
     seed: int
@@ -43,6 +45,7 @@ class Plan:
     format: Format
     mix: Mix | None = None
     has_masks: bool = False
+    wish: Wish | None = None
 
     @classmethod
     def of(cls, fingerprint: Mapping[str, Any]) -> Plan:
@@ -56,6 +59,7 @@ class Plan:
             format=format_of(fingerprint),
             mix=Mix.parse(fingerprint["mix"]) if "mix" in fingerprint else None,
             has_masks="masks" in fingerprint,
+            wish=Wish.parse(fingerprint["want"]) if "want" in fingerprint else None,
         )
 
     @cached_property

@@ -15,12 +15,14 @@ class Shard:
 
     Attributes:
         replaces: the versions of the files in whose places those of this shard come.
+        candidates: that an image takes, as far as that is known; more than 1 where there is a wish.
     """
 
     number: int
     start: int
     stop: int
     replaces: Versions = field(default_factory=dict)
+    candidates: float = 1.0
 
     @property
     def images(self) -> int:

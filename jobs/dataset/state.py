@@ -14,9 +14,11 @@ from jobs.dataset import png
 from jobs.dataset.formats import FORMATS, PNG
 from jobs.dataset.layout import LAYOUT, STATE
 from jobs.stores.store import Store
+from models.attributes import MEASURE
 from models.errors import CommandError, ExitCode
 from models.latents import SCHEME
 from models.mix import Mix
+from models.wish import Wish
 
 RUNNING, COMPLETE = "running", "complete"
 REJECTED = "rejected by the quality gate"
@@ -111,8 +113,10 @@ class RunState:
             and all(type(name) is str for name in names)
             and (self.line is None or type(self.line) is str)
             and self.fingerprint.get("format", PNG) in FORMATS
-            and all(type(self.fingerprint.get(name, "")) is str for name in ("mix", "masks"))
+            and all(type(self.fingerprint.get(name, "")) is str for name in ("mix", "masks", "want"))
             and (self.mix is None or str(self.mix) == self.fingerprint["mix"])  # it can be read
+            and (self.wish is None or str(self.wish) == self.fingerprint["want"])
+            and ("want" in self.fingerprint) == ("measure" in self.fingerprint)
         )
 
     @property
@@ -125,6 +129,11 @@ class RunState:
     def mix(self) -> Mix | None:
         """Which class each image shows; None where there are no classes."""
         return Mix.parse(self.fingerprint["mix"]) if "mix" in self.fingerprint else None
+
+    @property
+    def wish(self) -> Wish | None:
+        """What its images were chosen by; None where they were not."""
+        return Wish.parse(self.fingerprint["want"]) if "want" in self.fingerprint else None
 
     @classmethod
     def of(cls, store: Store) -> RunState:
@@ -193,9 +202,11 @@ def fingerprint(
     format: str = PNG,
     layout: int = LAYOUT,
     mix: Mix | None = None,
+    wish: Wish | None = None,
 ) -> dict[str, Any]:
     """Of a run with this session; `format` and `layout` are in it only where they are not those of the first runs,
-    `mix` where there are classes, and `masks`, their encoder, where there are any."""
+    `mix` where there are classes, `masks`, their encoder, where there are any, and `want` with the version of the
+    measure where images were chosen."""
     known = {
         "model_sha256": facts.model_sha256,
         "seed": seed,
@@ -212,4 +223,5 @@ def fingerprint(
     since = {"format": format, "layout": layout}
     labels = {} if mix is None else {"mix": str(mix)}
     masks = {} if facts.mask_bytes is None else {"masks": png.MASK_ENCODER}
-    return known | {name: value for name, value in since.items() if value != _FIRST[name]} | labels | masks
+    chosen = {} if wish is None else {"want": str(wish), "measure": MEASURE}
+    return known | {name: value for name, value in since.items() if value != _FIRST[name]} | labels | masks | chosen

@@ -15,6 +15,7 @@ from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, writing_error
 from models.log import log
 from models.mix import Mix
+from models.wish import Wish
 
 TRIES = 3
 """Workers that may die at one shard before the run gives up."""
@@ -22,7 +23,7 @@ QUEUED = 2
 """Pieces of work that a worker has been told of, so that it never waits for the next."""
 POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 600.0, 1.0
-"""How long a worker may say nothing unless told otherwise, and for each image of its piece."""
+"""How long a worker may say nothing unless told otherwise, and for each candidate of its piece."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Order:
         device: `auto`, `cuda` or `cpu`.
         out: the store, as `open_store` takes it.
         seed: of the latents.
-        timeout: seconds that a piece of work, or the start, may take; None: 600 and 1 for each image.
+        timeout: seconds that a piece of work, or the start, may take; None: 600 and 1 for each image,
+            or where there is a wish for each of the candidates that it takes.
         format: of the run.
+        wish: of a run that has one.
     """
 
     model: Path
@@ -44,20 +47,23 @@ class Order:
     seed: int
     format: Format
     timeout: float | None = None
+    wish: Wish | None = None
 
     def patience(self, piece: Shard | None) -> float:
         """Seconds after which a worker that is silent about `piece`, or about its start, is taken to hang."""
         base, per_image = _PATIENCE_SECONDS
-        return self.timeout or base + per_image * (piece.images if piece else 0)
+        return self.timeout or base + per_image * (piece.images * piece.candidates if piece else 0)
 
 
 @dataclass(frozen=True)
 class Done:
-    """A piece that is written: its lines of the shard's manifest, and of the shard's measures."""
+    """A piece that is written: its lines of the shard's manifest and of the shard's measures, and how many candidates
+    its images took."""
 
     piece: Shard
     manifest: bytes
     measures: bytes
+    candidates: int
 
 
 @dataclass(frozen=True)

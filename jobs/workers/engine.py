@@ -11,6 +11,9 @@ from models.providers import CPU, CUDA
 
 BATCH_SIZE = {CPU: 50, CUDA: 250}
 """Both divide the default shard size, so no batch is smaller than the others."""
+CHOSEN = 8
+"""Images that a worker is told of at once where there is a wish, and each takes many candidates: so one hears of them,
+and no worker waits long for another."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,17 @@ class Work:
         """Images a batch on this provider."""
         return self.batch_size or BATCH_SIZE[provider]
 
-    def piece(self, shard_size: int, *, is_whole: bool) -> int:
-        """Images that a worker is told of at once, as far as that is known before a worker is there."""
-        return shard_size if is_whole or self.engine.name == "ray" else self.batch(CPU)
+    def piece(self, shard_size: int, *, is_whole: bool, chosen: bool = False) -> int:
+        """Images that a worker is told of at once, as far as that is known before a worker is there.
+
+        Args:
+            shard_size: of the run.
+            is_whole: whether its shards are written whole.
+            chosen: whether there is a wish.
+        """
+        if is_whole or self.engine.name == "ray":
+            return shard_size
+        return min(self.batch(CPU), CHOSEN) if chosen else self.batch(CPU)
 
     def open(self, order: Order, most: int, check: Callable[[], None]) -> Pool:
         """Start the workers, no more than `most`; `check` is called often, and what it raises ends the work."""

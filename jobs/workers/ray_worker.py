@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from jobs.dataset import manifest, measure, png
+from jobs.dataset import png
 from jobs.dataset.shard import Shard
 from jobs.dataset.state import SessionFacts
 from jobs.stores.opening import open_store
@@ -97,10 +97,10 @@ class Maker:
                 self._check_shared(store, token)
             self._store = store
         order = self._order
-        rows, measures = write_images(piece, self._session, self._store, order.seed, batch_size, order.format, mix)
+        written = write_images(piece, self._session, self._store, order.seed, batch_size, order.format, mix, order.wish)
         formats = [order.format, *([order.format.of_masks()] if self._session.info.has_masks else [])]
         self._store.flush(*(format.holder(piece.number) for format in formats))
-        return Done(piece, manifest.lines(rows), measure.lines(measures))
+        return written.done(piece)
 
     def _check_shared(self, store: Store, token: str) -> None:
         start = time.monotonic()

@@ -20,7 +20,7 @@ from jobs.dataset.state import SessionFacts
 from models.errors import CommandError, ExitCode, first_line, memory_error
 from models.golden import Golden, InfoError
 from models.info import MASKS, PIXELS, GeneratorInfo
-from models.latents import inputs as inputs_of
+from models.latents import Candidates, inputs_of
 from models.mix import Mix
 from models.providers import CPU, CUDA, cuda_options, may_have_gpu
 
@@ -75,7 +75,12 @@ class GeneratorSession:
 
         Without a mix, the classes of a generator that has some take turns.
         """
-        return inputs_of(seed, start, stop, self.info.inputs, None if mix is None else mix.labels(start, stop))
+        return self.inputs_of(seed, Candidates.plain(start, stop), mix)
+
+    def inputs_of(self, seed: int, candidates: Candidates, mix: Mix | None = None) -> Inputs:
+        """What candidates are made from, as `inputs` has it."""
+        labels = None if mix is None else mix.labels_of(candidates.images)
+        return inputs_of(seed, candidates, self.info.inputs, labels)
 
     def pixels(self, inputs: Inputs, batch_size: int) -> NDArray[np.uint8]:
         """Images for inputs, as `run` has them: uint8 `[N, H, W, C]`."""
@@ -109,10 +114,6 @@ class GeneratorSession:
         """Which images of inputs `[N, …]` hold only finite values, before they become pixels: bool `[N]`."""
         finite: NDArray[np.bool_] = np.isfinite(self._run(["images"], inputs)[0]).all(axis=(1, 2, 3))
         return finite
-
-    def finite_at(self, seed: int, mix: Mix | None, index: int) -> NDArray[np.bool_]:
-        """Like `finite`, of image `index` of a seed and a mix: bool `[1]`."""
-        return self.finite(self.inputs(seed, index, index + 1, mix))
 
     @property
     def facts(self) -> SessionFacts:

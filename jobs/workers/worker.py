@@ -12,9 +12,8 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from jobs.dataset import manifest, measure
 from jobs.stores.opening import open_store
-from jobs.workers.crew import Done, Failed, Order
+from jobs.workers.crew import Failed, Order
 from jobs.workers.piece import write_images
 from jobs.workers.session import GeneratorSession
 
@@ -40,8 +39,8 @@ def _work(connection: Connection) -> None:
     store = open_store(order.out)
     while True:
         piece, batch_size, mix = connection.recv()
-        rows, measures = write_images(piece, session, store, order.seed, batch_size, order.format, mix)
-        connection.send(Done(piece, manifest.lines(rows), measure.lines(measures)))
+        written = write_images(piece, session, store, order.seed, batch_size, order.format, mix, order.wish)
+        connection.send(written.done(piece))
 
 
 def _die_with(parent: int) -> None:

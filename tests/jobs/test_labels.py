@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,52 +17,21 @@ from jobs import Gate, OnDisk, Part, RunResult, Work, finish, run_batch
 from jobs.checks.repair import regen, repair
 from jobs.checks.status import status
 from jobs.checks.verify import verify
-from jobs.dataset import manifest, measure
+from jobs.dataset import manifest
 from jobs.dataset.shard import Shard
-from jobs.dataset.state import SessionFacts
-from jobs.stores.opening import open_store
-from jobs.workers.crew import Done, Failed, Order
-from jobs.workers.piece import write_images
+from jobs.workers.crew import Failed, Order
 from jobs.workers.ray_worker import Maker
-from jobs.workers.session import GeneratorSession
 from models.errors import CommandError, ExitCode
 from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, succeeds
+from tests.jobs.here import Here
 from tests.jobs.small_models import class_of, write_model
 
 NAMES = ("crack", "dent", "hole")
 COUNT, SHARD = 45, 10
 MIX = "hole=0.7,crack=20%,dent=.1"
 RESOLVED = Mix(NAMES, (2, 1, 7))
-
-
-class Here:
-    """Workers of a run in this process, which spares what a new one takes to start; see `jobs.workers.crew.Pool`."""
-
-    size = 1
-
-    def __init__(self, order: Order) -> None:
-        self.whole_shards = order.format.is_whole
-        self._order, self._session = order, GeneratorSession(order.model, "cpu")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def grow(self, count: int) -> None:
-        pass
-
-    def ready(self) -> SessionFacts:
-        return self._session.facts
-
-    def run(self, pieces: Iterable[Shard], batch_size: int, mix: Mix | None = None) -> Iterator[Done]:
-        order, store = self._order, open_store(self._order.out)
-        for piece in pieces:
-            rows, found = write_images(piece, self._session, store, order.seed, batch_size, order.format, mix)
-            yield Done(piece, manifest.lines(rows), measure.lines(found))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.latents import BLOCK_SIZE, Input, inputs, latent_block, latents
+from models.latents import BLOCK_SIZE, Candidates, Input, inputs, inputs_of, latent_block, latents
 
 # A contract: datasets made years apart must hold the same images. Never change these numbers.
 FIRST_VALUES = {
@@ -14,6 +14,13 @@ FIRST_VALUES = {
     (20261122, 0): (2.292253, 0.46065465, -0.16981432),
     (2**64 - 1, 7): (0.6797366, -0.27504796, -0.88995713),
 }
+FIRST_OF_ATTEMPTS = {
+    (0, 0, 0): (0.15975747, -0.96371937, -1.8000063),
+    (0, 0, 1): (0.8930487, -1.8419847, 0.23253907),
+    (20261122, 0, 1): (-2.0892763, -0.82153356, 0.9384593),
+    (2**64 - 1, 7, 1_000_000): (-0.15083982, 0.94355905, -0.50802404),
+}
+"""By seed, block and attempt."""
 GRAIN = (0.19076996, 1.4145825, 1.2166251, -0.40497845, -1.2909969, 1.5170301, -0.05657414, 0.21035619)
 """The input "grain" of two values square, of images 0 and 1 of seed 0."""
 LAST_VALUES = {
@@ -128,3 +135,41 @@ def test_labels_take_turns_unless_they_are_given() -> None:
     named = inputs(9, 4, 9, needed, given)
     np.testing.assert_array_equal(named["label"], given)
     np.testing.assert_array_equal(named["z"], latents(9, 4, 9, 8))
+
+
+# Attempts: what a run with a wish looks among
+
+
+@pytest.mark.parametrize("place", FIRST_OF_ATTEMPTS)
+def test_first_values_of_an_attempt_are_those_agreed_for_good(place: tuple[int, int, int]) -> None:
+    seed, block, attempt = place
+    expected = np.array(FIRST_OF_ATTEMPTS[place], np.float32)
+    np.testing.assert_array_equal(latent_block(seed, block, 100, attempt=attempt)[0, :3], expected)
+
+
+def test_first_attempt_is_the_plain_stream() -> None:
+    for stream in (0, 12):
+        np.testing.assert_array_equal(latent_block(7, 2, 8, stream), latent_block(7, 2, 8, stream, 0))
+
+
+def test_attempts_streams_and_blocks_share_no_latent() -> None:
+    places = [(block, stream, attempt) for block in (0, 1) for stream in (0, 1) for attempt in (0, 1, 2)]
+    rows = np.concatenate([latent_block(7, block, 4, stream, attempt) for block, stream, attempt in places])
+    assert len(np.unique(rows, axis=0)) == len(places) * BLOCK_SIZE
+
+
+def test_candidate_has_the_row_of_its_image_in_its_attempt_of_each_input() -> None:
+    needed = {"z": Input("float32", (8,)), "grain": Input("float32", (3, 2)), "label": Input("int64", (), 3)}
+    images, attempts = np.array([1030, 5, 1030, 6, 5]), np.array([2, 1, 0, 1, 3])
+    drawn = inputs_of(9, Candidates(images, attempts), needed)
+    for place, (image, attempt) in enumerate(zip(images, attempts, strict=True)):
+        own = latent_block(9, image // BLOCK_SIZE, 8, attempt=attempt)[image % BLOCK_SIZE]
+        np.testing.assert_array_equal(drawn["z"][place], own)
+    np.testing.assert_array_equal(drawn["grain"][2], inputs(9, 1030, 1031, needed)["grain"][0])
+    assert drawn["grain"].shape == (5, 3, 2)
+    assert drawn["label"].tolist() == (images % 3).tolist()
+
+
+def test_a_negative_attempt_is_refused() -> None:
+    with pytest.raises(ValueError, match="attempt"):
+        latent_block(0, 0, 1, attempt=-1)

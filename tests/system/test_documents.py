@@ -28,7 +28,7 @@ from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save_weights
 from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
 from tests.jobs.object_server import ObjectServer
-from tests.jobs.small_models import write_model
+from tests.jobs.small_models import RARE, write_model
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
 
 README = ROOT / "README.md"
@@ -230,6 +230,8 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
         write_model(folder / "models/generator.onnx", classes=["inclusion", "scratch"], faults=[])
         for seed, name in enumerate(("inclusion", "scratch")):
             write_photos(folder / "path/to/classes" / name, 20 + 10 * seed, seed)
+    if page.name == "wishes.md":
+        write_model(folder / "models/generator.onnx", masks=RARE, faults=[])
     if page.name == "labelled.md":
         shutil.rmtree(folder / "models")
         for seed, name in enumerate(("inclusion", "scratch")):
