@@ -24,7 +24,8 @@ MAX_MEMBER_BYTES = 1 << 30
 
 OTHERS = {
     ".heic", ".heif", ".avif", ".gif", ".jp2", ".j2k", ".jxl", ".jxr", ".psd", ".tga", ".pgm", ".ppm", ".pnm", ".exr",
-    ".dcm", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw", ".npy", ".svg", ".eps", ".pdf",
+    ".pcx", ".dcm", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw", ".npy", ".svg", ".eps",
+    ".pdf",
 }  # fmt: skip
 """What other pictures are called; a folder that holds only these gets told so."""
 SHEETS = {"contact_sheet.png", "quality_offenders.png"}
