@@ -10,6 +10,7 @@ from models.lazy import lazy_names
 __all__ = [
     "DCGAN",
     "RECIPES",
+    "CommonShape",
     "Course",
     "Discriminator",
     "Generator",
@@ -17,6 +18,7 @@ __all__ = [
     "Quality",
     "TrainConfig",
     "Validation",
+    "Which",
     "evaluate",
     "load_features",
     "load_generator",
@@ -30,13 +32,14 @@ __all__ = [
 if TYPE_CHECKING:
     from gan.config import RECIPES, Course, TrainConfig
     from gan.evaluation.comparison import Quality
-    from gan.evaluation.evaluate import evaluate
+    from gan.evaluation.evaluate import CommonShape, evaluate
     from gan.evaluation.features import load_features
     from gan.networks.dcgan import DCGAN
     from gan.networks.discriminator import Discriminator
     from gan.networks.generator import Generator
     from gan.networks.reader import load_generator, read_training
     from gan.photos.read import ImageSet, load_images
+    from gan.photos.which import Which
     from gan.training.run import plan, train
     from gan.training.status import status
     from gan.training.validation import Validation
@@ -53,12 +56,14 @@ else:
             "load_features": "gan.evaluation.features",
             "Quality": "gan.evaluation.comparison",
             "evaluate": "gan.evaluation.evaluate",
+            "CommonShape": "gan.evaluation.evaluate",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",
             "Course": "gan.config",
             "plan": "gan.training.run",
             "train": "gan.training.run",
             "status": "gan.training.status",
+            "Which": "gan.photos.which",
             "Validation": "gan.training.validation",
         }
     )

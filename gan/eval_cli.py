@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gan.config import CHOICES
 from gan.evaluation import defaults
 from gan.pattern_options import pattern_options
 from gan.photos.pairing import MISSING
+from gan.photos.which import Which
 from gan.survey_cli import data_command
 from models import console
 from models.flags import errors_in_flags, in_flags
@@ -108,11 +110,14 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
     gan-export, a generator_model.pth or network-snapshot-*.pt of gan-train. Of a folder --count images are taken,
     evenly spaced in their order.
     """
-    from gan.evaluation.evaluate import REPORT, evaluate
+    from gan.evaluation.evaluate import REPORT, CommonShape, evaluate
     from gan.evaluation.summary import quality_json, table
 
+    shaped = {name: options.pop(name) for name in ("image_size", "fit")}
+    shaped["channels"] = int(channels) if channels else None
+    told = {field.name: options.pop(field.name) for field in dataclasses.fields(Which)}
     with errors_in_flags(quality_command):
-        quality = evaluate(real, fake, channels=int(channels) if channels else None, out=out, **options)
+        quality = evaluate(real, fake, which=Which(**told), shape=CommonShape(**shaped), out=out, **options)
     click.echo(quality_json(quality) if as_json else in_flags(table(quality), quality_command))
     log.info("pictures: %s", out / REPORT)
 

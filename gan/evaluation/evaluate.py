@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,12 +23,33 @@ from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.fit import FITS
 from gan.photos.labels import Classes, classes_in
 from gan.photos.masks import checked
-from gan.photos.pairing import MISSING, Pairing, pair
+from gan.photos.pairing import Pairing, pair
 from gan.photos.read import MIN_IMAGES, ImageSet, find_images
+from gan.photos.which import Which
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
 
 REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class CommonShape:
+    """The shape in which images are compared; what is None is as the fakes have it.
+
+    Attributes:
+        channels: 1 or 3; else those of the fakes.
+        image_size: the side of a square, or width and height, such as `320x128`, each 32 to 1024 pixels; else that of
+            the generator, or 128.
+        fit: how a photo gets that shape, one of `gan.photos.fit.FITS`; else as when the generator was trained, or
+            `crop` where that is not known.
+    """
+
+    channels: int | None = None
+    image_size: int | str | None = None
+    fit: str | None = None
+
+
+AS_MADE, ALL = CommonShape(), Which()
 
 
 def evaluate(
@@ -41,16 +62,8 @@ def evaluate(
     seed: int = 0,
     features: str = defaults.FEATURES,
     second_features: str | None = None,
-    channels: int | None = None,
-    image_size: int | str | None = None,
-    fit: str | None = None,
-    skip_bad_files: bool = False,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
-    classes: bool = False,
-    labels: Path | None = None,
-    masks: Path | None = None,
-    missing_masks: str = "refuse",
+    shape: CommonShape = AS_MADE,
+    which: Which = ALL,
     segmenter: bool | None = None,
     device: str = "auto",
     out: Path | None = None,
@@ -69,21 +82,11 @@ def evaluate(
         seed: of the latents, and of everything that is drawn at random; 0 to 2⁶³ - 1.
         features: see `gan.evaluation.features.load_features`.
         second_features: another such network to ask, since each has its own eyes; None: none.
-        channels: 1 or 3; None: those of the fakes.
-        image_size: all images are brought to it: the side of a square, or width and height, such as `320x128`, each 32
-            to 1024; None: that of the generator, or 128.
-        fit: how a photo gets that shape, one of `gan.photos.fit.FITS`; None: as when the generator was trained, or
-            `crop` where that is not known.
-        skip_bad_files: compare without the photos that cannot be used, instead of stopping.
-        only: patterns of the photos to take of `real` and `train`, where not all; see `gan.photos.find.fits`.
-        without: patterns of photos of `real` and `train` to leave out.
-        classes: compare class by class, too: the sub-folders of `real` and `train` are classes. The fakes tell theirs
-            by the generator, by the column `label` of a run's manifest, or by sub-folders.
-        labels: the same, but a CSV file tells the photos' classes: `gan.photos.labels.classes_in`.
-        masks: folder or `.zip` of the masks of the photos in `real` and `train`: the masks of the images are judged,
-            and `crop` and `tile` keep the part of a photo with most of the defect. A run in the place of photos has
-            its own.
-        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        shape: that all images are brought to.
+        which: photos of `real` and `train` to take, and what is told of them. With `classes` or `labels` they are
+            compared class by class, too: the fakes tell theirs by the generator, by the column `label` of a run's
+            manifest, or by sub-folders. With `masks` the masks of the images are judged, and `crop` and `tile` keep the
+            part of a photo with most of the defect; a run in the place of photos has its own.
         segmenter: whether to train a small one on the photos that asks how well masks fit, some minutes; None: where
             `train` and `masks` are given.
         device: `auto`, `cpu` or `cuda`.
@@ -93,40 +96,42 @@ def evaluate(
         CommandError: 2 arguments that cannot be meant, such as folders that overlap; 65 unusable images, model or
             features; 66 nothing there, or an unfinished run; 69 no such device; 73 or 74 where `out` cannot be written.
     """
-    _refuse_values(count, seed, channels, image_size, fit)
+    _refuse_values(count, seed, shape)
     _refuse_overlap(real, fake, train)
-    _refuse_masks(masks, missing_masks, segmenter)
-    paired = _paired(real, train, masks, only, without)
-    known = _classes(real, train, classes, labels, only, without)
+    which.check()
+    if which.masks is None and segmenter:
+        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
+    paired = _paired(real, train, which)
+    known = _classes(real, train, which)
     device = find_device(device)
     for folder in (real, train) if train else (real,):
-        _refuse_nothing(folder, only, without)  # that there is none should not be told after a minute of making fakes
-    generator = _generator(fake, channels, image_size, device)
+        _refuse_nothing(folder, which)  # that there is none should not be told after a minute of making fakes
+    generator = _generator(fake, shape, device)
     maker = _maker(fake, generator, model)
     if maker is not None and maker.taught:
         for name in (features, second_features):
             defaults.refuse_teacher(name)
-    sources = _sources(real, fake, train, fit, maker)
-    fitting = None if paired is None else checked(paired, missing_masks, skip_bad_files)
+    sources = _sources(real, fake, train, shape.fit, maker)
+    fitting = None if paired is None else checked(paired, which.missing_masks, which.skip_bad_files)
     if out is not None:
         write_probe(out)
     network = load_features(features, device)
     second = None if second_features is None else load_features(second_features, device)
     if generator is None:
-        fakes, notes = read_made(fake, count, channels, image_size, sources.fit)
+        fakes, notes = read_made(fake, count, shape.channels, shape.image_size, sources.fit)
     else:
         fakes, notes = generator.images(count, seed), ()
     _, channels, height, width = fakes.images.shape
     load = partial(
-        read_photos, channels=channels, size=sizes.told(width, height), skip_bad_files=skip_bad_files,
-        fit=sources.fit, only=only, without=without, masks=fitting,
+        read_photos, channels=channels, size=sizes.told(width, height), skip_bad_files=which.skip_bad_files,
+        fit=sources.fit, only=which.only, without=which.without, masks=fitting,
     )  # fmt: skip
     trained = None if train is None else load(train)
     photos = load(real, scales=trained.scales if trained else None)
     sets, told = _sets(real, photos, fakes, trained)
     if known is not None:
         sets = labelled(sets, known, fake)
-    notes = sources.notes + notes + told + _of_masks(sets, masks)
+    notes = sources.notes + notes + told + _of_masks(sets, which.masks)
     asked = train is not None if segmenter is None else segmenter
     quality, pairs = compare(
         sets, dataclasses.replace(sources, notes=notes), network, seed, second, device if asked else None
@@ -143,63 +148,46 @@ def _of_masks(sets: Sets, masks: Path | None) -> tuple[str, ...]:
     return ("the images have no masks, so those of the photos only said where to crop",)
 
 
-def _refuse_values(count: int, seed: int, channels: int | None, image_size: int | str | None, fit: str | None) -> None:
+def _refuse_values(count: int, seed: int, shape: CommonShape) -> None:
     ranges = {"count": (count, *defaults.COUNTS), "seed": (seed, 0, 2**63 - 1)}
     for name, (value, low, high) in ranges.items():
         if not low <= value <= high:
             raise CommandError(ExitCode.USAGE, f"`{name}={value}` is not between {low} and {high}")
-    if image_size is not None:
-        _refuse_size(image_size)
-    if channels not in (None, 1, 3):
-        raise CommandError(ExitCode.USAGE, f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
-    if fit is not None and fit not in FITS:
-        raise CommandError(ExitCode.USAGE, f"`fit={fit}` is none of {', '.join(FITS)}")
+    if shape.image_size is not None:
+        _refuse_size(shape.image_size)
+    if shape.channels not in (None, 1, 3):
+        raise CommandError(ExitCode.USAGE, f"`channels={shape.channels}` is neither 1 (gray) nor 3 (colour)")
+    if shape.fit is not None and shape.fit not in FITS:
+        raise CommandError(ExitCode.USAGE, f"`fit={shape.fit}` is none of {', '.join(FITS)}")
 
 
-def _paired(
-    real: Path, train: Path | None, masks: Path | None, only: Sequence[str], without: Sequence[str]
-) -> Pairing | None:
+def _paired(real: Path, train: Path | None, which: Which) -> Pairing | None:
     """Which mask belongs to which photo; None where none are asked for. Runs have masks of their own.
 
     Raises:
         CommandError: 66 no photos or no masks there.
     """
     folders = [folder for folder in (train, real) if folder is not None and not is_run(folder)]
-    if masks is None or not folders:
+    if which.masks is None or not folders:
         return None
-    found = pair(folders, masks, only, without)
+    found = pair(folders, which.masks, which.only, which.without)
     # Without the photos that were trained on nobody knows whether a mask is of one of them.
     return dataclasses.replace(found, without_photo=()) if train is None else found
 
 
-def _refuse_masks(masks: Path | None, missing_masks: str, segmenter: bool | None) -> None:
-    if missing_masks not in MISSING:
-        raise CommandError(ExitCode.USAGE, f"`missing_masks` is one of {', '.join(MISSING)}, not {missing_masks!r}")
-    if masks is None and missing_masks != MISSING[0]:
-        raise CommandError(ExitCode.USAGE, "`missing_masks` has a meaning with `masks` only")
-    if masks is None and segmenter:
-        raise CommandError(ExitCode.USAGE, "`segmenter` needs the masks of the photos: `masks`")
-
-
-def _classes(
-    real: Path, train: Path | None, classes: bool, labels: Path | None, only: Sequence[str], without: Sequence[str]
-) -> Classes | None:
+def _classes(real: Path, train: Path | None, which: Which) -> Classes | None:
     """Those of the photos, or None where they are not asked for.
 
     Raises:
         CommandError: 2 arguments that cannot be meant, 65 and 66 as of `classes_in`.
     """
-    if classes and labels is not None:
-        raise CommandError(
-            ExitCode.USAGE, "`classes` and `labels` exclude each other: folders or a table say the class"
-        )
-    if not classes and labels is None:
+    if not which.classed:
         return None
     if train is None:
         raise CommandError(
             ExitCode.USAGE, "`classes` need the photos that were trained on, to learn the classes: `train`"
         )
-    return classes_in(train, real, labels, only, without)
+    return classes_in(train, real, which.labels, which.only, which.without)
 
 
 def _refuse_size(image_size: int | str) -> None:
@@ -225,14 +213,14 @@ def _refuse_overlap(real: Path, fake: Path, train: Path | None) -> None:
             )
 
 
-def _refuse_nothing(photos: Path, only: Sequence[str], without: Sequence[str]) -> None:
+def _refuse_nothing(photos: Path, which: Which) -> None:
     if is_run(photos):
         image_names(photos)
     else:
-        find_images(photos, only, without)
+        find_images(photos, which.only, which.without)
 
 
-def _generator(fake: Path, channels: int | None, image_size: int | str | None, device: str) -> TrainedGenerator | None:
+def _generator(fake: Path, shape: CommonShape, device: str) -> TrainedGenerator | None:
     """The generator in `fake`; None where that is a folder or a tar file of images.
 
     Raises:
@@ -247,10 +235,10 @@ def _generator(fake: Path, channels: int | None, image_size: int | str | None, d
     if fake.suffix.lower() == ".zip":
         raise CommandError(ExitCode.USAGE, f"`fake` {fake} is a zip: unpack it, and name the folder")
     generator = TrainedGenerator.open(fake, device)
-    if channels not in (None, generator.channels):
-        raise CommandError(ExitCode.USAGE, f"`channels={channels}`: {fake} makes images of {generator.channels}")
-    if image_size is not None and sizes.told(*sizes.sides(image_size)) != generator.size:
-        raise CommandError(ExitCode.USAGE, f"`image_size={image_size}`: {fake} makes images of {generator.size}")
+    if shape.channels not in (None, generator.channels):
+        raise CommandError(ExitCode.USAGE, f"`channels={shape.channels}`: {fake} makes images of {generator.channels}")
+    if shape.image_size is not None and sizes.told(*sizes.sides(shape.image_size)) != generator.size:
+        raise CommandError(ExitCode.USAGE, f"`image_size={shape.image_size}`: {fake} makes images of {generator.size}")
     return generator
 
 
