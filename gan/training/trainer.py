@@ -185,7 +185,7 @@ class Trainer:
             with self._autocast():
                 inputs = self.g.draw(self._share, self.random, labels, clear)
                 last = repeat == self.config.d_steps - 1
-                fake = joined((self.g_shared if last else self.g)(**inputs)).float()
+                fake = as_channels((self.g_shared if last else self.g)(**inputs)).float()
             d_loss, p_real, p_fake = self._d_step(real, fake.detach(), labels)
         g_loss, p_fake_after = self._g_step(real, fake, labels, clear)
         self.step += 1
@@ -392,7 +392,7 @@ def with_masks(images: Tensor, masks: Tensor | None) -> Tensor:
     return images if masks is None else torch.cat([images, masks], dim=-3)
 
 
-def joined(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+def as_channels(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
     """What a generator gives as channels of one tensor, `[N, C, H, W]` or, with masks, `[N, C + 1, H, W]`."""
     return torch.cat(outputs, dim=1) if isinstance(outputs, tuple) else outputs
 
