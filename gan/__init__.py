@@ -32,8 +32,9 @@ __all__ = [
 if TYPE_CHECKING:
     from gan.config import RECIPES, Course, TrainConfig
     from gan.evaluation.comparison import Quality
-    from gan.evaluation.evaluate import CommonShape, evaluate
+    from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
+    from gan.evaluation.refusals import CommonShape
     from gan.networks.dcgan import DCGAN
     from gan.networks.discriminator import Discriminator
     from gan.networks.generator import Generator
@@ -56,7 +57,7 @@ else:
             "load_features": "gan.evaluation.features",
             "Quality": "gan.evaluation.comparison",
             "evaluate": "gan.evaluation.evaluate",
-            "CommonShape": "gan.evaluation.evaluate",
+            "CommonShape": "gan.evaluation.refusals",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",
             "Course": "gan.config",

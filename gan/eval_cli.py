@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,15 +111,20 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
     gan-export, a generator_model.pth or network-snapshot-*.pt of gan-train. Of a folder --count images are taken,
     evenly spaced in their order.
     """
-    from gan.evaluation.evaluate import REPORT, CommonShape, evaluate
-    from gan.evaluation.summary import quality_json, table
+    from gan.evaluation.evaluate import REPORT, evaluate
+    from gan.evaluation.refusals import CommonShape
 
     shaped = {name: options.pop(name) for name in ("image_size", "fit")}
     shaped["channels"] = int(channels) if channels else None
+    words = partial(in_flags, command=quality_command)
     told = {field.name: options.pop(field.name) for field in dataclasses.fields(Which)}
     with errors_in_flags(quality_command):
-        quality = evaluate(real, fake, which=Which(**told), shape=CommonShape(**shaped), out=out, **options)
-    click.echo(quality_json(quality) if as_json else in_flags(table(quality), quality_command))
+        quality = evaluate(
+            real, fake, which=Which(**told), shape=CommonShape(**shaped), out=out, words=words, **options
+        )
+    from gan.evaluation.summary import quality_json, table
+
+    click.echo(words(quality_json(quality) if as_json else table(quality)))
     log.info("pictures: %s", out / REPORT)
 
 

@@ -17,7 +17,8 @@ import gan.eval_cli
 import jobs.cli
 from export.onnx_exporter import export_onnx
 from export.torch_exporter import export_torch
-from gan.evaluation.evaluate import CommonShape, evaluate
+from gan.evaluation.evaluate import evaluate
+from gan.evaluation.refusals import CommonShape
 from gan.masks_cli import masks_command
 from gan.photos.which import Which
 from gan.training.marking import learn_masks

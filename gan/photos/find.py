@@ -28,6 +28,8 @@ OTHERS = {
     ".pdf",
 }  # fmt: skip
 """What other pictures are called; a folder that holds only these gets told so."""
+MIN_IMAGES = 10
+"""Photos that can be trained on, or compared with, at least."""
 SHEETS = {"contact_sheet.png", "quality_offenders.png"}
 """Pictures of many pictures that `gan-batch` leaves: never photos, wherever they are copied to."""
 LEFT_BESIDE = {"run.json": {"masks"}, "stats.jsonl": {"samples", "losses.png"}}

@@ -32,7 +32,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.evaluation.evaluate.load_features", lambda name, device: SMALL)
+    monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: SMALL)
 
 
 def refused(code: ExitCode, words: str, real: Path, fake: Path, train: Path | None = None) -> None:

@@ -32,7 +32,7 @@ MOST_STEPS = 3
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.evaluation.evaluate.load_features", lambda name, device: SMALL)
+    monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: SMALL)
     monkeypatch.setattr(segmenter, "STEPS", MOST_STEPS)
 
 
