@@ -120,7 +120,7 @@ def _classes(quality: Quality) -> str:
 
 def _pairs(quality: Quality, pairs: list[Pair], text: Words) -> str:
     if quality.copying is None:
-        return f"<p>{text('Not looked for: that needs the photos that were trained on: `train`.')}</p>"
+        return f"<p>{text('Not looked for: that needs the photos that were trained on (`train`).')}</p>"
     figures = "".join(
         f"<figure>{held_grid(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
         f"<figcaption>{pair.distance:.2f} ×<br>{escape(pair.fake_name)}<br>{escape(pair.train_name)}"

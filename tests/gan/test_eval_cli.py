@@ -60,7 +60,7 @@ def test_json_is_one_object_and_all_there_is_on_stdout(
     assert values["fit_reason"].endswith("(--model or --fit can)")
     page = (tmp_path / "here" / "report.html").read_text()
     assert "with --fit crop: the usual one" in page
-    assert "trained on: --train." in page
+    assert "trained on (--train)." in page
     assert "<code>fit" not in page
 
 
