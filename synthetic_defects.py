@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import sys
-from functools import partial
-from importlib.util import find_spec
-from typing import NoReturn
+
+_USAGE, _UNAVAILABLE = 2, 69
+
+
+def _stand_in(error: BaseException) -> str | None:
+    """The user's file that stands in for a module of Python's own and was loaded, or broke when it was."""
+    own = os.path.realpath(os.path.dirname(os.__file__))  # os is loaded before any folder of the user's is looked into
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in sorted(sys.stdlib_module_names)]
+    files += [error.filename] if isinstance(error, SyntaxError) else []
+    trace = error.__traceback__
+    while trace is not None:
+        files.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    for file in filter(None, files):
+        folder, name = os.path.split(file)
+        if name == "__init__.py":
+            folder, name = os.path.split(folder)
+        folder = os.path.realpath(folder)
+        within = f"{folder}{os.sep}".startswith(f"{own}{os.sep}") or os.path.basename(folder) == "lib-dynload"
+        if name.removesuffix(".py") in sys.stdlib_module_names and not within and os.path.isfile(file):
+            return str(file)
+    return None
+
+
+def _fail(program: str, code: int, message: str) -> NoReturn:
+    line = f"{program}: error: {message}\n"
+    try:  # noqa: SIM105  # contextlib may be what is in the way
+        os.write(2, line.encode(errors="backslashreplace"))
+    except OSError:
+        pass  # nobody reads it
+    sys.exit(code)
+
+
+def _refuse_stand_in(program: str, error: BaseException) -> None:
+    """End with 2 where a file of the user's is what was loaded for a module of Python's own."""
+    if (place := _stand_in(error)) is not None:
+        _fail(
+            program,
+            _USAGE,
+            f"{place} is in the way: it has the name of a module of Python's own, and Python finds it first. Rename "
+            "it, or take its folder out of PYTHONPATH",
+        )
+
+
+try:  # Python's own, which a file of the user's may stand in for: even these
+    import importlib
+    from functools import partial
+    from importlib.util import find_spec
+    from typing import NoReturn
+except (Exception, SystemExit) as error:
+    _refuse_stand_in(os.path.basename(sys.argv[0]), error)
+    raise
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
-_USAGE, _UNAVAILABLE = 2, 69
 _LEAN = ("click", "numpy", "PIL", "onnxruntime")
 _FULL = ("click", "numpy", "PIL", "torch", "torchvision", "scipy", "skimage")
 
@@ -37,6 +83,7 @@ def _start(program: str, module: str, packages: tuple[str, ...], dependencies: t
     try:
         command = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever a file of the user's does when it is imported
+        _refuse_stand_in(program, error)
         from models.in_the_way import in_the_way
 
         if (place := in_the_way(error)) is not None:
@@ -71,13 +118,6 @@ def _other_place(name: str) -> str | None:
     if any(os.path.realpath(folder) == os.path.join(_HERE, name) for folder in folders):
         return None
     return spec.origin or next(iter(folders), name)
-
-
-def _fail(program: str, code: int, message: str) -> NoReturn:
-    line = f"{program}: error: {message}\n"
-    with contextlib.suppress(OSError):  # nobody reads it
-        os.write(2, line.encode(errors="backslashreplace"))
-    sys.exit(code)
 
 
 gan_train = partial(_start, "gan-train", "gan.cli", ("models", "gan"), _FULL)

@@ -157,7 +157,7 @@ class Pretending(WithoutImages):
             start = int(file[:-4]) * SHARD_SIZE
             if folder == layout.MEASURES:
                 return measure.HEADER_LINE + lines("measures", start, start + SHARD_SIZE)
-            return manifest.first_line() + lines("rows", start, start + SHARD_SIZE)
+            return manifest.column_names() + lines("rows", start, start + SHARD_SIZE)
 
     def ends(self, folder: str, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
         for name in filter(wanted, self.names(folder)):

@@ -10,6 +10,7 @@ from models.lazy import lazy_names
 __all__ = [
     "DCGAN",
     "RECIPES",
+    "CommonShape",
     "Course",
     "Discriminator",
     "Generator",
@@ -18,6 +19,7 @@ __all__ = [
     "Robustness",
     "TrainConfig",
     "Validation",
+    "Which",
     "attributes",
     "evaluate",
     "examine_detector",
@@ -36,11 +38,13 @@ if TYPE_CHECKING:
     from gan.evaluation.comparison import Quality
     from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
+    from gan.evaluation.refusals import CommonShape
     from gan.networks.dcgan import DCGAN
     from gan.networks.discriminator import Discriminator
     from gan.networks.generator import Generator
     from gan.networks.reader import load_generator, read_training
     from gan.photos.read import ImageSet, load_images
+    from gan.photos.which import Which
     from gan.robustness.result import Robustness
     from gan.robustness.robustness import examine_detector
     from gan.training.run import plan, train
@@ -62,12 +66,14 @@ else:
             "evaluate": "gan.evaluation.evaluate",
             "Robustness": "gan.robustness.result",
             "examine_detector": "gan.robustness.robustness",
+            "CommonShape": "gan.evaluation.refusals",
             "load_generator": "gan.networks.reader",
             "read_training": "gan.networks.reader",
             "Course": "gan.config",
             "plan": "gan.training.run",
             "train": "gan.training.run",
             "status": "gan.training.status",
+            "Which": "gan.photos.which",
             "Validation": "gan.training.validation",
         }
     )

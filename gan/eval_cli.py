@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from gan.config import CHOICES
 from gan.evaluation import defaults
 from gan.pattern_options import pattern_options
 from gan.photos.pairing import MISSING
+from gan.photos.which import Which
 from gan.robustness_cli import robustness_command
 from gan.survey_cli import data_command
 from models import console
@@ -111,11 +114,19 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
     evenly spaced in their order.
     """
     from gan.evaluation.evaluate import REPORT, evaluate
+    from gan.evaluation.refusals import CommonShape
+
+    shaped = {name: options.pop(name) for name in ("image_size", "fit")}
+    shaped["channels"] = int(channels) if channels else None
+    words = partial(in_flags, command=quality_command)
+    told = {field.name: options.pop(field.name) for field in dataclasses.fields(Which)}
+    with errors_in_flags(quality_command):
+        quality = evaluate(
+            real, fake, which=Which(**told), shape=CommonShape(**shaped), out=out, words=words, **options
+        )
     from gan.evaluation.summary import quality_json, table
 
-    with errors_in_flags(quality_command):
-        quality = evaluate(real, fake, channels=int(channels) if channels else None, out=out, **options)
-    click.echo(quality_json(quality) if as_json else in_flags(table(quality), quality_command))
+    click.echo(words(quality_json(quality) if as_json else table(quality)))
     log.info("pictures: %s", out / REPORT)
 
 

@@ -145,9 +145,12 @@ class Asked:
     @cached_property
     def _tally(self) -> dict[str, int]:
         """How many images the folder has of each class: counted once, since it may be large or far away."""
-        folder, _ = self._folder()
+        folder, option = self._folder()
         assert folder is not None
-        return tally(folder)
+        try:
+            return tally(folder)
+        except CommandError as error:
+            raise CommandError(error.exit_code, f"`{option}`: {error}") from None
 
     def _counted(self, names: Sequence[str]) -> list[int]:
         """How many images the folder has of each class of the model."""

@@ -79,7 +79,7 @@ def make(
                 store,
                 lambda shard: run.log("shard", number=shard.number, images=shard.images),
                 run.check,
-                run.plan.first_line,
+                run.plan.column_names,
             ) as committer,
         ):
             for done in pool.run(pieces, batch_size, run.plan.mix):

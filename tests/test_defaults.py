@@ -19,7 +19,9 @@ from export.onnx_exporter import export_onnx
 from export.torch_exporter import export_torch
 from gan.evaluation.attributes import attributes
 from gan.evaluation.evaluate import evaluate
+from gan.evaluation.refusals import CommonShape
 from gan.masks_cli import masks_command
+from gan.photos.which import Which
 from gan.robustness.robustness import examine_detector
 from gan.training.marking import learn_masks
 from gan.training.run import train
@@ -38,7 +40,9 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     (export.cli.cli.commands["onnx"], export_onnx, {"opset", "precision", "batch_check", "atol", "overwrite"}),
     (export.cli.cli.commands["torch"], export_torch, {"batch_check", "atol", "overwrite"}),
     (masks_command, learn_masks, {"device", "seed", "steps", "overwrite"}),
-    (gan.eval_cli.cli.commands["quality"], evaluate, {"count", "seed", "features", "device", "fit"}),
+    (gan.eval_cli.cli.commands["quality"], evaluate, {"count", "seed", "features", "device"}),
+    (gan.eval_cli.cli.commands["quality"], CommonShape, {"channels", "image_size", "fit"}),
+    (gan.eval_cli.cli.commands["quality"], Which, {"skip_bad_files", "only", "without", "classes", "missing_masks"}),
     (
         gan.eval_cli.cli.commands["attributes"],
         attributes,
@@ -46,6 +50,7 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     ),
     (gan.eval_cli.cli.commands["robustness"], examine_detector, {"count", "fit", "changes", "missing_masks"}),
     (gan.cli.cli, train, {"device", "features"}),
+    (gan.cli.cli, Which, {"skip_bad_files", "only", "without", "classes", "missing_masks"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""
 RENAMED = {"quality_gate": (jobs.cli.cli, Gate, "mode"), "engine": (jobs.cli.cli, Engine, "name")}

@@ -16,15 +16,12 @@ from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
-from gan.evaluation.defaults import FEATURES
+from gan.evaluation.defaults import FEATURES, INCEPTION, LITE, refuse_features
 from gan.sizes import proportioned
 from models.errors import CommandError, ExitCode, first_line, memory_error
 
 BATCH_SIZE = 16
 """On a CPU 50 take twice as long: the memory of large layers goes back to the system after each."""
-LITE = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}
-"""Networks that are installed along, and the side of the squares at which they were trained; of other images they see
-as many pixels, in their proportions."""
 _INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION}"
 
@@ -99,7 +96,7 @@ def load_features(name: str = FEATURES, device: str = "cpu") -> FeatureNetwork:
     """
     if name in LITE:
         return FeatureNetwork(name, _lite(name, device), device)
-    if name == "inception":
+    if name == INCEPTION:
         return FeatureNetwork(name, _inception(device), device)
     return FeatureNetwork(Path(name).name, _own_file(Path(name), device), device)
 
@@ -167,10 +164,7 @@ def _inception(device: str) -> Callable[[Tensor], Tensor]:
 
 def _own_file(path: Path, device: str) -> Callable[[Tensor], Any]:
     """A TorchScript or `torch.export` file; which of the two, its content tells."""
-    if not path.is_file():
-        raise CommandError(
-            ExitCode.NO_INPUT, f"`features={path}`: no such file, nor a name: {', '.join(LITE)} and inception are known"
-        )
+    refuse_features(str(path))
     try:
         names = [name.rsplit("/", 1)[-1] for name in zipfile.ZipFile(path).namelist()]
     except (OSError, zipfile.BadZipFile):

@@ -15,11 +15,11 @@ from gan import sizes
 from gan.evaluation.defaults import IMAGE_SIZE
 from gan.evaluation.runs import image_names, is_run, masks_of, photos_of
 from gan.photos.decode import scales_of, shape_of
-from gan.photos.find import Photo
+from gan.photos.find import MIN_IMAGES, Photo
 from gan.photos.fit import fit_image
 from gan.photos.mask_coding import read_mask
 from gan.photos.masks import Masks
-from gan.photos.read import MIN_IMAGES, ImageSet, load_images, read_image
+from gan.photos.read import ImageSet, load_images, read_image
 from gan.photos.scale import Scale
 from models.errors import CommandError, ExitCode
 from models.picks import spread

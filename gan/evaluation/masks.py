@@ -176,14 +176,14 @@ def _is_apart(distance: Distance, images: Values, photos: Values, floor: float, 
 def _distance(attribute: Attribute, photos: NDArray[np.float64]) -> Distance:
     """How far two sets of values are apart, in deviations of the photos'."""
     if attribute.kind == "direction":
-        return lambda one, other: turned(one, other) / _TURN
+        return lambda one, other: turn_between(one, other) / _TURN
     from scipy.stats import wasserstein_distance
 
     unit = 1.0 if attribute.kind in ("share", "part") else max(float(photos.std()), attribute.least)
     return lambda one, other: float(wasserstein_distance(one, other)) / unit
 
 
-def turned(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def turn_between(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Degrees by which a direction of `one` has to turn on average to become one of `other`; both 0 to 180.
 
     The Wasserstein distance on a circle (Rabin, Delon and Gousseau, "Transportation Distances on the Circle", Journal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -24,48 +25,50 @@ from models.picks import spread
 SHOWN_IMAGES = 32
 
 
-def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair]) -> None:
-    """Write the HTML file; it needs no other file and no network.
+Words = Callable[[str], str]
+
+
+def write_report(path: Path, quality: Quality, sets: Sets, pairs: list[Pair], words: Words = str) -> None:
+    """Write the HTML file; it needs no other file and no network. `words` are those of `report_page`.
 
     Raises:
         CommandError, OSError: where it cannot be written.
     """
-    text = report_page(quality, sets, pairs)
+    text = report_page(quality, sets, pairs, words)
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
-def report_page(quality: Quality, sets: Sets, pairs: list[Pair]) -> str:
-    """The report as HTML."""
+def report_page(quality: Quality, sets: Sets, pairs: list[Pair], words: Words = str) -> str:
+    """The report as HTML; an argument that it names between backticks is said as `words` says it, or set as code."""
+
+    def text(line: str) -> str:
+        return re.sub("`([^`]+)`", r"<code>\1</code>", escape(words(line)))
+
     body = "".join(
         f"<tr><th>{escape(row.name)}</th><td>{escape(row.fakes)}</td><td>{escape(row.photos)}</td>"
-        f"<td>{_text(row.meaning)}</td></tr>"
+        f"<td>{text(row.meaning)}</td></tr>"
         for row in rows(quality)
     )
     sources = [("Fakes", quality.fake), ("Real", quality.real), ("Train", quality.train)]
     where = "".join(f"<li>{name}: <code>{escape(path)}</code></li>" for name, path in sources if path)
-    notes = "".join(f"<li>{_text(line)}</li>" for line in remarks(quality))
+    notes = "".join(f"<li>{text(line)}</li>" for line in remarks(quality))
     filled = _BODY.format(
-        distrust=_distrust(quality),
+        distrust=_distrust(quality, text),
         headline=escape(headline(quality)),
         where=where,
         rows=body,
         notes=notes,
         fakes=held_grid(_some(sets.fake.images), f"{min(SHOWN_IMAGES, quality.n_fake)} fakes"),
         reals=held_grid(_some(sets.real.images), f"{min(SHOWN_IMAGES, quality.n_real)} real photos"),
-        pairs=_pairs(quality, pairs),
+        pairs=_pairs(quality, pairs, text),
         spectrum=_spectrum(quality),
         directions=_directions(sets),
         panels=_panels(quality, sets),
         masks=masks_section(quality, sets),
         classes=_classes(quality),
-        numbers=escape(quality_json(quality)),
+        numbers=escape(words(quality_json(quality))),
     )
     return page(f"Quality of {quality.fake}", filled)
-
-
-def _text(line: str) -> str:
-    """A line as HTML, with the arguments that it names between backticks set as code."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(line))
 
 
 def _some(images: Tensor) -> Tensor:
@@ -73,14 +76,14 @@ def _some(images: Tensor) -> Tensor:
     return images[spread(len(images), SHOWN_IMAGES)]
 
 
-def _distrust(quality: Quality) -> str:
+def _distrust(quality: Quality, text: Words) -> str:
     """The verdict as a list, or as the one sentence that it is where nothing was found."""
     found = findings(quality)
     if not found:
-        return f"<p><strong>{_text(distrust(quality))}</strong></p>"
+        return f"<p><strong>{text(distrust(quality))}</strong></p>"
     asked = not_asked(quality)
     items = "".join(f"<li>{escape(of[:1].upper() + of[1:])}</li>" for of in found)
-    return f'<ul class="distrust">{items}</ul>' + (f"<p>{_text(asked)}</p>" if asked else "")
+    return f'<ul class="distrust">{items}</ul>' + (f"<p>{text(asked)}</p>" if asked else "")
 
 
 def _panels(quality: Quality, sets: Sets) -> str:
@@ -116,9 +119,9 @@ def _classes(quality: Quality) -> str:
     )
 
 
-def _pairs(quality: Quality, pairs: list[Pair]) -> str:
+def _pairs(quality: Quality, pairs: list[Pair], text: Words) -> str:
     if quality.copying is None:
-        return "<p>Not looked for: that needs the photos that were trained on (<code>train</code>).</p>"
+        return f"<p>{text('Not looked for: that needs the photos that were trained on (`train`).')}</p>"
     figures = "".join(
         f"<figure>{held_grid(torch.stack([pair.fake, pair.train]), 'a fake and its nearest training image', 2)}"
         f"<figcaption>{pair.distance:.2f} ×<br>{escape(pair.fake_name)}<br>{escape(pair.train_name)}"

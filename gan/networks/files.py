@@ -65,7 +65,7 @@ def load(path: Path) -> dict[Any, Any]:
     if foreign:
         raise CommandError(
             ExitCode.BAD_DATA,
-            f"{path} is refused: it holds {printable(foreign)}, and loading Python objects could run code; "
+            f"{path} is refused: it holds {excerpt(foreign)}, and loading Python objects could run code; "
             "only dense tensors and plain values are read: give a state_dict (torch.save(model.state_dict(), …))",
         )
     if isinstance(content, list | tuple):
@@ -129,6 +129,6 @@ def plain(content: dict[Any, Any]) -> dict[Any, Any]:
     return dict(dict.items(content))
 
 
-def printable(text: object) -> str:
+def excerpt(text: object) -> str:
     """The beginning of what a file says, fit for a terminal."""
     return "".join(character if character.isprintable() else " " for character in str(text)[:300])

@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from gan.networks.architectures import architecture_of, generator_of
-from gan.networks.files import holds_safetensors, load, plain, printable
+from gan.networks.files import excerpt, holds_safetensors, load, plain
 from gan.networks.generator import Generator
+from gan.networks.spectral import folded
 from models.errors import CommandError, ExitCode
 from models.log import log
 
@@ -83,7 +84,7 @@ def load_generator(path: Path, key: str = "", **unseen: Any) -> Generator:
         generator = generator_of(state, **unseen)
     except ValueError as error:
         kind = " is a safetensors file" if holds_safetensors(path) else ""
-        raise CommandError(ExitCode.BAD_DATA, f"{path}{kind}: {printable(error)}") from None
+        raise CommandError(ExitCode.BAD_DATA, f"{path}{kind}: {excerpt(error)}") from None
     for doubt in generator.doubts:
         log.warning("%s: %s", path, doubt)
     return generator
@@ -95,7 +96,7 @@ def _generator_state(content: dict[Any, Any], key: str) -> dict[str, Tensor]:
     Raises:
         ValueError: there is none, or more than one.
     """
-    tensors = dict(_tensors(content))
+    tensors = folded(dict(_tensors(content)))
     if key:
         place = tuple(key.split("."))
         tensors = {name[len(place) :]: tensor for name, tensor in tensors.items() if name[: len(place)] == place}

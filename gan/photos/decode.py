@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from gan.photos import tiff
 from gan.photos.essence import essence
@@ -231,9 +231,18 @@ def _by_pillow(source: Path | BinaryIO) -> _Stored:
         image.load()
         orientation = 1 if turned else _orientation(image)
         if not mode.startswith(("I", "F")):
-            return _Stored(image.copy(), None, mode, bits, orientation, taken_at(image))
+            plain = _from_lab(image) if mode == "LAB" else image.copy()
+            return _Stored(plain, None, mode, bits, orientation, taken_at(image))
         deep = tiff.DeepGray(np.asarray(image), bits, False, orientation)
         return _Stored(None, deep, mode, bits, orientation, taken_at(image))
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    """CIE L*a*b* of 8 bits a channel as sRGB, which Pillow's `convert` cannot do."""
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    found = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert found is not None  # it is where the image is not changed in place
+    return found
 
 
 def _refuse_size(width: int, height: int) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gan.photos.find import photos_in, printable
+from gan.photos.find import MIN_IMAGES, photos_in, printable
 from gan.photos.masks import check
 from gan.photos.pairing import pair
-from gan.photos.read import MIN_IMAGES
 from gan.photos.sheet import write_sheet
 from gan.photos.split_folder import check_place, write_split
 from gan.photos.survey import Survey, survey

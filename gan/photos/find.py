@@ -24,9 +24,12 @@ MAX_MEMBER_BYTES = 1 << 30
 
 OTHERS = {
     ".heic", ".heif", ".avif", ".gif", ".jp2", ".j2k", ".jxl", ".jxr", ".psd", ".tga", ".pgm", ".ppm", ".pnm", ".exr",
-    ".dcm", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw", ".npy", ".svg", ".eps", ".pdf",
+    ".pcx", ".dcm", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw", ".npy", ".svg", ".eps",
+    ".pdf",
 }  # fmt: skip
 """What other pictures are called; a folder that holds only these gets told so."""
+MIN_IMAGES = 10
+"""Photos that can be trained on, or compared with, at least."""
 SHEETS = {"contact_sheet.png", "quality_offenders.png"}
 """Pictures of many pictures that `gan-batch` leaves: never photos, wherever they are copied to."""
 LEFT_BESIDE = {"run.json": {"masks"}, "stats.jsonl": {"samples", "losses.png"}}

@@ -61,6 +61,8 @@ def _picture(head: bytes) -> str | None:
         return "DICOM"
     if head[:1] == b"P" and head[1:2] in b"1234567fF" and head[2:3].isspace():
         return "a portable pixmap (PNM)"
+    if head[:1] == b"\n" and head[1:2] in b"\0\2\3\4\5" and head[2:3] == b"\1" and head[3:4] in b"\1\2\4\x08":
+        return "PCX"
     return next((name for start, name in _PICTURES.items() if head.startswith(start)), None)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan.photos.decode import read_plain, scales_of
-from gan.photos.find import Photo, photos_in, place_of, printable
+from gan.photos.find import MIN_IMAGES, Photo, photos_in, place_of, printable
 from gan.photos.fit import (
     CENTRE,
     FITS,
@@ -34,7 +34,6 @@ from gan.sizes import sides
 from models.errors import CommandError, ExitCode
 from models.log import log
 
-MIN_IMAGES = 10
 MAX_TILE_BYTES = 8 << 30
 """What the photos may take in memory where they are kept at their own resolution (`tile`)."""
 

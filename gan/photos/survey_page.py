@@ -6,10 +6,9 @@ import dataclasses
 import json
 from collections.abc import Iterable
 
-from gan.photos.find import printable
+from gan.photos.find import MIN_IMAGES, printable
 from gan.photos.lettering import LETTERED_SHARE
 from gan.photos.masks import MaskReport, listed
-from gan.photos.read import MIN_IMAGES
 from gan.photos.survey import Survey
 from gan.sizes import SIDES, proportioned, told
 from models.split import Leaks, Parted

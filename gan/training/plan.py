@@ -47,7 +47,7 @@ class TrainingPlan:
     compares: bool
 
 
-def measured(data: ImageSet, config: TrainConfig, device: torch.device, compares: bool = False) -> TrainingPlan:
+def timed(data: ImageSet, config: TrainConfig, device: torch.device, compares: bool = False) -> TrainingPlan:
     """Make a few steps and measure them; one of them has the gradient penalty as often as in the run itself.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gan.photos.labels import Classes, few
 from gan.photos.lettering import LETTERED_SHARE, lettered
 from gan.photos.masks import Masks
 from gan.photos.read import ImageSet, find_images, load_images, to_picture
+from gan.photos.which import Which
 from gan.training.processes import Processes
 from gan.training.validation import Validation
 from models.errors import CommandError, ExitCode
@@ -31,20 +31,16 @@ LETTERS_SOUGHT = 64
 
 
 @dataclass(frozen=True)
-class Which:
-    """Which photos of a folder are meant.
+class Known:
+    """What is known of the photos in folders before they are loaded.
 
     Attributes:
-        skip_bad_files: without those that cannot be used.
-        only: patterns of those to take, where not all.
-        without: patterns of those to leave out.
+        which: of them are meant.
         classes: what they show, or None.
         masks: of their defects, or None.
     """
 
-    skip_bad_files: bool
-    only: Sequence[str]
-    without: Sequence[str]
+    which: Which
     classes: Classes | None = None
     masks: Masks | None = None
 
@@ -69,7 +65,7 @@ def prepare(
     validation: ImageSet | Validation | Path | None,
     config: TrainConfig,
     device: str,
-    which: Which,
+    known: Known,
     processes: Processes,
 ) -> Ready:
     """Load the photos, choose the device, and say what about them makes a bad generator likely.
@@ -81,7 +77,7 @@ def prepare(
     place = torch.device(f"cuda:{processes.local_rank}" if found == "cuda" and processes.count > 1 else found)
     if config.precision == "auto" and not fast_bfloat16(place.type):
         log.info("%s does not calculate in bfloat16, so float32 is used; `precision=bfloat16` insists", place)
-    images = _load(data, config, which)
+    images = _load(data, config, known)
     _warn_of_few(images)
     if config.plain and len(images.names) < FEW_IMAGES:
         log.warning(
@@ -93,7 +89,7 @@ def prepare(
         return Ready(images, None, place)
     if isinstance(validation, Validation):
         return Ready(images, validation, place)
-    held_out = _load(validation, config, which, images)
+    held_out = _load(validation, config, known, images)
     if held_out.class_names and held_out.class_names != images.class_names:
         raise CommandError(
             ExitCode.USAGE,
@@ -115,24 +111,25 @@ def held_out_for(ready: Ready, features: str, seed: int) -> Validation | None:
     return Validation(ready.held_out.images, network, seed, ready.held_out.labels)
 
 
-def _load(photos: ImageSet | Path, config: TrainConfig, which: Which, like: ImageSet | None = None) -> ImageSet:
+def _load(photos: ImageSet | Path, config: TrainConfig, known: Known, like: ImageSet | None = None) -> ImageSet:
     if isinstance(photos, ImageSet):
         return photos
-    within = which.masks.within(photos) if which.masks else ()
+    which, masks = known.which, known.masks
+    within = masks.within(photos) if masks else ()
     count = len(find_images(photos, which.only, which.without, within))
     with Progress("checking", count, "files") as progress:
         images = load_images(
             photos, config.channels, config.image_size, which.skip_bad_files, lambda: progress.update(1), config.fit,
-            only=which.only, without=which.without, scales=like.scales if like else None, masks=which.masks,
+            only=which.only, without=which.without, scales=like.scales if like else None, masks=masks,
         )  # fmt: skip
-    if which.classes is None:
+    if known.classes is None:
         return images
-    labels = which.classes.labels(images.names)
-    if like is None and (gone := [name for label, name in enumerate(which.classes.names) if label not in labels]):
+    labels = known.classes.labels(images.names)
+    if like is None and (gone := [name for label, name in enumerate(known.classes.names) if label not in labels]):
         raise CommandError(
             ExitCode.BAD_DATA, f"the class {gone[0]} is empty: none of its photos in {photos} can be used"
         )
-    return dataclasses.replace(images, labels=labels, class_names=which.classes.names)
+    return dataclasses.replace(images, labels=labels, class_names=known.classes.names)
 
 
 def _warn_of_few(images: ImageSet) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.config import NEED_BOTH, Course, TrainConfig
 from gan.photos.find import photos_in
 from gan.photos.labels import Classes, classes_in
-from gan.photos.pairing import MISSING, Pairing, pair
+from gan.photos.pairing import Pairing, pair
+from gan.photos.which import Which
 from models.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -34,24 +34,18 @@ def refuse_classes(
     data: ImageSet | Path,
     validation: ImageSet | Validation | Path | None,
     config: TrainConfig,
-    classes: bool,
-    labels: Path | None,
+    which: Which,
 ) -> None:
     """Refuse classes that cannot be trained.
 
     Raises:
         CommandError: 2.
     """
-    of_folders = classes or labels is not None
-    if classes and labels is not None:
-        raise CommandError(
-            ExitCode.USAGE, "`classes` and `labels` exclude each other: folders or a table say the class"
-        )
-    if of_folders and not all(isinstance(photos, Path) for photos in (data, validation) if photos is not None):
+    if which.classed and not all(isinstance(photos, Path) for photos in (data, validation) if photos is not None):
         raise CommandError(
             ExitCode.USAGE, "`classes` and `labels` are for folders: give images with labels of their own"
         )
-    labelled = of_folders or (not isinstance(data, Path) and bool(data.class_names))
+    labelled = which.classed or (not isinstance(data, Path) and bool(data.class_names))
     if labelled and not config.can_have_classes:
         raise CommandError(ExitCode.USAGE, f"`classes` {NEED_BOTH}")
 
@@ -59,10 +53,7 @@ def refuse_classes(
 def classes_of(
     data: ImageSet | Path,
     validation: ImageSet | Validation | Path | None,
-    classes: bool,
-    labels: Path | None,
-    only: Sequence[str],
-    without: Sequence[str],
+    which: Which,
     masks: Pairing | None,
 ) -> Classes | None:
     """What the photos in folders show, or None.
@@ -70,22 +61,19 @@ def classes_of(
     Raises:
         CommandError: 65, 66.
     """
-    if not isinstance(data, Path) or not (classes or labels is not None):
+    if not isinstance(data, Path) or not which.classed:
         return None
     within = None if masks is None else masks.within
-    return classes_in(data, validation if isinstance(validation, Path) else None, labels, only, without, within)
+    held_out = validation if isinstance(validation, Path) else None
+    return classes_in(data, held_out, which.labels, which.only, which.without, within)
 
 
-def refuse_masks(data: ImageSet | Path, config: TrainConfig, masks: Path | None, missing_masks: str) -> None:
+def refuse_masks(data: ImageSet | Path, config: TrainConfig, masks: Path | None) -> None:
     """Refuse masks that cannot be trained.
 
     Raises:
         CommandError: 2.
     """
-    if missing_masks not in MISSING:
-        raise CommandError(ExitCode.USAGE, f"`missing_masks` is one of {', '.join(MISSING)}, not {missing_masks!r}")
-    if masks is None and missing_masks != MISSING[0]:
-        raise CommandError(ExitCode.USAGE, "`missing_masks` has a meaning with `masks` only")
     if masks is not None and not isinstance(data, Path):
         raise CommandError(ExitCode.USAGE, "`masks` are for a folder: give images with masks of their own")
     there = masks is not None or (not isinstance(data, Path) and data.masks is not None)
@@ -98,25 +86,23 @@ def refuse_masks(data: ImageSet | Path, config: TrainConfig, masks: Path | None,
 def paired_masks(
     data: ImageSet | Path,
     validation: ImageSet | Validation | Path | None,
-    masks: Path | None,
-    only: Sequence[str],
-    without: Sequence[str],
+    which: Which,
 ) -> Pairing | None:
     """Which mask belongs to which photo in folders, or None.
 
     Raises:
         CommandError: 65, 66.
     """
-    if masks is None:
+    if which.masks is None:
         return None
-    return pair([photos for photos in (data, validation) if isinstance(photos, Path)], masks, only, without)
+    folders = [photos for photos in (data, validation) if isinstance(photos, Path)]
+    return pair(folders, which.masks, which.only, which.without)
 
 
 def refuse_photos(
     data: ImageSet | Path,
     validation: ImageSet | Validation | Path | None,
-    only: Sequence[str],
-    without: Sequence[str],
+    which: Which,
 ) -> None:
     """Refuse folders that are not there, hold no photos or lie in each other.
 
@@ -132,7 +118,7 @@ def refuse_photos(
             "trained on",
         )
     for path in folders:
-        with photos_in(path, only, without):
+        with photos_in(path, which.only, which.without):
             pass
 
 

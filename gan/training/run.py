@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gan.config import Course, TrainConfig
 from gan.evaluation.defaults import FEATURES, refuse_teacher
+from gan.photos.which import Which
 from gan.training import folder
 from gan.training.processes import ALONE, Processes, started
 from gan.training.refusals import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from gan.training.training import End, Training
     from gan.training.validation import Validation
 
-USUAL = Course()
+USUAL, ALL = Course(), Which()
 
 
 def train(
@@ -58,13 +59,7 @@ def train(
     course: Course = USUAL,
     validation: ImageSet | Validation | Path | None = None,
     features: str = FEATURES,
-    skip_bad_files: bool = False,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
-    classes: bool = False,
-    labels: Path | None = None,
-    masks: Path | None = None,
-    missing_masks: str = "refuse",
+    which: Which = ALL,
     metrics_file: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
@@ -82,15 +77,9 @@ def train(
         validation: held-out photos, in one of the forms of `data`: the generator that is left is then the one that
             came nearest to them at a sample grid where KID was measured, instead of the newest.
         features: what KID is measured in, as `gan.load_features` takes it.
-        skip_bad_files: train without the photos that cannot be used.
-        only: patterns of the photos to take, where not all; see `gan.photos.find.fits`.
-        without: patterns of photos to leave out.
-        classes: the folder's sub-folders are classes: the generator has an input `label`. (An `ImageSet` with labels
-            needs neither this nor `labels`.)
-        labels: a CSV file that says which photo is of which class: `gan.photos.labels.classes_in`.
-        masks: a folder or zip with the masks of all photos in folders: `gan.photos.pairing.pair`. The generator makes
-            masks with its images. (An `ImageSet` with masks does not need it.)
-        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        which: photos of the folders to take, and what is told of them. With `classes` or `labels` the generator has an
+            input `label`, with `masks`, which are of all photos, it makes masks with its images; an `ImageSet` that has
+            labels or masks needs neither.
         metrics_file: a file to leave for node-exporter's textfile collector when the run ends, by a name in `.prom`.
         processes: this one among those that train together, all of which call this function; by default what
             `torchrun` says.
@@ -112,26 +101,26 @@ def train(
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
     with metrics, _one_speaks(processes), RunLog() as run_log:
         refuse_arguments(resume, overwrite, course, validation)
-        refuse_classes(data, validation, config, classes, labels)
-        refuse_masks(data, config, masks, missing_masks)
+        which.check()
+        refuse_classes(data, validation, config, which)
+        refuse_masks(data, config, which.masks)
         if config.feature_matching:
             refuse_teacher(features)
-        refuse_photos(data, validation, only, without)
-        paired = paired_masks(data, validation, masks, only, without)
-        known = classes_of(data, validation, classes, labels, only, without, paired)
-        refuse_nesting(out, data, validation, masks)
+        refuse_photos(data, validation, which)
+        paired = paired_masks(data, validation, which)
+        shown = classes_of(data, validation, which, paired)
+        refuse_nesting(out, data, validation, which.masks)
         if processes.is_first:
             folder.refuse(out, resume=resume, overwrite=overwrite)
-        fitting = _checked(paired, missing_masks, skip_bad_files)
+        fitting = _checked(paired, which)
         _say_what_takes_seconds()
         from gan.training.distributed import joined
         from gan.training.memory import LESS_MEMORY
-        from gan.training.prepare import Which, held_out_for, prepare
+        from gan.training.prepare import Known, held_out_for, prepare
         from gan.training.training import Training
 
         try:
-            which = Which(skip_bad_files, only, without, known, fitting)
-            ready = prepare(data, validation, config, device, which, processes)
+            ready = prepare(data, validation, config, device, Known(which, shown, fitting), processes)
             config = _of_these(config, ready.images)
             held_out = held_out_for(ready, features, config.seed)
             training = Training(ready.images, out, config, ready.device, course, held_out, processes)
@@ -151,13 +140,7 @@ def plan(
     overwrite: bool = False,
     course: Course = USUAL,
     validation: ImageSet | Path | None = None,
-    skip_bad_files: bool = False,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
-    classes: bool = False,
-    labels: Path | None = None,
-    masks: Path | None = None,
-    missing_masks: str = "refuse",
+    which: Which = ALL,
 ) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.
 
@@ -166,26 +149,26 @@ def plan(
     """
     config = TrainConfig.of() if config is None else config
     refuse_arguments(resume, overwrite, course, validation)
-    refuse_classes(data, validation, config, classes, labels)
-    refuse_masks(data, config, masks, missing_masks)
-    refuse_photos(data, validation, only, without)
-    paired = paired_masks(data, validation, masks, only, without)
-    known = classes_of(data, validation, classes, labels, only, without, paired)
+    which.check()
+    refuse_classes(data, validation, config, which)
+    refuse_masks(data, config, which.masks)
+    refuse_photos(data, validation, which)
+    paired = paired_masks(data, validation, which)
+    shown = classes_of(data, validation, which, paired)
     if out is not None:
-        refuse_nesting(out, data, validation, masks)
+        refuse_nesting(out, data, validation, which.masks)
         if resume and not folder.found(out):
             raise folder.no_snapshot(out)
-    fitting = _checked(paired, missing_masks, skip_bad_files)
+    fitting = _checked(paired, which)
     _say_what_takes_seconds()
     from gan.training.memory import LESS_MEMORY
-    from gan.training.plan import measured
-    from gan.training.prepare import Which, prepare
+    from gan.training.plan import timed
+    from gan.training.prepare import Known, prepare
 
     try:
-        which = Which(skip_bad_files, only, without, known, fitting)
-        ready = prepare(data, validation, config, device, which, ALONE)
+        ready = prepare(data, validation, config, device, Known(which, shown, fitting), ALONE)
         config = _of_these(config, ready.images)
-        return measured(ready.images, config, ready.device, ready.held_out is not None)
+        return timed(ready.images, config, ready.device, ready.held_out is not None)
     except (RuntimeError, MemoryError) as error:
         raise memory_error(error, LESS_MEMORY) or error from None
 
@@ -245,13 +228,13 @@ def _say_the_end(end: End, training: Training, faults: Sequence[str]) -> None:
         log.info("%s is ready: %s; look at %s, then: gan-export onnx %s", model, what, samples, model)
 
 
-def _checked(paired: Pairing | None, missing_masks: str, skip_bad_files: bool) -> Masks | None:
+def _checked(paired: Pairing | None, which: Which) -> Masks | None:
     """Masks that fit their photos, or None; raises as `gan.photos.masks.checked` does."""
     if paired is None:
         return None
     from gan.photos.masks import checked
 
-    return checked(paired, missing_masks, skip_bad_files)
+    return checked(paired, which.missing_masks, which.skip_bad_files)
 
 
 def _of_these(config: TrainConfig, images: ImageSet) -> TrainConfig:

@@ -20,21 +20,17 @@ from gan.networks import reader
 from gan.networks.architectures import new_discriminator, new_generator
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
-from gan.networks.standardizer import MaskScale, Standardizer
 from gan.photos.spots import Windows
 from gan.training import ema, objectives, snapshots
-from gan.training.augment import augment, brightness_for, flip
+from gan.training.augment import flip
 from gan.training.batches import Batches
 from gan.training.distributed import averaged
 from gan.training.losses import LOSSES
-from gan.training.mask_matching import MaskMatching
-from gan.training.matching import LOOKED_AT, FeatureMatching
 from gan.training.processes import ALONE, Processes
+from gan.training.pulls import Pulls
+from gan.training.resuming import refuse_other
+from gan.training.sight import Sight
 from gan.training.validation import Measured
-from models.errors import CommandError, ExitCode
-
-FREE_TO_CHANGE = {"epochs", "total_kimg"}
-"""Options that a resumed run may change: how long it goes on."""
 
 
 class Trainer:
@@ -82,29 +78,22 @@ class Trainer:
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
         self.loss = LOSSES[config.loss]
         shown, photos = with_masks(images, masks), [*map(with_masks, photos, whole_masks or itertools.repeat(None))]
-        digest = hashlib.sha256(shown.cpu().contiguous().numpy().data)
-        for photo in photos:
-            digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
-        digest.update(np.array(labels, "<i8").tobytes())
-        self.images_sha256 = digest.hexdigest()
+        self.images_sha256 = _sha256(shown, photos, labels)
         self.labels = torch.tensor(labels, device=device) if labels else None
         shown, photos = shown.to(device), [photo.to(device) for photo in photos]
         seeds = [config.seed, restarts] if restarts else [config.seed]
         windows = [Windows(mask[0].numpy(), config.size) for mask in whole_masks]
         self.batches = Batches(shown, photos, windows, self.labels, config.batch_size, seeds, processes)
         images = images.to(device)
-        self._standardized = Standardizer(images, config.bands, config.band_weight) if config.standardize else None
-        self._scaled = MaskScale(masks) if masks is not None else None
-        self._brightness = brightness_for(images) if config.augment else 0.0
-        with self._autocast():
-            matched = FeatureMatching(images, config.flip, self.labels) if config.feature_matching else None
-            self._matching = matched
-        self._mask_matching = self._masks_shown() if config.masks and config.feature_matching else None
+        self._pulls = None
+        if config.feature_matching:
+            self._pulls = Pulls(images, self.labels, self.batches, config, self._autocast)
         for_weights, for_steps = _seeds(seeds)
         if processes.rank:
             _, for_steps = _seeds([*seeds, processes.rank, 0])
         initial = torch.Generator().manual_seed(for_weights)
         self.random = torch.Generator(device).manual_seed(for_steps)
+        self._sight = Sight(images, masks, config, self.random)
         self.g, self.d = new_generator(config), new_discriminator(config)
         for network in (self.g, self.d):
             network.initialise(initial)
@@ -185,7 +174,7 @@ class Trainer:
             with self._autocast():
                 inputs = self.g.draw(self._share, self.random, labels, clear)
                 last = repeat == self.config.d_steps - 1
-                fake = joined((self.g_shared if last else self.g)(**inputs)).float()
+                fake = as_channels((self.g_shared if last else self.g)(**inputs)).float()
             d_loss, p_real, p_fake = self._d_step(real, fake.detach(), labels)
         g_loss, p_fake_after = self._g_step(real, fake, labels, clear)
         self.step += 1
@@ -251,26 +240,7 @@ class Trainer:
         Raises:
             CommandError: 78 where it comes from other options, other images or another kind of device.
         """
-        ours = self.config.to_dict()
-        # An option that was not there yet was as it is by default.
-        theirs = {**TrainConfig().to_dict(), **state["config"]}
-        changed = sorted(name for name in ours if name not in FREE_TO_CHANGE and theirs.get(name) != ours[name])
-        if changed:
-            differences = ", ".join(f"{name} was {theirs.get(name)} and is {ours[name]}" for name in changed)
-            raise CommandError(ExitCode.OTHER_RUN, f"the run to resume had other options: {differences}")
-        if state["images_sha256"] != self.images_sha256:
-            raise CommandError(ExitCode.OTHER_RUN, "the run to resume had other images: they changed, or DATA differs")
-        if state.get("device") != self.device.type:
-            raise CommandError(
-                ExitCode.OTHER_RUN,
-                f"the run to resume was on {state.get('device')}, and {self.device.type} has other random numbers: "
-                f"add `device={state.get('device')}`",
-            )
-        if len(state["random"]) != self.processes.count:
-            raise CommandError(
-                ExitCode.OTHER_RUN,
-                f"the run to resume had {len(state['random'])} processes and this one has {self.processes.count}",
-            )
+        refuse_other(state, self.config, self.images_sha256, self.device.type, self.processes.count)
         self.step, self.best = state["step"], state["best"]
         self.g.load_state_dict(state["g"])
         self.d.load_state_dict(state["d"])
@@ -306,81 +276,30 @@ class Trainer:
         return loss.detach(), p_real, p_fake
 
     def _g_step(self, real: Tensor, fake: Tensor, labels: Tensor | None, clear: Tensor | None) -> tuple[Tensor, Tensor]:
-        channels = self.config.channels
         self.g_optimiser.zero_grad(set_to_none=True)
         self.d.requires_grad_(False)
         with self._autocast():
             seen = self._as_seen(real) if self.loss.relative else real  # the others do not look at it
             seen_fake = self._as_seen(fake)
             loss, p_fake = objectives.generator_loss(self.d, self.loss, seen, seen_fake, labels, self.class_strength)
-        pulls = []
-        if self._matching is not None:
-            with self._autocast():
-                pulls.append(self._matched(fake[:, :channels], labels, clear))
-        if self._mask_matching is not None:
-            pulls.append(self._mask_matching.gradient(fake, labels, self.class_strength)[:, channels:])
-        self._pull(fake, pulls)
+        if self._pulls is not None:
+            self._pulls.add(fake, labels, clear, self.class_strength)
         torch.autograd.backward(loss)
         self.d.requires_grad_(True)
         self._clip(self.g)
         self.g_optimiser.step()
         return loss.detach(), p_fake
 
-    def _matched(self, images: Tensor, labels: Tensor | None, clear: Tensor | None) -> Tensor:
-        """The direction of feature matching; none for images that are clear, as the photos that it knows are not."""
-        assert self._matching is not None
-        if clear is None:
-            return self._matching.gradient(images, labels, self.class_strength)
-        direction = torch.zeros_like(images)
-        labels = None if labels is None else labels[~clear]
-        direction[~clear] = self._matching.gradient(images[~clear], labels, self.class_strength)
-        return direction
-
-    def _pull(self, fake: Tensor, towards: Sequence[Tensor]) -> None:
-        """Add directions to the gradient that comes to `fake`, each so strong beside it however near the photos are.
-
-        The first has the channels of the image, the second that of the mask.
-        """
-        if not towards:
-            return
-        weight, sizes = self.config.feature_matching, [direction.shape[1] for direction in towards]
-
-        def pulled(gradient: Tensor) -> Tensor:
-            parts = zip(torch.split(gradient, sizes, dim=1), towards, strict=True)
-            found = [part + weight * part.norm() / way.norm().clamp_min(1e-12) * way for part, way in parts]
-            return torch.cat(found, dim=1)
-
-        fake.register_hook(pulled)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
-
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def _as_seen(self, images: Tensor) -> Tensor:
-        """Images as the discriminator gets them: augmented, and with instance noise (Sønderby et al. 2017)."""
-        channels = self.config.channels
-        if self.config.augment:
-            images = augment(images, self.random, self._brightness, channels)
-        images, mask = images[:, :channels], images[:, channels:]
-        std = self.config.instance_noise * max(0.0, 1 - self.step / self.total_steps)
-        if std:
-            noise = torch.randn(images.shape, generator=self.random, device=self.device)
-            images = images + std * noise
-        if self._standardized is not None:
-            images = self._standardized(images)
-        if self._scaled is not None:
-            images = torch.cat([images, self._scaled(mask)], dim=1)
-        return images.contiguous(memory_format=torch.channels_last)
+        """Images as the discriminator gets them at this step: its noise falls to 0."""
+        return self._sight(images, self.config.instance_noise * max(0.0, 1 - self.step / self.total_steps))
 
     def _clip(self, network: nn.Module) -> None:
         if self.config.grad_clip:
             nn.utils.clip_grad_norm_(network.parameters(), self.config.grad_clip)
-
-    def _masks_shown(self) -> MaskMatching:
-        """The statistics of masks as they are shown, with their images, those that are clear among them."""
-        positions = range(0, LOOKED_AT, self.config.batch_size)
-        labels = [found for position in positions if (found := self.batches.labels(position)) is not None]
-        shown = (to_float(self.batches.images(position)) for position in positions)
-        return MaskMatching(shown, torch.cat(labels) if labels else None)
 
     def _real_batch(self, position: int) -> Tensor:
         """The images at `position`, in [-1, 1]."""
@@ -392,9 +311,18 @@ def with_masks(images: Tensor, masks: Tensor | None) -> Tensor:
     return images if masks is None else torch.cat([images, masks], dim=-3)
 
 
-def joined(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+def as_channels(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
     """What a generator gives as channels of one tensor, `[N, C, H, W]` or, with masks, `[N, C + 1, H, W]`."""
     return torch.cat(outputs, dim=1) if isinstance(outputs, tuple) else outputs
+
+
+def _sha256(shown: Tensor, photos: Sequence[Tensor], labels: Sequence[int]) -> str:
+    """Of all that is trained on."""
+    digest = hashlib.sha256(shown.cpu().contiguous().numpy().data)
+    for photo in photos:
+        digest.update(f"{list(photo.shape)}".encode() + photo.cpu().contiguous().numpy().tobytes())
+    digest.update(np.array(labels, "<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _seeds(entropy: list[int]) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from jobs.checks.gate import Gate
 from jobs.dataset import png
 from jobs.dataset.formats import Format
 from jobs.dataset.manifest import Row
-from jobs.dataset.measure import table
+from jobs.dataset.measure import as_array
 from jobs.dataset.sheet import read_images
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
@@ -106,7 +106,7 @@ def judge(
     masks = _Masks(gate, may_be_empty=wish is not None and wish.is_of_clean)
     groups = [_Group(gate, None, count, spread(count, SAMPLE), _HASHES)] if mix is None else _classes(gate, mix, count)
     for rows, measures in shards:
-        values = table(measures)
+        values = as_array(measures)
         labels = np.array([row.label_id or 0 for row in rows])
         masks.add(rows)
         for label, group in enumerate(groups):
@@ -171,7 +171,7 @@ class _Group:
         self._names: dict[int, str] = {}
 
     def add(self, rows: Sequence[Row], measures: NDArray[np.float64]) -> None:
-        """Take in images: their rows and their measures, see `jobs.dataset.measure.table`."""
+        """Take in images: their rows and their measures, see `jobs.dataset.measure.as_array`."""
         gate, kinds = self._gate, self._kinds
         index, contrast, clipped, finite = measures.T
         blank, constant = contrast < gate.min_contrast, contrast == 0

@@ -6,8 +6,12 @@ import hashlib
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jobs.checks.verify import BAD_MANIFEST, NO_MANIFEST, Fault, check_shard, committed_shards, number_of, verify
 from jobs.dataset import layout, manifest, table
@@ -28,13 +32,18 @@ from jobs.workers.drawing import is_finite
 from jobs.workers.engine import BATCH_SIZE
 from jobs.workers.model import model_of_run
 from jobs.workers.piece import MadeImage, make_images
-from jobs.workers.session import GeneratorSession
 from models.attributes import MEASURE
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically
 from models.log import log
 from models.progress import Progress
 from models.providers import BY_DEVICE
+
+if TYPE_CHECKING:  # ONNX Runtime is loaded where an image has to be made again
+    from jobs.workers.session import GeneratorSession
+
+Session = Callable[[], "GeneratorSession"]
+"""Gives the session of a run, which is opened at the first call."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
     Args:
         out: the run's folder.
         model: the ONNX file that the run was made with, or `bundled`; None for the exported or the bundled one, if it
-            was one of these.
+            was one of these. Opened where there is an image to make.
         check: called often; what it raises ends the work.
 
     Returns:
@@ -140,17 +149,23 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         RunState.of(store)  # before a lock is made in a folder that is none of ours
         store.lock()
         state = RunState.of(store)
-        session = session_of(store, state, model, "auto")
         plan = Plan.of(state.fingerprint)
-        own = fingerprint(
-            session.facts, plan.seed, plan.shard_size, plan.format.name, state.layout, plan.mix, plan.wish
-        )
-        state.refuse_other(store, own)
+
+        @cache
+        def session() -> GeneratorSession:
+            opened = session_of(store, state, model, "auto")
+            own = fingerprint(
+                opened.facts, plan.seed, plan.shard_size, plan.format.name, state.layout, plan.mix, plan.wish
+            )
+            state.refuse_other(store, own)
+            return opened
+
         complete = state.state == COMPLETE
         if complete:
             remaining = Remaining(plan, manifest.committed(store, plan.shard_size, check=check), state.count)
-            facts = session.facts
-            store.check_room(remaining.missing, remaining.shards, facts.image_bytes, facts.mask_bytes)
+            if remaining.missing:
+                facts = session().facts
+                store.check_room(remaining.missing, remaining.shards, facts.image_bytes, facts.mask_bytes)
         shards = list(plan.all(state.count)) if complete else committed_shards(store, state, check)
         remove_temporaries(store, plan)
         for folder in (*(format.root for format in plan.formats), layout.MANIFESTS, layout.MEASURES):
@@ -171,7 +186,7 @@ def repair(out: Path | str, model: Path | str | None = None, check: Callable[[],
         store.close()
 
 
-def _repair_shard(store: Store, plan: Plan, session: GeneratorSession, shard: Shard, check: Callable[[], None]) -> int:
+def _repair_shard(store: Store, plan: Plan, session: Session, shard: Shard, check: Callable[[], None]) -> int:
     """Make what is broken in a shard again; returns how many images were looked at again."""
     faults = check_shard(store, plan, shard, check)
     is_lost = any(fault.fault in (NO_MANIFEST, BAD_MANIFEST) for fault in faults)
@@ -191,7 +206,7 @@ def _repair_shard(store: Store, plan: Plan, session: GeneratorSession, shard: Sh
         looked_at.update(broken)
         kind.format.begin(store, shard)
         try:
-            kind.format.restore(store, shard, again.files(_made(session, plan, broken), check))
+            kind.format.restore(store, shard, again.files(_made(session(), plan, broken), check))
         except _Stays:
             continue
         rows, measures = again.rows, again.measures() or measures
@@ -200,11 +215,13 @@ def _repair_shard(store: Store, plan: Plan, session: GeneratorSession, shard: Sh
     return len(looked_at)
 
 
-def _commit(
-    store: Store, plan: Plan, session: GeneratorSession, shard: Shard, rows: list[Row], measures: bytes
-) -> None:
+def _commit(store: Store, plan: Plan, session: Session, shard: Shard, rows: list[Row], measures: bytes) -> None:
     """Write the tables of a shard anew; measures that are not all at hand are taken from the images."""
-    measures = measures or shard_lines(store, shard.number, rows, plan.format, partial(is_finite, session, plan))
+
+    def finite(index: int) -> NDArray[np.bool_]:
+        return is_finite(session(), plan, index)
+
+    measures = measures or shard_lines(store, shard.number, rows, plan.format, finite)
     store.commit(
         {
             layout.measures_name(shard.number): HEADER_LINE + measures,
@@ -289,6 +306,8 @@ def session_of(store: Store, state: RunState, model: Path | str | None, device: 
     Raises:
         CommandError: 78 where the model, or the measure of a wish, is another; see `GeneratorSession`.
     """
+    from jobs.workers.session import GeneratorSession
+
     theirs, path = state.fingerprint, model_of_run(store, state, model)
     devices = {provider: name for name, provider in BY_DEVICE.items()}
     session = GeneratorSession(path, devices.get(theirs["provider"], device) if device == "auto" else device)

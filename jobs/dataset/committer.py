@@ -26,7 +26,7 @@ class Committer:
         store: where to.
         on_commit: called in the thread, for each shard that is committed.
         check: called while the disk lets us wait; what it raises ends the waiting.
-        first_line: of the shards' manifests.
+        column_names: of the shards' manifests.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class Committer:
         store: Store,
         on_commit: Callable[[Shard], None],
         check: Callable[[], None],
-        first_line: bytes = manifest.first_line(),
+        column_names: bytes = manifest.column_names(),
     ) -> None:
         self._store, self._on_commit, self._check = store, on_commit, check
-        self._first_line = first_line
+        self._column_names = column_names
         self._finished: queue.Queue[_Finished | None] = queue.Queue(maxsize=64)
         self._error: Exception | None = None
         self._dropped = False
@@ -99,7 +99,7 @@ class Committer:
 
     def _commit(self, group: list[_Finished]) -> None:
         files = {measures_name(shard.number): measure.HEADER_LINE + measures for shard, _, measures in group}
-        files |= {manifest_name(shard.number): self._first_line + rows for shard, rows, _ in group}
+        files |= {manifest_name(shard.number): self._column_names + rows for shard, rows, _ in group}
         self._store.commit(files)
         for shard, _, _ in group:
             self._on_commit(shard)

@@ -47,13 +47,13 @@ SIZE_COLUMN = _COLUMNS.index("bytes")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
-def first_line(labels: bool = False, masks: bool = False) -> bytes:
+def column_names(labels: bool = False, masks: bool = False) -> bytes:
     """The first line of a manifest, by whether the run has classes and masks."""
     columns = _COLUMNS[:_OF_ALL] + _COLUMNS[_OF_ALL:_OF_MASKS] * labels + _COLUMNS[_OF_MASKS:] * masks
     return (",".join(columns) + "\n").encode()
 
 
-_FIRST_LINES = {first_line(labels, masks): (labels, masks) for labels in (False, True) for masks in (False, True)}
+_FIRST_LINES = {column_names(labels, masks): (labels, masks) for labels in (False, True) for masks in (False, True)}
 
 
 Difference = tuple[int | None, str]
@@ -69,7 +69,7 @@ def lines(rows: Sequence[Row]) -> bytes:
 def to_csv(rows: Sequence[Row]) -> bytes:
     """A shard's manifest."""
     has_labels, has_masks = (any(getattr(row, name) is not None for row in rows) for name in ("label", "mask_sha256"))
-    return first_line(has_labels, has_masks) + lines(rows)
+    return column_names(has_labels, has_masks) + lines(rows)
 
 
 def committed(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jobs.dataset.formats import Format
 from jobs.dataset.layout import measures_name
 from jobs.dataset.manifest import Row
-from jobs.dataset.sheet import read_image
+from jobs.dataset.sheet import image_of
 from jobs.stores.store import Store
 
 SUSPECT = 0.02
@@ -101,7 +101,7 @@ def shard_lines(
     whole = [line.split(b",")[0] for line in known] == [b"%d" % row.index for row in rows]
     if content.startswith(HEADER_LINE) and whole and is_table(b"".join(known)):
         return b"".join(known)
-    images = ((row.index, read_image(store, format, row.file_name)[None]) for row in rows)
+    images = ((row.index, image_of(store, format, row.file_name)[None]) for row in rows)
     return lines([found for index, image in images for found in measure(index, image, partial(finite, index))])
 
 
@@ -110,6 +110,6 @@ def is_table(content: bytes) -> bool:
     return _LINES.fullmatch(content) is not None
 
 
-def table(content: bytes) -> NDArray[np.float64]:
+def as_array(content: bytes) -> NDArray[np.float64]:
     """Lines of measures as float64 `[N, 4]`; an index is exact in it."""
     return np.array([line.split(b",") for line in content.splitlines()], np.float64)

@@ -79,9 +79,9 @@ class Plan:
         return tuple(kind.format for kind in self.kinds)
 
     @property
-    def first_line(self) -> bytes:
+    def column_names(self) -> bytes:
         """Of its manifests."""
-        return manifest.first_line(self.mix is not None, self.has_masks)
+        return manifest.column_names(self.mix is not None, self.has_masks)
 
     def shards(self, count: int) -> int:
         """How many shards `count` images have."""

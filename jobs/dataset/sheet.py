@@ -112,11 +112,11 @@ def _caption(text: str, width: int, channels: int) -> NDArray[np.uint8]:
 
 
 def read_images(store: Store, format: Format, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
-    """Images of a run, each uint8 `[H, W, C]`; see `read_image`."""
-    return store.map(partial(read_image, store, format), names)
+    """Images of a run, each uint8 `[H, W, C]`; see `image_of`."""
+    return store.map(partial(image_of, store, format), names)
 
 
-def read_image(store: Store, format: Format, name: str) -> NDArray[np.uint8]:
+def image_of(store: Store, format: Format, name: str) -> NDArray[np.uint8]:
     """An image of a run: uint8 `[H, W, C]`.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import fails_in_one_line, run_in_process, write_photos
+from tests.conftest import fails_in_one_line, run, run_in_process, write_photos
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,11 @@ def test_json_is_one_object_and_all_there_is_on_stdout(
     assert values["copying"] is None
     assert values["floor_of"] == "two random halves of the real photos"
     assert np.isfinite(values["kid_x1000"])
-    assert (tmp_path / "here" / "report.html").is_file()
+    assert values["fit_reason"].endswith("(--model or --fit can)")
+    page = (tmp_path / "here" / "report.html").read_text()
+    assert "with --fit crop: the usual one" in page
+    assert "trained on (--train)." in page
+    assert "<code>fit" not in page
 
 
 def test_page_has_the_same_bytes_when_made_again(
@@ -112,6 +116,23 @@ def test_what_cannot_be_done_ends_in_one_line(
 ) -> None:
     places = {name: folders / name for name in ("real", "fake", "train")}
     fails_in_one_line(quality(*(argument.format(**places) for argument in arguments)), code, *words)
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "words"),
+    [
+        (66, ["quality", "nowhere", "{fake}"], ["nowhere"]),
+        (2, ["quality", "{real}", "{fake}", "--classes"], ["--train"]),
+        (66, ["quality", "{real}", "{fake}", "--features", "resnet"], ["--features resnet"]),
+        (66, ["data", "nowhere"], ["nowhere"]),
+    ],
+)
+def test_it_is_refused_before_pytorch_is_loaded(
+    folders: Path, tmp_path: Path, code: int, arguments: list[str], words: list[str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None")
+    told = [argument.format(real=folders / "real", fake=folders / "fake") for argument in arguments]
+    fails_in_one_line(run("gan-eval", *told, cwd=tmp_path, PYTHONPATH=str(tmp_path)), code, *words)
 
 
 def test_photos_that_cannot_be_used_stop_it_unless_they_are_to_be_skipped(

@@ -171,6 +171,18 @@ def test_what_is_no_place_is_refused(fill: str, said: str) -> None:
     assert message.startswith("`fill`")
 
 
+@pytest.mark.parametrize(
+    ("option", "ask"), [("fill", {"fill": Path("nowhere")}), ("mix", {"count": 1, "mix": "like:nowhere"})]
+)
+def test_folder_that_is_not_there_is_said_with_its_option(
+    option: str, ask: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match=f"`{option}`: no folder .*nowhere") as error:
+        Asked(**ask).check(tmp_path / "out")
+    assert error.value.exit_code is ExitCode.NO_INPUT
+
+
 def test_large_folder_keeps_its_proportions_to_a_millionth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {"scratch": 7_000_001, "inclusion": 2_999_999, "rolled in": 1}
     monkeypatch.setattr("jobs.asked.tally", lambda path: counts)

@@ -52,6 +52,17 @@ def test_file_with_the_name_of_what_we_import_is_named(name: str, content: str, 
     assert "bug" not in result.stderr
 
 
+@pytest.mark.parametrize("name", ["re", "types", "enum", "functools", "typing", "inspect", "keyword", "operator"])
+@pytest.mark.parametrize("content", ["", "def ("])
+def test_file_with_the_name_of_a_module_of_pythons_own_is_named(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.py").write_text(content)
+    program = "import sys; sys.argv[0] = 'gan-batch'; import synthetic_defects as door; door.gan_batch()"
+    packages = [str(tmp_path), str(ROOT), str(Path(click.__file__).parents[1])]
+    # Without site: what that imports for an editable install, it imports before any code of ours.
+    result = run(sys.executable, "-P", "-S", "-c", program, "--help", PYTHONPATH=os.pathsep.join(packages))
+    fails_in_one_line(result, 2, f"{tmp_path / name}.py is in the way", "Rename it")
+
+
 @pytest.mark.parametrize("name", ["numpy", "click", "PIL", "onnxruntime", "json"])
 def test_folder_with_the_name_of_what_we_import_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()

@@ -195,7 +195,7 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
         raise CommandError(ExitCode.USAGE, f"in `{to}` all images have masks or none: {how}")
     found = _Found(run, class_name, list(run.classes) or [class_name])
     if real.photos is not None:
-        theirs = photos.read_photos(real.photos, class_name, real.masks)
+        theirs = photos.photos_below(real.photos, class_name, real.masks)
         found.classes += sorted({photo.class_name for photo in theirs} - set(found.classes))
         tests = dict.fromkeys((photo.name for photo in theirs), TEST)
         parts = tests if to == MVTEC else _divided(theirs, real.split)
@@ -203,7 +203,7 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
             _refuse_nothing_kept(parts, VAL, real.split)
         found.photos += [(photo, parts[photo.name]) for photo in theirs]
     if to == MVTEC and real.good is not None:
-        good = [dataclasses.replace(photo, class_name=GOOD) for photo in photos.read_photos(real.good, GOOD)]
+        good = [dataclasses.replace(photo, class_name=GOOD) for photo in photos.photos_below(real.good, GOOD)]
         if GOOD in found.classes:
             raise CommandError(ExitCode.BAD_DATA, f"a class of defects is called {GOOD!r}, which has another meaning")
         parts = {name: TRAIN if part == TRAIN else TEST for name, part in _divided(good, real.split, False).items()}

@@ -67,7 +67,7 @@ class RealPhoto:
         return Sample(name, label, self.width, self.height, self.gray, image, mask, real=True)
 
 
-def read_photos(folder: Path, class_name: str, masks: Path | None = None) -> list[RealPhoto]:
+def photos_below(folder: Path, class_name: str, masks: Path | None = None) -> list[RealPhoto]:
     """The photos below a folder, in natural order of their names, each with its mask where there are any.
 
     The mask of `scratch/X.jpg` is `scratch/X.png` or `scratch/X_mask.png` in the folder of masks, or a file of such a

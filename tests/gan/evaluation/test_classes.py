@@ -22,6 +22,7 @@ from gan.evaluation.report import report_page
 from gan.evaluation.summary import distrust, quality_json, rows
 from gan.photos.labels import Classes
 from gan.photos.read import ImageSet
+from gan.photos.which import Which
 from models.errors import CommandError, ExitCode
 from tests.gan.evaluation.conftest import plates
 
@@ -168,7 +169,7 @@ def test_a_runs_manifest_or_folders_tell_the_labels_of_images(tmp_path: Path, ma
 
 def test_classes_need_the_photos_that_were_trained_on(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="to learn the classes: `train`") as error:
-        evaluate(tmp_path, tmp_path / "model.onnx", classes=True)
+        evaluate(tmp_path, tmp_path / "model.onnx", which=Which(classes=True))
     assert error.value.exit_code is ExitCode.USAGE
 
 

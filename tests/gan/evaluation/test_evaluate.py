@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import Quality, evaluate, train
+from gan import CommonShape, Quality, evaluate, train
 from gan.config import TrainConfig
 from gan.evaluation.runs import file_sha256
 from gan.networks.dcgan import DCGAN
@@ -32,12 +32,12 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.evaluation.evaluate.load_features", lambda name, device: SMALL)
+    monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: SMALL)
 
 
 def refused(code: ExitCode, words: str, real: Path, fake: Path, train: Path | None = None) -> None:
     with pytest.raises(CommandError, match=words) as caught:
-        evaluate(real, fake, train=train, image_size=32)
+        evaluate(real, fake, train=train, shape=CommonShape(image_size=32))
     assert caught.value.exit_code == code
 
 
@@ -55,7 +55,7 @@ def test_photos_that_were_trained_on_are_left_out_with_a_note(folders: tuple[Pat
     train = write_photos(tmp_path / "train", 12, 4)
     for path in sorted(real.iterdir())[:5]:
         (train / f"again_{path.name}").write_bytes(path.read_bytes())
-    found = evaluate(real, fake, train=train, image_size=32)
+    found = evaluate(real, fake, train=train, shape=CommonShape(image_size=32))
     assert (found.n_real, found.n_train) == (15, 17)
     assert "5 real photos were trained on, too, and were left out" in found.notes
     for path in sorted(real.iterdir())[5:11]:
@@ -70,9 +70,9 @@ def test_photos_that_look_like_training_photos_are_told_of(folders: tuple[Path, 
         surface(seed).save(train / f"scratch_{seed:03d}.png")
     for seed in range(100, 120):
         surface(seed).save(real / f"scratch_{seed - 100:03d}.png")
-    assert len(evaluate(real, fake, train=train, image_size=32).notes) == 1  # of the fakes' size
+    assert len(evaluate(real, fake, train=train, shape=CommonShape(image_size=32)).notes) == 1  # of the fakes' size
     surface(7).save(real / "saved_again.jpg", quality=50)
-    _, note = evaluate(real, fake, train=train, image_size=32).notes
+    _, note = evaluate(real, fake, train=train, shape=CommonShape(image_size=32)).notes
     assert note.startswith("1 of 21 held-out photos look like ones trained on")
     assert "such as saved_again.jpg and scratch_007.png" in note
 
@@ -81,12 +81,14 @@ def test_photos_in_the_place_of_fakes_are_told_of(folders: tuple[Path, Path]) ->
     real, fake = folders
     for path in sorted(real.iterdir())[:4]:
         (fake / f"again_{path.name}").write_bytes(path.read_bytes())
-    assert "4 of 14 fakes are real photos, pixel by pixel" in evaluate(real, fake, image_size=32).notes
+    assert (
+        "4 of 14 fakes are real photos, pixel by pixel" in evaluate(real, fake, shape=CommonShape(image_size=32)).notes
+    )
 
 
 def test_halves_need_twice_as_many_photos(folders: tuple[Path, Path]) -> None:
     real, fake = folders
-    assert evaluate(real, fake, image_size=32).floor_of == "two random halves of the real photos"
+    assert evaluate(real, fake, shape=CommonShape(image_size=32)).floor_of == "two random halves of the real photos"
     next(real.iterdir()).unlink()
     refused(ExitCode.BAD_DATA, "19 photos .* 20 are needed without `train`", real, fake)
 
@@ -116,8 +118,8 @@ def test_fit_is_that_of_the_training_and_the_report_says_so(oblong: Path, tmp_pa
     assert (
         f"<code>fit=pad</code>: as the generator was trained ({path})" in (tmp_path / "out" / "report.html").read_text()
     )
-    assert same_numbers(found, evaluate(oblong, path, count=10, fit="pad"))
-    asked = evaluate(oblong, path, count=10, fit="crop")
+    assert same_numbers(found, evaluate(oblong, path, count=10, shape=CommonShape(fit="pad")))
+    asked = evaluate(oblong, path, count=10, shape=CommonShape(fit="crop"))
     assert not same_numbers(found, asked)
     assert asked.fit_reason == "as asked"
     assert asked.notes == ("the generator was trained with `fit=pad`, so it saw other photos than those compared here",)
@@ -127,19 +129,22 @@ def test_fit_of_a_run_is_that_of_the_model_file_that_made_it(
     oblong: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = write_run(tmp_path / "run", 12, "images/", model=file_sha256(exported))
-    unknown = evaluate(oblong, run, image_size=32)
+    unknown = evaluate(oblong, run, shape=CommonShape(image_size=32))
     assert unknown.fit == "crop"
     assert "nothing tells how the generator's training photos were fitted" in unknown.fit_reason
-    told = evaluate(oblong, run, image_size=32, model=exported)
+    told = evaluate(oblong, run, shape=CommonShape(image_size=32), model=exported)
     assert told.fit_reason == f"as the generator was trained ({exported})"
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "generator.onnx").write_bytes(exported.read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert evaluate(oblong, run, image_size=32).fit_reason == "as the generator was trained (models/generator.onnx)"
+    assert (
+        evaluate(oblong, run, shape=CommonShape(image_size=32)).fit_reason
+        == "as the generator was trained (models/generator.onnx)"
+    )
     other = write_run(tmp_path / "other", 12, model="0" * 64)
-    assert evaluate(oblong, other, image_size=32).fit_reason == unknown.fit_reason
+    assert evaluate(oblong, other, shape=CommonShape(image_size=32)).fit_reason == unknown.fit_reason
     with pytest.raises(CommandError, match=r"`model=.*` did not make .*other, .* sha256 000000000000…") as caught:
-        evaluate(oblong, other, image_size=32, model=exported)
+        evaluate(oblong, other, shape=CommonShape(image_size=32), model=exported)
     assert caught.value.exit_code == ExitCode.USAGE
     with pytest.raises(CommandError, match="is a generator itself"):
         evaluate(oblong, exported, model=exported)
@@ -151,7 +156,7 @@ def test_fit_of_a_run_of_the_bundled_generator_is_the_one_that_it_holds(
     (tmp_path / "bundled.onnx").write_bytes(exported.read_bytes())
     monkeypatch.setattr("models.path", lambda: tmp_path / "bundled.onnx")
     run = write_run(tmp_path / "run", 12, "images/", model=file_sha256(exported))
-    judged = evaluate(oblong, run, image_size=32)
+    judged = evaluate(oblong, run, shape=CommonShape(image_size=32))
     assert judged.fit_reason == f"as the generator was trained ({tmp_path / 'bundled.onnx'})"
 
 
@@ -159,7 +164,7 @@ def test_photos_and_fakes_of_several_sizes_are_compared(folders: tuple[Path, Pat
     real, fake = folders
     Image.new("L", (200, 150), 60).save(fake / "large.png")
     Image.new("L", (150, 200), 90).save(real / "upright.png")
-    found = evaluate(real, fake, image_size=64)
+    found = evaluate(real, fake, shape=CommonShape(image_size=64))
     assert (found.n_real, found.n_fake, found.image_size) == (21, 11, 64)
     assert found.notes == ("the fakes are of 2 sizes, 128×128 to 200×150 and were brought to 64×64",)
 
@@ -167,9 +172,9 @@ def test_photos_and_fakes_of_several_sizes_are_compared(folders: tuple[Path, Pat
 def test_runs_are_compared_without_their_sheets(tmp_path: Path) -> None:
     real = write_run(tmp_path / "real", 24, tarred=True)
     fake = write_run(tmp_path / "fake", 14)
-    found = evaluate(real, fake, image_size=32)
+    found = evaluate(real, fake, shape=CommonShape(image_size=32))
     assert (found.n_real, found.n_fake) == (24, 14)
-    assert evaluate(write_plates(tmp_path / "plain", 20), fake, image_size=32).n_real == 20
+    assert evaluate(write_plates(tmp_path / "plain", 20), fake, shape=CommonShape(image_size=32)).n_real == 20
 
 
 @pytest.mark.parametrize(
@@ -177,9 +182,9 @@ def test_runs_are_compared_without_their_sheets(tmp_path: Path) -> None:
     [
         ({"count": 9}, "`count=9` is not between 10 and 20000"),
         ({"seed": -1}, "`seed=-1`"),
-        ({"image_size": 16}, "`image_size=16` is not between 32 and 1024"),
-        ({"channels": 2}, "`channels=2` is neither 1"),
-        ({"fit": "zoom"}, "`fit=zoom` is none of crop, pad, stretch, tile"),
+        ({"shape": CommonShape(image_size=16)}, "`image_size=16` is not between 32 and 1024"),
+        ({"shape": CommonShape(channels=2)}, "`channels=2` is neither 1"),
+        ({"shape": CommonShape(fit="zoom")}, "`fit=zoom` is none of crop, pad, stretch, tile"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused_with_2(
@@ -191,10 +196,9 @@ def test_values_that_cannot_be_meant_are_refused_with_2(
 
 
 def test_shape_that_a_generator_does_not_make_is_refused_with_2(folders: tuple[Path, Path], trained: Path) -> None:
-    wrong: list[dict[str, Any]] = [{"channels": 3}, {"image_size": 64}]
-    for values in wrong:
+    for shape in (CommonShape(channels=3), CommonShape(image_size=64)):
         with pytest.raises(CommandError, match=r"makes images of (1|128)") as caught:
-            evaluate(folders[0], trained / "generator_model.pth", **values)
+            evaluate(folders[0], trained / "generator_model.pth", shape=shape)
         assert caught.value.exit_code == ExitCode.USAGE
 
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.evaluation.features import LITE, FeatureNetwork, load_features
+from gan.evaluation.defaults import LITE
+from gan.evaluation.features import FeatureNetwork, load_features
 from models.errors import CommandError, ExitCode
 
 RAMPS = {"efficientnet-lite0": 0.097242, "efficientnet-lite2": 0.125292}

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import Quality, evaluate
+from gan import Quality, Which, evaluate
 from gan.evaluation import segmenter
 from gan.evaluation.comparison import Sets, Sources, compare
 from gan.evaluation.mask_page import outlined
@@ -32,7 +32,7 @@ MOST_STEPS = 3
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.evaluation.evaluate.load_features", lambda name, device: SMALL)
+    monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: SMALL)
     monkeypatch.setattr(segmenter, "STEPS", MOST_STEPS)
 
 
@@ -94,7 +94,7 @@ def test_without_masks_of_photos_one_line_says_which_option_would_judge(folders:
 
 
 def test_masks_that_no_image_has_say_where_to_crop_and_the_report_says_so(folders: dict[str, Path]) -> None:
-    found = evaluate(folders["real"], folders["plain"], count=20, masks=folders["masks"])
+    found = evaluate(folders["real"], folders["plain"], count=20, which=Which(masks=folders["masks"]))
     assert found.masks is None
     assert "the images have no masks, so those of the photos only said where to crop" in found.notes
 
@@ -108,7 +108,7 @@ def test_photos_are_cropped_around_their_defect_where_masks_are_given(tmp_path: 
         wide[:, 130:134] = 200
         Image.fromarray(wide).save(path)
         Image.fromarray(np.where(wide == 200, np.uint8(255), np.uint8(0))).save(masks / path.name)
-    found = evaluate(real, folders["fake"], count=20, masks=masks)
+    found = evaluate(real, folders["fake"], count=20, which=Which(masks=masks))
     assert found.masks is not None
     assert found.masks.defects_real == 20
 
@@ -122,9 +122,9 @@ def test_masks_of_training_photos_may_lie_there_and_a_missing_one_is_refused(
     for path in sorted(folders["masks"].iterdir())[3:]:
         (masks / path.name).write_bytes(path.read_bytes())
     with pytest.raises(CommandError, match=r"3 photos without a mask.*`missing_masks=empty`") as caught:
-        evaluate(folders["real"], folders["fake"], count=20, masks=masks)
+        evaluate(folders["real"], folders["fake"], count=20, which=Which(masks=masks))
     assert caught.value.exit_code == ExitCode.BAD_DATA
-    found = evaluate(folders["real"], folders["fake"], count=20, masks=masks, missing_masks="empty").masks
+    found = evaluate(folders["real"], folders["fake"], count=20, which=Which(masks=masks, missing_masks="empty")).masks
     assert found is not None
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gan.evaluation.mask_rows import mask_findings, mask_rows
-from gan.evaluation.masks import MOST_RATIO, MaskFigures, compare_masks, turned
+from gan.evaluation.masks import MOST_RATIO, MaskFigures, compare_masks, turn_between
 from gan.photos.read import ImageSet
 from tests.gan.evaluation.pairs import drifted, pairs, shuffled, with_masks
 
@@ -62,11 +62,11 @@ def test_turned_is_the_shortest_way_round() -> None:
     def directions(*values: float) -> np.ndarray:
         return np.array(values)
 
-    assert turned(directions(1), directions(179)) == pytest.approx(2)
-    assert turned(directions(0), directions(90)) == pytest.approx(90)
-    assert turned(directions(10, 20), directions(20, 10)) == pytest.approx(0)
-    assert turned(directions(170, 10), directions(175, 15)) == pytest.approx(5)
-    assert turned(directions(0, 0, 0), directions(0, 0, 30)) == pytest.approx(10)
+    assert turn_between(directions(1), directions(179)) == pytest.approx(2)
+    assert turn_between(directions(0), directions(90)) == pytest.approx(90)
+    assert turn_between(directions(10, 20), directions(20, 10)) == pytest.approx(0)
+    assert turn_between(directions(170, 10), directions(175, 15)) == pytest.approx(5)
+    assert turn_between(directions(0, 0, 0), directions(0, 0, 30)) == pytest.approx(10)
 
 
 def test_masks_beside_their_defects_are_named(real: ImageSet, train: ImageSet) -> None:

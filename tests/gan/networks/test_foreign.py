@@ -328,3 +328,27 @@ def test_statistics_that_lag_behind_the_weights_tell_nothing() -> None:
         if "running_mean" in name:
             state[name] += 0.5
     assert generator_of(state).likelier() == {}
+
+
+@pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm], ids=["old", "new"])
+@pytest.mark.parametrize("widths", [[16, 8, 4], [8, 8, 4]], ids=str)
+def test_spectral_norm_is_folded_into_the_weights(norm: Callable[..., Any], widths: list[int], tmp_path: Path) -> None:
+    trained = settled(widths=widths)
+    layers = [module for module in trained.modules() if isinstance(module, nn.ConvTranspose2d)]
+    for layer in layers:
+        norm(layer)
+    z = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for _ in range(3):
+            trained.train()(z)  # each moves u and v
+        found = read(tmp_path, {"netG": trained.eval().state_dict()})
+        difference = (found(z) - trained(z)).abs().max()
+    assert difference < 1e-5
+
+
+def test_parts_of_a_weight_that_do_not_fit_each_other_are_refused(state: State, tmp_path: Path) -> None:
+    (first, *_) = (name for name in state if name.endswith("0.weight"))
+    broken = {name: tensor for name, tensor in state.items() if name != first}
+    broken |= {f"{first}_orig": state[first], f"{first}_u": torch.ones(5), f"{first}_v": torch.ones(3)}
+    torch.save(broken, tmp_path / "model.pth")
+    assert "model.pth" in refusal(tmp_path / "model.pth")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from gan.photos.decode import FORMATS, decode
 from gan.photos.find import SUFFIXES
@@ -82,6 +82,7 @@ OTHERS: dict[str, tuple[Callable[[Path], object] | bytes, str]] = {
     "GIF": (saved("GIF"), "GIF: only"),
     "AVIF": (saved("AVIF"), "AVIF: only"),
     "JPEG 2000": (saved("JPEG2000"), "JPEG 2000: only"),
+    "PCX": (saved("PCX"), "PCX: only"),
     "PPM": (saved("PPM"), "a portable pixmap (PNM): only"),
     "icon": (saved("ICO"), "an icon: only"),
     "TGA": (saved("TGA"), "not an image"),
@@ -99,6 +100,19 @@ def test_what_is_no_photo_is_named_for_what_it_is(tmp_path: Path, kind: str, nam
         content(tmp_path / name)
     with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
         decode(tmp_path / name)
+
+
+def test_a_tiff_in_lab_is_read_in_its_colours(tmp_path: Path) -> None:
+    rgb = np.full((SIDE, SIDE, 3), 128, np.uint8)
+    rgb[:, :, 0] += np.arange(SIDE, dtype=np.uint8)[:, None]
+    rgb[:, :, 2] -= np.arange(SIDE, dtype=np.uint8)
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    image = ImageCms.profileToProfile(Image.fromarray(rgb), srgb, lab, outputMode="LAB")
+    assert image is not None
+    image.save(tmp_path / "lab.tif")
+    picture = decode(tmp_path / "lab.tif")
+    assert (picture.mode, picture.image.mode) == ("LAB", "RGB")
+    assert np.abs(np.asarray(picture.image).astype(int) - rgb).max() <= 4  # L*a*b* of 8 bits has steps of its own
 
 
 def test_no_file_starts_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from gan.config import Course, TrainConfig
 from gan.networks import reader
 from gan.photos.read import ImageSet
+from gan.photos.which import Which
 from gan.training import snapshots, validation
 from gan.training.folder import found
 from gan.training.run import train
@@ -165,7 +166,7 @@ def test_folders_of_classes_become_a_generator_that_says_which_it_has(
             course=course,
             validation=held_out,
             features="efficientnet-lite0",
-            classes=True,
+            which=Which(classes=True),
         )
     said = json.loads((tmp_path / "out/training_options.json").read_text())
     assert said["class_names"] == said["options"]["class_names"] == ["bright", "dark"]
@@ -183,9 +184,9 @@ def test_folders_of_classes_become_a_generator_that_says_which_it_has(
 def test_a_resumed_run_of_folders_leaves_what_one_run_leaves(nothing_drawn: None, tmp_path: Path) -> None:
     data = folders(tmp_path / "train")
     for out in ("whole", "parts"):
-        train(data, tmp_path / out, tiny("shift", epochs=2), course=Course(sample_epochs=1), classes=True)
+        train(data, tmp_path / out, tiny("shift", epochs=2), course=Course(sample_epochs=1), which=Which(classes=True))
     found(tmp_path / "parts")[-1].unlink()
-    train(data, tmp_path / "parts", tiny("shift", epochs=2), resume=True, classes=True)
+    train(data, tmp_path / "parts", tiny("shift", epochs=2), resume=True, which=Which(classes=True))
     whole, parts = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("whole", "parts"))
     assert same(parts, whole)
     with pytest.raises(CommandError) as refused:

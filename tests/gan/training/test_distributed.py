@@ -175,6 +175,7 @@ import contextlib, shutil, sys
 from pathlib import Path
 import torch
 from gan.config import Course
+from gan.photos.which import Which
 from gan.training import distributed, figures, training
 from gan.training.folder import found
 from gan.training.processes import started
@@ -195,11 +196,11 @@ training.Training.run = run_and_tell
 out, config = root / ("run" if rank == 0 else "elsewhere"), tiny("shift", epochs=2, class_from=0.1, class_to=0.7)
 with distributed.joined(started()):  # once: PyTorch makes no second group in the same processes
     distributed.joined = lambda processes: contextlib.nullcontext()
-    train(data, out, config, course=Course(sample_epochs=1), device="cpu", classes=True)
+    train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True))
     if rank == 0:
         shutil.copytree(out, root / "whole")
         found(out)[-1].unlink()
-    train(data, out, config, course=Course(sample_epochs=1), device="cpu", classes=True, resume=True)
+    train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True), resume=True)
 """
 """A training in each process, and the second half of it once more."""
 

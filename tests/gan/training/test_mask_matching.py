@@ -55,7 +55,7 @@ def test_its_gradient_gives_an_empty_mask_a_defect(matching: MaskMatching) -> No
     assert towards.mean() > 0
 
 
-def test_in_a_step_it_pulls_the_mask_and_not_the_image() -> None:
+def test_in_a_step_it_pulls_the_mask_and_not_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     data = spots()
     trainer = Trainer(
         data.images, tiny("shift", masks=True, feature_matching=2.0), torch.device("cpu"), masks=data.masks
@@ -63,7 +63,11 @@ def test_in_a_step_it_pulls_the_mask_and_not_the_image() -> None:
     fake = torch.zeros(4, 2, 32, 32, requires_grad=True)
     ways = torch.zeros(4, 1, 32, 32), torch.zeros(4, 1, 32, 32)
     ways[1][0, 0, 0, 0] = 1e-6
-    trainer._pull(fake, ways)
+    pulls = trainer._pulls
+    assert pulls is not None
+    monkeypatch.setattr(pulls.of_images, "gradient", lambda *given: ways[0])
+    monkeypatch.setattr(pulls.of_masks, "gradient", lambda *given: torch.cat(ways, dim=1))
+    pulls.add(fake, None, None, 1.0)
     fake[1].sum().mul(3).backward()
     assert fake.grad is not None
     assert float(fake.grad[0, 0].norm()) == 0

@@ -14,6 +14,7 @@ from PIL import Image
 
 from gan.config import Course, TrainConfig
 from gan.photos.read import ImageSet
+from gan.photos.which import Which
 from gan.training.run import plan, train
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, fails_in_one_line, surface
@@ -91,11 +92,11 @@ def test_a_folder_of_masks_that_is_not_there_is_66(gan_train: Train, data: Path)
 def test_a_folder_of_masks_among_classes_is_no_class(tmp_path: Path) -> None:
     photos = photos_with_masks(tmp_path, [*numbered(6, "pit/{}"), *numbered(6, "line/{}")]) / "photos"
     (tmp_path / "masks").rename(photos / "masks")
-    options = plan(photos, tiny("shift"), "cpu", classes=True, masks=photos / "masks").options
+    options = plan(photos, tiny("shift"), "cpu", which=Which(classes=True, masks=photos / "masks")).options
     assert (options["class_names"], options["masks"]) == (("line", "pit"), True)
     table = tmp_path / "labels.csv"
     table.write_text("".join(f"{kind}/{number}.jpg,{kind}\n" for kind in ("pit", "line") for number in range(6)))
-    options = plan(photos, tiny("shift"), "cpu", labels=table, masks=photos / "masks").options
+    options = plan(photos, tiny("shift"), "cpu", which=Which(labels=table, masks=photos / "masks")).options
     assert (options["class_names"], options["masks"]) == (("line", "pit"), True)
 
 
@@ -125,7 +126,7 @@ def test_masks_that_cannot_be_trained_are_2(
     masked: ImageSet, plates: ImageSet, tmp_path: Path, has_masks: bool, config: TrainConfig, given: dict, said: str
 ) -> None:
     with pytest.raises(CommandError, match=said) as refused:
-        train(masked if has_masks else plates, tmp_path / "out", config, **given)
+        train(masked if has_masks else plates, tmp_path / "out", config, which=Which(**given))
     assert refused.value.exit_code is ExitCode.USAGE
     assert not (tmp_path / "out").exists()
 
@@ -135,6 +136,6 @@ def test_what_a_run_leaves_says_that_it_had_masks(data: Path) -> None:
     out = data / "out"
     train(
         data / "photos", out, tiny("shift", epochs=1), device="cpu", course=Course(sample_epochs=1),
-        masks=data / "masks", skip_bad_files=True,
+        which=Which(masks=data / "masks", skip_bad_files=True),
     )  # fmt: skip
     assert json.loads((out / "training_options.json").read_text())["options"]["masks"] is True

@@ -101,10 +101,10 @@ def test_what_is_generated_beside_a_clear_crop_is_clear_too(
     drawn = mock.Mock(wraps=trainer.g.draw)
     monkeypatch.setattr(trainer.g, "draw", drawn)
     compared = {}
-    for name, matching in {"images": trainer._matching, "pairs": trainer._mask_matching}.items():
-        if matching is not None:
-            compared[name] = mock.Mock(wraps=matching.gradient)
-            monkeypatch.setattr(matching, "gradient", compared[name])
+    pulls = trainer._pulls
+    for name, matching in {"images": pulls.of_images, "pairs": pulls.of_masks}.items() if pulls is not None else ():
+        compared[name] = mock.Mock(wraps=matching.gradient)
+        monkeypatch.setattr(matching, "gradient", compared[name])
     trainer.train_step()
     assert clear is not None
     assert torch.equal(drawn.call_args.args[3], clear)

@@ -74,13 +74,18 @@ def test_no_more_photos_are_looked_at_than_take_seconds(photos: ImageSet, monkey
 
 
 @pytest.mark.parametrize("weight", [0.5, 2.0])
-def test_the_pull_is_as_strong_as_its_weight_says(photos: ImageSet, weight: float) -> None:
+def test_the_pull_is_as_strong_as_its_weight_says(
+    photos: ImageSet, weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = TrainConfig.of("shift", image_size=64, g_width=2, d_width=2, batch_size=4, feature_matching=weight)
     trainer = Trainer(photos.images, config, torch.device("cpu"))
     fake = torch.zeros(4, 1, 64, 64, requires_grad=True)
     towards = torch.zeros_like(fake)
     towards[0, 0, 0, 0] = 1e-6
-    trainer._pull(fake, [towards])
+    pulls = trainer._pulls
+    assert pulls is not None
+    monkeypatch.setattr(pulls.of_images, "gradient", lambda *given: towards)
+    pulls.add(fake, None, None, 1.0)
     fake[1].sum().mul(3).backward()
     assert fake.grad is not None
     assert float(fake.grad[0].norm()) == pytest.approx(weight * float(fake.grad[1].norm()), rel=1e-5)

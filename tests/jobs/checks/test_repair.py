@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
 from models.progress import Progress
-from tests.conftest import fails_in_one_line, run_in_process
+from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, kill_at, rows_of, stamps, start, succeeds, temporaries, wait_for
 from tests.jobs.damage import (
     BROKEN,
@@ -113,6 +114,18 @@ def test_run_without_its_folders_of_tables_is_repaired(copy: Path, model: Path, 
     shutil.rmtree(copy / "_quality")
     succeeds(run_in_process("gan-batch", "verify", copy, "--repair", "--model", model))
     assert differing(copy, finished, without=()) == []
+
+
+def test_no_model_is_opened_where_no_image_has_to_be_made(copy: Path, finished: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom jobs.checks.repair import verify_and_repair\n"
+        "assert verify_and_repair(Path(sys.argv[1]), 'a model that is not looked for') == []\n"
+        "assert 'onnxruntime' not in sys.modules"
+    )
+    (copy / "manifest.csv").unlink()
+    (copy / "images/00000/00009999.png").write_bytes(other_image())
+    result = run(sys.executable, "-c", program, copy)
+    assert (result.returncode, differing(copy, finished, without=())) == (0, []), result.stderr
 
 
 def test_same_number_in_other_bytes_comes_back_as_it_was(copy: Path, model: Path, finished: Path) -> None:

@@ -36,8 +36,8 @@ def test_columns_of_labels_and_of_masks_are_there_where_there_are_any(labels: bo
         {"mask_file_name": "masks/00001/1.png", "mask_sha256": "0" * 64} if masks else {}
     )
     content = manifest.to_csv([replace(row, **more) for row in ROWS])
-    assert manifest.first_line(labels, masks).decode() == f"{','.join([*COLUMNS, *more])}\n"
-    assert content.startswith(manifest.first_line(labels, masks))
+    assert manifest.column_names(labels, masks).decode() == f"{','.join([*COLUMNS, *more])}\n"
+    assert content.startswith(manifest.column_names(labels, masks))
     assert manifest.from_csv(content) == [replace(row, **more) for row in ROWS]
     last = content.rstrip(b"\n").rpartition(b",")[0] + b"\n"
     with pytest.raises(ValueError, match="row 10"):
@@ -48,7 +48,7 @@ def test_columns_of_labels_and_of_masks_are_there_where_there_are_any(labels: bo
 
 
 def test_lines_of_slices_joined_behind_the_header_are_the_manifest() -> None:
-    assert manifest.first_line() + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
+    assert manifest.column_names() + manifest.lines(ROWS[:3]) + manifest.lines(ROWS[3:]) == manifest.to_csv(ROWS)
     assert manifest.lines([]) == b""
 
 

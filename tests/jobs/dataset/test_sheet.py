@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.dataset.formats import Folders
-from jobs.dataset.sheet import contact_sheet, read_image
+from jobs.dataset.sheet import contact_sheet, image_of
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
 from tests.conftest import run_in_process
@@ -70,5 +70,5 @@ def test_image_that_is_missing_or_damaged_is_named_with_what_to_do(damage: str, 
     if damage in damaged:
         (tmp_path / name).write_bytes(damaged[damage])
     with pytest.raises(CommandError, match=rf"{name} .*gan-batch verify {tmp_path} --repair") as error:
-        read_image(LocalStore(tmp_path), Folders("."), name)
+        image_of(LocalStore(tmp_path), Folders("."), name)
     assert error.value.exit_code is ExitCode.CHECK_FAILED

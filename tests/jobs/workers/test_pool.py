@@ -196,7 +196,7 @@ def test_every_slice_is_made_once_whatever_dies(order: Order) -> None:
 def test_lines_of_a_slice_tell_of_its_images(order: Order) -> None:
     with WorkerPool(order, 1, lambda: None) as pool:
         for done in pool.run(slices(order.out, 2), 2):
-            rows = manifest.from_csv(manifest.first_line() + done.manifest)
+            rows = manifest.from_csv(manifest.column_names() + done.manifest)
             assert [row.index for row in rows] == [done.piece.start, done.piece.start + 1]
             assert [line.split(b",")[0] for line in done.measures.splitlines()] == [b"%d" % row.index for row in rows]
             assert all((order.out / row.file_name).stat().st_size == row.bytes for row in rows)
