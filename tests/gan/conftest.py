@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import os
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from gan.cli import cli
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
 from gan.training import monitor
 from gan.training.events import Events
 from gan.training.trainer import Trainer
+from models import console
 from tests.conftest import run_in_process, scratch
 
 CPU = torch.device("cpu")
@@ -83,6 +90,31 @@ def plates() -> ImageSet:
 def gan_train() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`gan-train` in this process: a call spares the seconds that torch loads."""
     return partial(run_in_process, "gan-train")
+
+
+@contextlib.contextmanager
+def forked(*words: str) -> Iterator[tuple[BaseProcess, TextIO]]:
+    """`gan-train` as a process of its own to be killed, and what it says on stderr.
+
+    It begins as a copy of this one, which has loaded PyTorch: that takes most of the time of a real start.
+    """
+    ours, theirs = os.pipe()
+    process = multiprocessing.get_context("fork").Process(target=_gan_train, args=(theirs, list(words)))
+    process.start()
+    os.close(theirs)
+    try:
+        with open(ours) as said:
+            yield process, said
+    finally:
+        process.kill()
+        process.join()
+
+
+def _gan_train(stderr: int, words: list[str]) -> None:
+    os.dup2(stderr, 2)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    torch.set_num_threads(1)  # those of the pool have not come along
+    console.run(cli, "gan-train", words)
 
 
 @pytest.fixture

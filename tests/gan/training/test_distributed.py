@@ -23,7 +23,7 @@ from gan.training.run import train
 from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
-from tests.conftest import ROOT, TINY, clean_environment, fails_in_one_line, run, run_in_process
+from tests.conftest import ROOT, TINY, clean_environment, fails_in_one_line, made_once, run, run_in_process
 from tests.gan.conftest import same, tiny
 from tests.gan.training.test_classes import folders
 
@@ -118,72 +118,33 @@ def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
         Trainer(plates.images, config, torch.device("cpu"), processes=Processes(0, 2, 0))
 
 
-RUNS_IN_TURN = """
-import shlex, sys
+IN_TURN = """
+import os, shlex, shutil, sys
+from pathlib import Path
+import torch
 import torch.distributed as dist
 from gan.cli import cli
+from gan.config import Course
+from gan.photos.which import Which
+from gan.training import figures, training
+from gan.training.folder import found
+from gan.training.processes import started
+from gan.training.run import train
 from models import console
+from tests.gan.conftest import tiny
 
+root, data, rank = Path(sys.argv[1]), Path(sys.argv[2]), started().rank
+figures.LOOKED_AT = 50
 dist.init_process_group("gloo")
 dist.init_process_group = dist.destroy_process_group = lambda *_: None  # of one group there is no second beginning
-for command in sys.argv[1:]:
+os.chdir(root / ("here" if rank == 0 else "elsewhere"))
+for command in sys.argv[3:]:
     try:
         console.run(cli, "gan-train", shlex.split(command))
     except SystemExit as end:
         if end.code:
             raise
-"""
-"""`gan-train` again and again in one process, which loads PyTorch once."""
 
-
-@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.long)], ids=["in turn", "apart"])
-def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(
-    apart: bool, photos: Path, tmp_path: Path
-) -> None:
-    few = [str(photos), "--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY]
-    runs = [
-        [*few, "--out", "whole", "--epochs", "2"],
-        [*few, "--out", "parts", "--epochs", "1"],
-        [*few, "--out", "parts", "--epochs", "2", "--resume"],
-    ]
-
-    def together(command: str) -> None:
-        """Two processes, the second in another folder, as if it were on another machine: it needs no --out."""
-        script = f'[ "$RANK" = 0 ] || cd {shlex.quote(str(elsewhere))}; {command}'
-        result = run(*TORCHRUN, "bash", "-c", script, cwd=tmp_path / "here", OMP_NUM_THREADS="1")
-        assert result.returncode == 0, result.stderr
-
-    elsewhere = tmp_path / "elsewhere"
-    for folder in (tmp_path / "here", elsewhere):
-        folder.mkdir()
-    if apart:
-        for words in runs:
-            together(shlex.join(["gan-train", *words]))
-    else:
-        together(shlex.join([sys.executable, "-c", RUNS_IN_TURN, *map(shlex.join, runs)]))
-    assert list(elsewhere.iterdir()) == []
-    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["parts", "whole"]
-    parts, whole = (snapshots.newest_snapshot(tmp_path / "here" / name)[1] for name in ("parts", "whole"))
-    assert same(parts, whole)
-    assert len(whole["random"]) == 2
-    again = ("gan-train", *few, "--epochs", "3", "--resume", "--out", tmp_path / "here/parts")
-    fails_in_one_line(run_in_process(*again), ExitCode.OTHER_RUN, "2 processes")
-
-
-WITH_CLASSES = """
-import contextlib, shutil, sys
-from pathlib import Path
-import torch
-from gan.config import Course
-from gan.photos.which import Which
-from gan.training import distributed, figures, training
-from gan.training.folder import found
-from gan.training.processes import started
-from gan.training.run import train
-from tests.gan.conftest import tiny
-
-data, root, rank = Path(sys.argv[1]), Path(sys.argv[2]), started().rank
-figures.LOOKED_AT = 50
 run = training.Training.run
 
 def run_and_tell(self, trainer, state):
@@ -193,25 +154,73 @@ def run_and_tell(self, trainer, state):
     return end
 
 training.Training.run = run_and_tell
-out, config = root / ("run" if rank == 0 else "elsewhere"), tiny("shift", epochs=2, class_from=0.1, class_to=0.7)
-with distributed.joined(started()):  # once: PyTorch makes no second group in the same processes
-    distributed.joined = lambda processes: contextlib.nullcontext()
-    train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True))
-    if rank == 0:
-        shutil.copytree(out, root / "whole")
-        found(out)[-1].unlink()
-    train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True), resume=True)
+out, config = root / f"classes/{rank}", tiny("shift", epochs=2, class_from=0.1, class_to=0.7)
+train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True))
+if rank == 0:
+    shutil.copytree(out, root / "classes/whole")
+    found(out)[-1].unlink()
+train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True), resume=True)
 """
-"""A training in each process, and the second half of it once more."""
+"""`gan-train` again and again, then a training with classes and the second half of it once more, in one process: it
+loads PyTorch once."""
 
 
-def test_two_processes_with_classes_have_equal_weights_and_resume_exactly(tmp_path: Path) -> None:
-    data = folders(tmp_path / "photos")
-    result = run(*TORCHRUN, sys.executable, "-c", WITH_CLASSES, data, tmp_path, cwd=ROOT, OMP_NUM_THREADS="1")
-    assert result.returncode == 0, result.stderr
-    ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+def commands(photos: Path) -> list[str]:
+    """`gan-train` at once, and in two parts."""
+    few = shlex.join([str(photos), "--recipe", "dcgan", "--device", "cpu", "--image-size", "32", *TINY])
+    return [f"{few} {more}" for more in (
+        "--out whole --epochs 2", "--out parts --epochs 1", "--out parts --epochs 2 --resume"
+    )]  # fmt: skip
+
+
+def places(folder: Path) -> Path:
+    """Where two processes train, the second in another folder, as if it were on another machine: it needs no --out."""
+    for name in ("here", "elsewhere"):
+        (folder / name).mkdir()
+    return folder
+
+
+def trained_alike(folder: Path, photos: Path) -> None:
+    """Assert that `commands` left in `folder` what they should."""
+    assert list((folder / "elsewhere").iterdir()) == []
+    assert sorted(path.name for path in (folder / "here").iterdir()) == ["parts", "whole"]
+    parts, whole = (snapshots.newest_snapshot(folder / "here" / name)[1] for name in ("parts", "whole"))
+    assert same(parts, whole)
+    assert len(whole["random"]) == 2
+    words = [*shlex.split(commands(photos)[2]), "--epochs", "3", "--out", folder / "here/parts"]
+    fails_in_one_line(run_in_process("gan-train", *words), ExitCode.OTHER_RUN, "2 processes")
+
+
+@pytest.fixture(scope="module")
+def together(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `IN_TURN` leaves; tests must not change it."""
+
+    def make(folder: Path) -> None:
+        program = (sys.executable, "-c", IN_TURN, places(folder), folders(folder / "photos"), *commands(photos))
+        result = run(*TORCHRUN, *program, cwd=ROOT, timeout=600, OMP_NUM_THREADS="1")
+        assert result.returncode == 0, result.stderr
+
+    return made_once(tmp_path_factory, "together", make)
+
+
+def test_two_processes_train_one_generator_alike_every_time_and_resume_it_exactly(together: Path, photos: Path) -> None:
+    trained_alike(together, photos)
+
+
+@pytest.mark.long
+def test_two_processes_that_are_started_anew_for_each_part_do_so_too(photos: Path, tmp_path: Path) -> None:
+    places(tmp_path)
+    for words in commands(photos):
+        script = f'[ "$RANK" = 0 ] || cd {shlex.quote(str(tmp_path / "elsewhere"))}; gan-train {words}'
+        result = run(*TORCHRUN, "bash", "-c", script, cwd=tmp_path / "here", OMP_NUM_THREADS="1")
+        assert result.returncode == 0, result.stderr
+    trained_alike(tmp_path, photos)
+
+
+def test_two_processes_with_classes_have_equal_weights_and_resume_exactly(together: Path) -> None:
+    ours, theirs = (torch.load(together / f"{rank}.pt") for rank in (0, 1))
     assert same(ours, theirs)
-    parts, whole = (snapshots.newest_snapshot(tmp_path / name)[1] for name in ("run", "whole"))
+    parts, whole = (snapshots.newest_snapshot(together / "classes" / name)[1] for name in ("0", "whole"))
     assert whole["step"] == 6
     assert same(parts, whole)
     assert all(same(weight, whole[network][name]) for network in ours for name, weight in ours[network].items())

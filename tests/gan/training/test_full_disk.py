@@ -21,7 +21,7 @@ from gan.training.folder import found
 from gan.training.run import train
 from gan.training.trainer import Trainer
 from models.errors import ExitCode, command_error
-from tests.conftest import ONE_THREAD, TINY, fails_in_one_line, run, run_in_process
+from tests.conftest import TINY, fails_in_one_line, run_in_process
 from tests.gan.conftest import same, tiny
 
 OFTEN = Course(stats_every=1, sample_epochs=1, keep_snapshots=2)
@@ -59,9 +59,7 @@ def test_a_disk_that_fills_up_ends_the_command_with_74_and_it_goes_on_when_there
     often = ("--recipe", "dcgan", "--device", "cpu", "--stats-every", "1", "--sample-epochs", "1", *TINY)
     often = (*often, "--image-size", "32")
     (small_disk / "others").write_bytes(bytes(7 << 20))
-    result = run(
-        "gan-train", photos, "--out", out, "--epochs", "9999", "--keep-snapshots", "9999", *often, **ONE_THREAD
-    )
+    result = run_in_process("gan-train", photos, "--out", out, "--epochs", "9999", "--keep-snapshots", "9999", *often)
     fails_in_one_line(result, ExitCode.IO_ERROR, "No space left on device", "free some space", str(small_disk))
     path, state = snapshots.newest_snapshot(out)
     assert path == found(out)[-1], "half a snapshot was left"

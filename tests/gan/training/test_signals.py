@@ -17,7 +17,7 @@ from gan.training import snapshots
 from gan.training.run import train
 from gan.training.stats import read_stats
 from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
-from tests.gan.conftest import same, tiny
+from tests.gan.conftest import forked, same, tiny
 from tests.gan.training.test_run import weights
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
@@ -86,14 +86,13 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu --image-size 32")
-    command = ["gan-train", str(photos), "--out", str(killed), *often, *TINY]
-    with subprocess.Popen(command, env=clean_environment(**ONE_THREAD), stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
+    with forked(str(photos), "--out", str(killed), *often, *TINY) as (process, said):
+        for line in said:
             if "step 8," in line:
                 break
         process.kill()
-    assert process.returncode == -signal.SIGKILL
+        process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert 6 <= snapshots.newest_snapshot(killed)[1]["step"] < 18
     data, course = load_images(photos, 1, 32), Course(stats_every=1, sample_epochs=2)
     train(data, killed, tiny(epochs=6), course=course, resume=True)
