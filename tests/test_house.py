@@ -41,6 +41,7 @@ BELOW = {
     "gan.evaluation": {"gan.photos", "gan.networks"},
     "gan.training": {"gan.photos", "gan.networks", "gan.evaluation"},
     "gan.robustness": {"gan.photos", "gan.networks", "gan.evaluation"},
+    "gan.usefulness": {"gan.photos", "gan.networks", "gan.evaluation"},
     "jobs.stores": set[str](),
     "jobs.dataset": {"jobs.stores"},
     "jobs.workers": {"jobs.stores", "jobs.dataset"},
