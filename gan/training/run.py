@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from gan.config import Course, TrainConfig
 from gan.evaluation.defaults import FEATURES, refuse_teacher
 from gan.training import folder
+from gan.training.parted import parts_of
 from gan.training.processes import ALONE, Processes, started
 from gan.training.refusals import (
     classes_of,
@@ -65,6 +66,7 @@ def train(
     labels: Path | None = None,
     masks: Path | None = None,
     missing_masks: str = "refuse",
+    split: Path | None = None,
     metrics_file: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
@@ -91,6 +93,8 @@ def train(
         masks: a folder or zip with the masks of all photos in folders: `gan.photos.pairing.pair`. The generator makes
             masks with its images. (An `ImageSet` with masks does not need it.)
         missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        split: a `split.json` of the photos in the folder `data`: its part `train` is trained on, its part `validation`
+            measured on, as by `validation`, and the others are not opened.
         metrics_file: a file to leave for node-exporter's textfile collector when the run ends, by a name in `.prom`.
         processes: this one among those that train together, all of which call this function; by default what
             `torchrun` says.
@@ -111,14 +115,15 @@ def train(
     processes = started() if processes is None else processes
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
     with metrics, _one_speaks(processes), RunLog() as run_log:
-        refuse_arguments(resume, overwrite, course, validation)
+        refuse_arguments(resume, overwrite, course, split or validation)
         refuse_classes(data, validation, config, classes, labels)
         refuse_masks(data, config, masks, missing_masks)
         if config.feature_matching:
             refuse_teacher(features)
         refuse_photos(data, validation, only, without)
-        paired = paired_masks(data, validation, masks, only, without)
-        known = classes_of(data, validation, classes, labels, only, without, paired)
+        parts = parts_of(data, split, validation, course, only, without)
+        paired = paired_masks(data, validation, masks, parts.all, without)
+        known = classes_of(data, validation, classes, labels, parts.all, without, paired)
         refuse_nesting(out, data, validation, masks)
         if processes.is_first:
             folder.refuse(out, resume=resume, overwrite=overwrite)
@@ -130,7 +135,7 @@ def train(
         from gan.training.training import Training
 
         try:
-            which = Which(skip_bad_files, only, without, known, fitting)
+            which = Which(skip_bad_files, parts.train, without, known, fitting, parts.held_out)
             ready = prepare(data, validation, config, device, which, processes)
             config = _of_these(config, ready.images)
             held_out = held_out_for(ready, features, config.seed)
@@ -158,6 +163,7 @@ def plan(
     labels: Path | None = None,
     masks: Path | None = None,
     missing_masks: str = "refuse",
+    split: Path | None = None,
 ) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.
 
@@ -165,12 +171,13 @@ def plan(
         CommandError: as `train` does, as far as it can be known before.
     """
     config = TrainConfig.of() if config is None else config
-    refuse_arguments(resume, overwrite, course, validation)
+    refuse_arguments(resume, overwrite, course, split or validation)
     refuse_classes(data, validation, config, classes, labels)
     refuse_masks(data, config, masks, missing_masks)
     refuse_photos(data, validation, only, without)
-    paired = paired_masks(data, validation, masks, only, without)
-    known = classes_of(data, validation, classes, labels, only, without, paired)
+    parts = parts_of(data, split, validation, course, only, without)
+    paired = paired_masks(data, validation, masks, parts.all, without)
+    known = classes_of(data, validation, classes, labels, parts.all, without, paired)
     if out is not None:
         refuse_nesting(out, data, validation, masks)
         if resume and not folder.found(out):
@@ -182,7 +189,7 @@ def plan(
     from gan.training.prepare import Which, prepare
 
     try:
-        which = Which(skip_bad_files, only, without, known, fitting)
+        which = Which(skip_bad_files, parts.train, without, known, fitting, parts.held_out)
         ready = prepare(data, validation, config, device, which, ALONE)
         config = _of_these(config, ready.images)
         return measured(ready.images, config, ready.device, ready.held_out is not None)
