@@ -40,6 +40,7 @@ BELOW = {
     "gan.networks": set[str](),
     "gan.evaluation": {"gan.photos", "gan.networks"},
     "gan.training": {"gan.photos", "gan.networks", "gan.evaluation"},
+    "gan.usefulness": {"gan.photos", "gan.networks", "gan.evaluation"},
     "jobs.stores": set[str](),
     "jobs.dataset": {"jobs.stores"},
     "jobs.workers": {"jobs.stores", "jobs.dataset"},

@@ -1,0 +1,1 @@
+"""Do generated images help a detector?"""

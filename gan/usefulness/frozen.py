@@ -1,0 +1,58 @@
+"""What a frozen network makes of images, calculated once for each image, however many fits see it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gan.usefulness.detector import Augment
+
+_MOST_BYTES = 1 << 29
+"""What may be kept; of more, the oldest goes."""
+_AUGMENTED = 256
+"""Augmented views of all images together, about: at least one of each."""
+
+
+class Frozen:
+    """Features of images by their content: thirty fits on the same photos calculate them once.
+
+    Args:
+        network: uint8 `[N, C, H, W]` to float32 `[N, ...]`, each image alone, always the same.
+    """
+
+    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
+        self._network = network
+        self._kept: dict[bytes, Tensor] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Features of images uint8 `[N, C, H, W]`: float32 `[N, ...]`."""
+        digests = [digest(image) for image in images]
+        new = {each: row for row, each in enumerate(digests) if each not in self._kept}
+        found = dict(zip(new, self._network(images[list(new.values())]), strict=True)) if new else {}
+        features = torch.stack([found[each] if each in found else self._kept[each] for each in digests])
+        self._kept |= {each: of.clone() for each, of in found.items()}  # a row would keep its whole batch
+        most = _MOST_BYTES // max(1, features[0].numel() * 4)
+        for oldest in list(self._kept)[: max(0, len(self._kept) - most)]:
+            del self._kept[oldest]
+        return features
+
+
+def digest(image: Tensor) -> bytes:
+    """A hash of an image's pixels and shape."""
+    return hashlib.blake2b(image.contiguous().numpy().tobytes(), person=str(list(image.shape)).encode()[:16]).digest()
+
+
+def views(images: Tensor, augment: Augment) -> Tensor:
+    """The images and what augmentation makes of them: uint8 `[N · (1 + views), C, H, W]`, all images of a view in turn.
+
+    What is drawn for a view depends on the image and on the number of the view alone: it can be kept, as the image is.
+    """
+    seeds = [int.from_bytes(digest(image)[:7]) for image in images]
+    found = [images]
+    for view in range(max(1, round(_AUGMENTED / len(images)))):
+        changes = (torch.Generator().manual_seed(seed + view) for seed in seeds)
+        found.append(torch.cat([augment(image[None], random) for image, random in zip(images, changes, strict=True)]))
+    return torch.cat(found)

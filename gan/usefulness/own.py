@@ -1,0 +1,121 @@
+"""A user's own detector: a function of NumPy arrays in a module of theirs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan.usefulness.detector import Augment, Judge
+from gan.usefulness.frozen import views
+from gan.usefulness.labelled import Labelled
+from gan.usefulness.learning import Chance, draws
+from models.errors import CommandError, ExitCode, first_line, memory_error
+
+
+class OwnDetector:
+    """`module:function`, found as `import` finds it or in the current folder.
+
+    The function is called as `fit(images, labels, classes, seed, steps)`: images uint8 `[N, H, W, C]`, C 1 or 3, labels
+    int64 `[N]`, and three ints. It returns a function of images, uint8 `[N, H, W, C]`, that gives numbers
+    `[N, classes]`, the probability of each class. Unequal weights reach it as images that come more than once or not
+    at all, augmentation as augmented images beside the others.
+
+    Args:
+        name: `module:function`. A module is a program, and importing it runs it.
+
+    Raises:
+        CommandError: 66 no such module or function; 65 the module cannot be imported.
+    """
+
+    needs_masks, steps = False, None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._function = _imported(name)
+
+    def fit(
+        self,
+        train: Labelled,
+        classes: int,
+        *,
+        steps: int,
+        seed: int,
+        batch_size: int = 32,
+        weights: Tensor | None = None,
+        augment: Augment | None = None,
+    ) -> Judge:
+        """As of `gan.usefulness.detector.Detector`.
+
+        Raises:
+            CommandError: 65 the user's function fails, or what it returns, when it is asked.
+        """
+        if weights is not None:
+            (places,) = draws(len(train), weights, len(train), 1, Chance.of(seed).order)
+            train = train.take(places)
+        images = views(train.images, augment) if augment else train.images
+        labels = train.labels.repeat(len(images) // len(train))
+        model = self._called(self._function, "", _arrays(images), labels.numpy().copy(), classes, seed, steps)
+        if not callable(model):
+            raise self._bad(f"returns {type(model).__name__}, not a function of images")
+        return lambda images: self._numbers(self._called(model, "'s judge", _arrays(images)), len(images), classes)
+
+    def _called(self, function: Callable[..., Any], whose: str, *arguments: object) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:  # whatever a user's program raises
+            if memory_error(error):
+                raise
+            raise self._bad(f"fails: {type(error).__name__}: {first_line(error)}", whose) from error
+
+    def _numbers(self, found: object, count: int, classes: int) -> Tensor:
+        """What the user's judge said, checked: float32 `[count, classes]`."""
+        try:
+            numbers = np.asarray(found, dtype=np.float32)
+        except (TypeError, ValueError, RuntimeError):
+            raise self._bad(f"gives {type(found).__name__}, not numbers [{count}, {classes}]", "'s judge") from None
+        if numbers.shape != (count, classes):
+            raise self._bad(
+                f"gives {list(numbers.shape)} for {count} images and {classes} classes, not [{count}, {classes}]",
+                "'s judge",
+            )
+        if not np.isfinite(numbers).all():
+            raise self._bad("gives values that are not finite", "'s judge")
+        return torch.from_numpy(numbers.copy())
+
+    def _bad(self, what: str, whose: str = "") -> CommandError:
+        return CommandError(ExitCode.BAD_DATA, f"`detector={self.name}`{whose} {what}")
+
+
+def _arrays(images: Tensor) -> NDArray[np.uint8]:
+    """A copy that the user's function may change: uint8 `[N, H, W, C]`."""
+    return images.permute(0, 2, 3, 1).contiguous().numpy().copy()
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())  # a script that pip installed does not look there
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever a user's program raises
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            raise CommandError(
+                ExitCode.NO_INPUT,
+                f"`detector={name}`: there is no module {error.name} in Python's path or in {os.getcwd()}",
+            ) from None
+        raise CommandError(
+            ExitCode.BAD_DATA,
+            f"`detector={name}`: {module} cannot be imported: {type(error).__name__}: {first_line(error)}",
+        ) from error
+    wanted = getattr(found, function, None)
+    if not callable(wanted):
+        raise CommandError(ExitCode.NO_INPUT, f"`detector={name}`: {module} has no function {function}")
+    return wanted  # type: ignore[no-any-return]
