@@ -12,6 +12,7 @@ from gan.evaluation import defaults
 from gan.pattern_options import pattern_options
 from gan.photos.pairing import MISSING
 from gan.survey_cli import data_command
+from gan.usefulness_cli import usefulness_command
 from models import console
 from models.flags import errors_in_flags, in_flags
 from models.log import log
@@ -118,6 +119,7 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
 
 
 cli.add_command(data_command)
+cli.add_command(usefulness_command)
 
 
 def main() -> None:

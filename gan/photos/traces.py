@@ -76,11 +76,15 @@ def trace_of(photo: Photo, image: Image.Image) -> Trace:
     Raises:
         ValueError, OSError: its file cannot be read.
     """
+    return trace_of_image(photo.name, image, hashlib.sha256(photo.read()).hexdigest())
+
+
+def trace_of_image(name: str, image: Image.Image, sha256: str = "") -> Trace:
+    """Of an image that need not be a file."""
     gray = image.convert("L")
     pixels = hashlib.sha256(f"{gray.width}×{gray.height}".encode())
     pixels.update(gray.tobytes())
-    look = thumbnail(gray).round().astype(np.uint8)
-    return photo.name, hashlib.sha256(photo.read()).hexdigest(), pixels.hexdigest(), look
+    return name, sha256, pixels.hexdigest(), thumbnail(gray).round().astype(np.uint8)
 
 
 def traces(found: Iterable[Trace]) -> Traces:
