@@ -78,16 +78,13 @@ def _frozen() -> Frozen:
 
     @torch.no_grad()
     def lower(images: Tensor) -> Tensor:
-        found = []
-        for part in torch.split(images, AT_ONCE):
-            sides = proportioned(part.shape[2], part.shape[3], _SIDE)
-            seen = interpolate(part.float().expand(-1, 3, -1, -1), size=sides, mode="bilinear", antialias=True)
-            seen = ((seen - 127) / 128).contiguous(memory_format=torch.channels_last)
-            seen = network._swish(network._bn0(network._conv_stem(seen)))
-            for block in network._blocks[:_FROZEN]:
-                seen = block(seen)
-            found.append(seen)
-        return torch.cat(found)
+        sides = proportioned(images.shape[2], images.shape[3], _SIDE)
+        seen = interpolate(images.float().expand(-1, 3, -1, -1), size=sides, mode="bilinear", antialias=True)
+        seen = ((seen - 127) / 128).contiguous(memory_format=torch.channels_last)
+        seen = network._swish(network._bn0(network._conv_stem(seen)))
+        for block in network._blocks[:_FROZEN]:
+            seen = block(seen)
+        return seen
 
     return Frozen(lower)
 

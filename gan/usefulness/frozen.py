@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan.usefulness.detector import Augment
 
-_MOST_BYTES = 1 << 29
+_MOST_BYTES = 1 << 28
 """What may be kept; of more, the oldest goes."""
 _AUGMENTED = 256
 """Augmented views of all images together, about: at least one of each."""
@@ -19,8 +19,11 @@ _AUGMENTED = 256
 class Frozen:
     """Features of images by their content: thirty fits on the same photos calculate them once.
 
+    Each image is calculated alone: in a batch its last bits would depend on what else is there, and the verdict on what
+    an earlier fit, or one before a kill, happened to calculate.
+
     Args:
-        network: uint8 `[N, C, H, W]` to float32 `[N, ...]`, each image alone, always the same.
+        network: uint8 `[1, C, H, W]` to float32 `[1, ...]`, always the same.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
@@ -29,15 +32,18 @@ class Frozen:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Features of images uint8 `[N, C, H, W]`: float32 `[N, ...]`."""
-        digests = [digest(image) for image in images]
-        new = {each: row for row, each in enumerate(digests) if each not in self._kept}
-        found = dict(zip(new, self._network(images[list(new.values())]), strict=True)) if new else {}
-        features = torch.stack([found[each] if each in found else self._kept[each] for each in digests])
-        self._kept |= {each: of.clone() for each, of in found.items()}  # a row would keep its whole batch
-        most = _MOST_BYTES // max(1, features[0].numel() * 4)
-        for oldest in list(self._kept)[: max(0, len(self._kept) - most)]:
-            del self._kept[oldest]
-        return features
+        found = []
+        for image in images:
+            key = digest(image)
+            if key not in self._kept:
+                self._keep(key, self._network(image[None])[0])
+            found.append(self._kept[key])
+        return torch.stack(found)
+
+    def _keep(self, key: bytes, features: Tensor) -> None:
+        self._kept[key] = features
+        if len(self._kept) * features.numel() * features.element_size() > _MOST_BYTES:
+            del self._kept[next(iter(self._kept))]
 
 
 def digest(image: Tensor) -> bytes:

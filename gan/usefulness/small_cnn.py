@@ -56,6 +56,9 @@ class _Network(nn.Module):
     A defect that covers one place in a thousand is nothing to the mean.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, images: Tensor, classes: int, random: torch.Generator) -> None:
         super().__init__()
         pixels = images.float()
