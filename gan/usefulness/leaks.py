@@ -105,13 +105,13 @@ class _Alike:
     def among(self, others: Traces) -> list[tuple[str, str]]:
         """Names of photos kept back, each with that of the other that is the same or a near-duplicate."""
         by_file, by_pixels = (
-            dict(zip(keys, others.names, strict=True)) for keys in (others.sha256, others.pixels)
-        )  # fmt: skip
-        found = {
-            row: by_file.get(self._kept.sha256[row], by_pixels.get(self._kept.pixels[row], ""))
-            for row in range(len(self._kept))
-            if self._kept.sha256[row] in by_file or self._kept.pixels[row] in by_pixels
-        }
+            {key: name for key, name in zip(keys, others.names, strict=True) if key}  # an image need not be a file
+            for keys in (others.sha256, others.pixels)
+        )
+        found: dict[int, str] = {}
+        for row, (sha256, pixels) in enumerate(zip(self._kept.sha256, self._kept.pixels, strict=True)):
+            if name := by_file.get(sha256) or by_pixels.get(pixels):
+                found[row] = name
         for turned, level in zip(_TURNS, self._levels, strict=True):
             for row, other in self._rows(others, turned, level).items():
                 found.setdefault(row, others.names[other])
