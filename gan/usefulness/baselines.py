@@ -16,12 +16,17 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from gan.usefulness.labelled import Labelled
+from models.errors import CommandError, ExitCode
 
 Paste = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.float64]]
 """An image uint8 `[C, H, W]` to the same with a defect, floats in 0 to 255."""
 _SCAR_SIDE = 256
 """Pixels of the images for which the paper tells the sides of a scar."""
 _SCAR_WIDTH, _SCAR_LENGTH, _SCAR_DEGREES, _SCAR_JITTER = (2, 16), (10, 25), 45.0, 0.1
+_LEAST_WIDTH = 2
+"""Pixels: turned, a scar of one would have gaps."""
+_TRIES = 20
+"""For each image, until some of its pixels change."""
 _PERLIN_OCTAVES = 6
 """Cells of the noise along a side: up to two to this power."""
 _PERLIN_THRESHOLD, _PERLIN_OPACITY = 0.5, (0.1, 1.0)
@@ -33,8 +38,8 @@ def cutpaste_scar(good: Labelled, count: int, seed: int, label: int) -> Labelled
     """Photos with a scar: a long thin piece of the photo, in a slightly other colour, turned, and pasted elsewhere.
 
     Li et al., "CutPaste: Self-Supervised Learning for Anomaly Detection and Localization", CVPR 2021, section 3 and
-    its CutPaste-Scar: 2 to 16 pixels by 10 to 25 in an image of 256, here in proportion, turned by up to 45° either
-    way, brightness and contrast changed by up to 10 %.
+    its CutPaste-Scar: 2 to 16 pixels by 10 to 25 in an image of 256, here in proportion, but 2 pixels wide at least,
+    turned by up to 45° either way, brightness and contrast changed by up to 10 %.
 
     Args:
         good: photos of a surface without a defect.
@@ -44,6 +49,10 @@ def cutpaste_scar(good: Labelled, count: int, seed: int, label: int) -> Labelled
 
     Returns:
         `count` images with masks where pixels changed, named after the photo, the method and the number.
+
+    Raises:
+        CommandError: 65 nothing that is pasted shows on a photo: it is black, say.
+        ValueError: `good` is empty.
     """
     return _made(good, count, seed, label, "cutpaste-scar", lambda _: _scar)
 
@@ -59,7 +68,7 @@ def perlin_defects(good: Labelled, count: int, seed: int, label: int) -> Labelle
         good, count, seed, label: as of `cutpaste_scar`.
 
     Returns:
-        As `cutpaste_scar`.
+        As `cutpaste_scar`; it raises the same.
     """
     return _made(good, count, seed, label, "perlin", _perlin)
 
@@ -74,11 +83,17 @@ def _made(
     for number in range(count):
         random = np.random.default_rng([seed, number])
         place = int(random.integers(len(good)))
-        before = good.images[place].numpy()
-        after = paste(before, random).round().clip(0, 255).astype(np.uint8)
-        images.append(torch.from_numpy(after))
-        masks.append(torch.from_numpy((after != before).any(axis=0)) * torch.tensor(255, dtype=torch.uint8))
         names.append(f"{good.names[place]}+{method}-{number}")
+        before = good.images[place].numpy()
+        for _ in range(_TRIES):
+            after = paste(before, random).round().clip(0, 255).astype(np.uint8)
+            changed = (after != before).any(axis=0)
+            if changed.any():
+                break
+        else:
+            raise CommandError(ExitCode.BAD_DATA, f"{names[-1]}: the photo is so plain that no defect shows on it")
+        images.append(torch.from_numpy(after))
+        masks.append(torch.from_numpy(changed * np.uint8(255)))
     empty = good.images[:0]
     return Labelled(
         torch.stack(images) if images else empty,
@@ -91,7 +106,7 @@ def _made(
 def _scar(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.float64]:
     sides = np.array(image.shape[1:])
     scale = sides.min() / _SCAR_SIDE
-    wanted = [max(1, round(random.uniform(*span) * scale)) for span in (_SCAR_LENGTH, _SCAR_WIDTH)]
+    wanted = [max(_LEAST_WIDTH, round(random.uniform(*span) * scale)) for span in (_SCAR_LENGTH, _SCAR_WIDTH)]
     scar = np.minimum(wanted if random.random() < 0.5 else wanted[::-1], sides)
     top, left = (int(random.integers(free + 1)) for free in sides - scar)
     piece = image[:, top : top + scar[0], left : left + scar[1]].astype(np.float64)
@@ -99,7 +114,7 @@ def _scar(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.f
     piece = ((piece - piece.mean()) * contrast + piece.mean()) * brightness
     degrees = random.uniform(-_SCAR_DEGREES, _SCAR_DEGREES)
     piece = rotate(piece, degrees, axes=(2, 1), order=1, mode="nearest")
-    shape = rotate(np.ones(scar), degrees, axes=(1, 0), order=1) >= 0.5
+    shape = rotate(np.ones(scar), degrees, axes=(1, 0), order=1, mode="grid-constant") >= 0.5
     height, width = np.minimum(shape.shape, sides)
     top, left = int(random.integers(sides[0] - height + 1)), int(random.integers(sides[1] - width + 1))
     pasted = image.astype(np.float64)

@@ -11,7 +11,7 @@ from gan.usefulness.labelled import Labelled
 from gan.usefulness.learning import AT_ONCE, Chance, draws, initialise, learn
 
 _WIDTHS = (16, 32, 64, 128)
-"""Channels at a half, a quarter, ... of the image's sides."""
+"""Channels of the convolutions, at 1/2, 1/4, 1/8 and 1/16 of the image's sides."""
 _RATE = 4e-3
 
 
@@ -66,20 +66,22 @@ class _Network(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation.clamp_min(1))
         first, *others = _WIDTHS
-        layers: list[nn.Module] = [nn.Conv2d(images.shape[1], first, 5, 2, 2, bias=False), *_after(first)]
+        layers: list[nn.Module] = [nn.Conv2d(images.shape[1], first, 5, 2, 2, bias=False), *_pooled(first)]
         for shallow, deep in zip(_WIDTHS, others, strict=False):
-            layers += [nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(shallow, deep, 3, padding=1, bias=False)]
-            layers += _after(deep)
+            layers += [nn.Conv2d(shallow, deep, 3, padding=1, bias=False), *_pooled(deep)]
         self.body = nn.Sequential(*layers)
         self.last = nn.Linear(2 * _WIDTHS[-1], classes)
         initialise(self, random)
         nn.init.zeros_(self.last.weight)
+        self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def forward(self, images: Tensor) -> Tensor:
-        seen = self.body((images.float() - self.mean) / self.deviation)
+        seen = (images.float() - self.mean) / self.deviation
+        seen = self.body(seen.contiguous(memory_format=torch.channels_last))
         logits: Tensor = self.last(torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3))], dim=1))
         return logits
 
 
-def _after(width: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(width), nn.ReLU()]
+def _pooled(width: int) -> list[nn.Module]:
+    """What follows a convolution; pooled first, the rest is a quarter of the work."""
+    return [nn.MaxPool2d(2, ceil_mode=True), nn.BatchNorm2d(width), nn.ReLU()]
