@@ -21,6 +21,7 @@ from gan.evaluation.evaluate import evaluate
 from gan.masks_cli import masks_command
 from gan.training.marking import learn_masks
 from gan.training.run import train
+from gan.usefulness.proof import usefulness
 from jobs.checks.gate import Gate
 from jobs.dataset.convert.conversion import convert
 from jobs.dataset.convert.shapes import Shaping
@@ -38,6 +39,7 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     (masks_command, learn_masks, {"device", "seed", "steps", "overwrite"}),
     (gan.eval_cli.cli.commands["quality"], evaluate, {"count", "seed", "features", "device", "fit"}),
     (gan.cli.cli, train, {"device", "features"}),
+    (gan.eval_cli.cli.commands["usefulness"], usefulness, {"detector", "metric", "subsets", "seeds", "batch_size"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""
 RENAMED = {"quality_gate": (jobs.cli.cli, Gate, "mode"), "engine": (jobs.cli.cli, Engine, "name")}

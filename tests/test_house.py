@@ -205,7 +205,7 @@ def test_no_file_or_folder_may_be_named_by_nothing(program: str) -> None:
 
 
 OF_THE_COMMANDS = {
-    *("gan.cli", "gan.eval_cli", "gan.masks_cli", "gan.survey_cli", "gan.pattern_options"),
+    *("gan.cli", "gan.eval_cli", "gan.masks_cli", "gan.survey_cli", "gan.pattern_options", "gan.usefulness_cli"),
     *("export.cli", "jobs.cli", "jobs.options", "models.console"),
 }
 """Modules that speak to users of a command line; a library names its arguments, which `models.flags` translates."""

@@ -47,7 +47,8 @@ class Traces:
 
     def joined(self, other: Traces) -> Traces:
         """These and, behind them, those of the others whose file is not among these."""
-        new = other.take([row for row, sha256 in enumerate(other.sha256) if sha256 not in set(self.sha256)])
+        known = set(self.sha256)
+        new = other.take([row for row, sha256 in enumerate(other.sha256) if sha256 not in known])
         return Traces(
             self.names + new.names, self.sha256 + new.sha256, self.pixels + new.pixels,
             np.concatenate([self.looks, new.looks]),

@@ -41,7 +41,8 @@ def refuse_leaks(real: Traces, split: Split, trained_on: Traces, measured_on: Tr
     """
     kept, own = _in(real, split, TEST, VALIDATION), _in(real, split, TRAIN)
     same = _Alike(kept, own)
-    others = trained_on.take([row for row, sha256 in enumerate(trained_on.sha256) if sha256 not in set(own.sha256)])
+    known = set(own.sha256)
+    others = trained_on.take([row for row, sha256 in enumerate(trained_on.sha256) if sha256 not in known])
     if found := same.among(others):
         raise _leak(f"the generator of {place} was trained on {len(found)} photos that are kept back for tests", found)
     if measured_on is None:

@@ -13,6 +13,7 @@ from gan.usefulness.outcome import Outcome, cells, told
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import Verdict
 from models.files import write_atomically
+from models.picks import spread
 
 _SHOWN = 16
 _HEAD = ("arm", "images", "score", "95 % interval", "gain", "95 % interval", "p (Holm)")
@@ -32,7 +33,8 @@ def page(outcome: Outcome, material: Material) -> str:
     """The report as HTML."""
     parts = [_section(outcome, found, material) for found in outcome.verdicts]
     notes = "".join(f"<li>{_text(line)}</li>" for line in outcome.remarks())
-    made = held_grid(material.made[0].images[:_SHOWN], f"{_SHOWN} synthetic images")
+    images = material.made[0].images
+    made = held_grid(images[spread(len(images), _SHOWN)], f"{_SHOWN} synthetic images")
     return _PAGE.format(
         sentence=escape(outcome.sentence), curve=_curve(outcome), parts="".join(parts), notes=notes, made=made
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gan.evaluation.runs import file_sha256
 from gan.photos.read import to_picture
 from gan.photos.split_file import TEST, TRAIN, VALIDATION, Split
 from gan.photos.traces import trace_of_image, traces
@@ -127,6 +129,7 @@ def usefulness(
     parts = split_of(real, out / SPLIT, split, photos.class_of, photos.traces, seed, only, without)
     notes = _refuse_leaks(photos, parts, made)
     material = _material(asked, photos, parts, made, subsets, seed)
+    notes += _saw_more(photos, made, material)
     if chosen.needs_masks and any(images.masks is None for images in (material.photos, *material.made)):
         raise CommandError(
             ExitCode.USAGE,
@@ -138,7 +141,7 @@ def usefulness(
         "format": 1, "detector": detector, "metric": metric, "steps": fitting.steps, "batch_size": batch_size,
         "seeds": seeds, "quick": quick, "seed": seed, "budgets": list(asked.budgets),
         "good_class": None if material.good is None else photos.class_names[material.good],
-        **_digests(photos, parts, material),
+        "detector_source": _source_of(detector), **_digests(photos, parts, material),
     }  # fmt: skip
     with owned(out, settings):
         parts.write(out / SPLIT)
@@ -211,6 +214,20 @@ def _refuse_leaks(photos: Photos, parts: Split, made: Sequence[Made]) -> list[st
     return notes
 
 
+def _saw_more(photos: Photos, made: Sequence[Made], material: Material) -> list[str]:
+    """That one generator for all subsets saw more photos than each of them has."""
+    if len(made) > 1 or made[0].trained_on is None:
+        return []
+    seen = len(set(places_of(photos.traces, made[0].trained_on)) & set(material.train))
+    largest = max(len(subset) for subsets in material.subsets.values() for subset in subsets)
+    if seen <= largest:
+        return []
+    return [
+        f"the generator of {made[0].place} was trained on {seen} photos, a subset has {largest}: a part of the gain may "
+        "be these photos (a generator for each subset would tell)"
+    ]
+
+
 def _material(asked: _Asked, photos: Photos, parts: Split, made: Sequence[Made], subsets: int, seed: int) -> Material:
     names = photos.labelled.names
     part = [parts.places[name].part if name in parts.places else "" for name in names]
@@ -246,6 +263,12 @@ def _material(asked: _Asked, photos: Photos, parts: Split, made: Sequence[Made],
         tuple(each.labelled(photos.class_names) for each in made), drawn,
         None if good is None else photos.class_names.index(good),
     )  # fmt: skip
+
+
+def _source_of(detector: str) -> str:
+    """The sha256 of the file with a user's own detector; empty for the others."""
+    file = getattr(sys.modules.get(detector.partition(":")[0]), "__file__", None) if ":" in detector else None
+    return file_sha256(Path(file)) if file else ""
 
 
 def _digests(photos: Photos, parts: Split, material: Material) -> dict[str, Any]:

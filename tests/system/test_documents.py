@@ -37,7 +37,8 @@ SMALL = {
     "GAN_TRAIN_G_WIDTH": "2", "GAN_TRAIN_D_WIDTH": "2", "GAN_TRAIN_FEATURE_MATCHING": "0",
     "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12", "GAN_EVAL_QUALITY_SEGMENTER": "0",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
-    "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
+    "GAN_EVAL_USEFULNESS_STEPS": "2", "GAN_EVAL_USEFULNESS_SEEDS": "1", "GAN_EVAL_USEFULNESS_IMAGE_SIZE": "32",
+    "GAN_EVAL_USEFULNESS_QUICK": "1", "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
 """What makes the commands quick, so that they can run as they are written."""
 SMALLER = {
@@ -50,6 +51,7 @@ SMALLER = {
     "gan-export onnx": "gan-export onnx --overwrite",
     "gan-export torch": "gan-export torch --overwrite",
     "their_generator.pth": "their_generator.pth --out theirs.onnx",
+    "--synthetic synthetic/classes": "--synthetic datasets/classes/validation",
     "--count 10000": "--count 100",
     "--count 100000": "--count 100",
     "--count 2000": "--count 20",
