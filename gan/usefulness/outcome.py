@@ -179,7 +179,7 @@ def cells(result: Result) -> tuple[str, str, str, str, str, str, str]:
     shown = (ARMS[result.arm].title, str(result.images), f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}")
     if gain is None:
         return (*shown, "best baseline", "", "")
-    p = "" if result.adjusted != result.adjusted else f"{result.adjusted:.3f}"
+    p = "" if result.adjusted is None else f"{result.adjusted:.3f}"
     return (*shown, f"{gain.value:+.3f}", f"{gain.low:+.3f} to {gain.high:+.3f}", p)
 
 
@@ -212,7 +212,7 @@ def _verdict(found: Verdict, saved: dict[int, tuple[float, bool]]) -> dict[str, 
                 "arm": each.arm, "images": each.images, "validation": round(each.validation, 5),
                 "score": round(each.score.value, 5), "interval": [round(each.score.low, 5), round(each.score.high, 5)],
                 "gain": None if each.gain is None else _interval(each.gain),
-                "p_holm": None if each.gain is None or each.adjusted != each.adjusted else round(each.adjusted, 5),
+                "p_holm": None if each.adjusted is None else round(each.adjusted, 5),
             }
             for each in found.results
         ],

@@ -223,8 +223,8 @@ def _saw_more(photos: Photos, made: Sequence[Made], material: Material) -> list[
     if seen <= largest:
         return []
     return [
-        f"the generator of {made[0].place} was trained on {seen} photos, a subset has {largest}: a part of the gain may "
-        "be these photos (a generator for each subset would tell)"
+        f"the generator of {made[0].place} was trained on {seen} photos, a subset has {largest}: a part of the gain "
+        "may be these photos (a generator for each subset would tell)"
     ]
 
 

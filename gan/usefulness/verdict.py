@@ -28,7 +28,7 @@ class Result:
         validation: mean of the metric on validation photos.
         score: the metric on test photos.
         gain: over the baseline; None for the baseline itself.
-        adjusted: p of the gain by Holm, over all arms but the baseline and the controls.
+        adjusted: p of the gain by Holm, over all arms but the baseline and the controls, which have none.
     """
 
     arm: str
@@ -36,7 +36,7 @@ class Result:
     validation: float
     score: Interval
     gain: Interval | None
-    adjusted: float
+    adjusted: float | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class _Budget:
         return tuple(
             Result(
                 arm, max(row.images for row in self._experiment.rows(self._budget, arm, self._plan)),
-                self.validation[arm], self._interval(arm, None), gains.get(arm), adjusted.get(arm, float("nan")),
+                self.validation[arm], self._interval(arm, None), gains.get(arm), adjusted.get(arm),
             )
             for arm in self._plan.arms
         )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 from gan.evaluation.generators import TrainedGenerator
@@ -96,6 +97,7 @@ def in_a_child(prove: Callable[[], object]) -> int:
     child = os.fork()
     if child == 0:
         try:
+            torch.set_num_threads(1)  # others do not live on in a child
             prove()
         finally:
             os._exit(0)
