@@ -26,7 +26,7 @@ from gan.config import RECIPES
 from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save_weights
-from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
+from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, surface, write_photos
 from tests.jobs.object_server import ObjectServer
 from tests.jobs.small_models import write_model
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
@@ -51,7 +51,6 @@ SMALLER = {
     "gan-export onnx": "gan-export onnx --overwrite",
     "gan-export torch": "gan-export torch --overwrite",
     "their_generator.pth": "their_generator.pth --out theirs.onnx",
-    "--synthetic synthetic/classes": "--synthetic datasets/classes/validation",
     "--count 10000": "--count 100",
     "--count 100000": "--count 100",
     "--count 2000": "--count 20",
@@ -161,6 +160,10 @@ def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactor
     for part, seed in (("train", 7), ("validation", 9)):
         for name in ("pits", "scratches"):
             write_photos(folder / "datasets/classes" / part / name, 12, seed + len(name))
+    for seed, place in enumerate(("datasets/labelled/pits", "datasets/labelled/scratches", "synthetic/classes/pits")):
+        (folder / place).mkdir(parents=True)
+        for number in range(16):
+            surface(100 * seed + number).save(folder / place / f"{number}.png")
     with_masks = ShiftGenerator(40, width=2, masks=True)
     with_masks.initialise(torch.Generator().manual_seed(0))
     (folder / "models-with-masks").mkdir()
