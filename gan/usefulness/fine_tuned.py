@@ -79,9 +79,9 @@ def _frozen() -> Frozen:
     @torch.no_grad()
     def lower(images: Tensor) -> Tensor:
         sides = proportioned(images.shape[2], images.shape[3], _SIDE)
-        seen = interpolate(images.float().expand(-1, 3, -1, -1), size=sides, mode="bilinear", antialias=True)
-        seen = ((seen - 127) / 128).contiguous(memory_format=torch.channels_last)
-        seen = network._swish(network._bn0(network._conv_stem(seen)))
+        resized = interpolate(images.float().expand(-1, 3, -1, -1), size=sides, mode="bilinear", antialias=True)
+        resized = ((resized - 127) / 128).contiguous(memory_format=torch.channels_last)
+        seen: Tensor = network._swish(network._bn0(network._conv_stem(resized)))
         for block in network._blocks[:_FROZEN]:
             seen = block(seen)
         return seen

@@ -18,7 +18,7 @@ _RATE = 4e-3
 class SmallCNN:
     """Learns in seconds on one core, from images of 64 to 128 pixels or more."""
 
-    name, needs_masks, steps = "small-cnn", False, 300
+    name, needs_masks, steps = "small-cnn", False, 200
 
     def fit(
         self,

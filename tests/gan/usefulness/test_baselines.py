@@ -48,7 +48,7 @@ def test_seed_decides_and_count_only_ends(method: Method) -> None:
 @METHODS
 def test_photo_on_which_nothing_shows_is_named(method: Method) -> None:
     black = dataclasses.replace(surfaces(1, 1), images=torch.zeros(1, 1, 32, 32, dtype=torch.uint8))
-    with pytest.raises(CommandError, match="1-0.png.*so plain that no defect shows") as caught:
+    with pytest.raises(CommandError, match=r"1-0\.png.*so plain that no defect shows") as caught:
         method(black, 1, 0, 1)
     assert caught.value.exit_code == ExitCode.BAD_DATA
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gan.evaluation import features
 from gan.evaluation.features import FeatureNetwork
-from gan.usefulness import frozen, logistic
+from gan.usefulness import fine_tuned, frozen, logistic
 from gan.usefulness.augmentation import classical
 from gan.usefulness.detectors import DETECTORS, Judge, detector
 from gan.usefulness.frozen import Frozen
@@ -20,18 +21,25 @@ from gan.usefulness.learning import Chance, draws
 from models.errors import CommandError, ExitCode
 from tests.gan.usefulness.surfaces import accuracy, surfaces
 
-ENOUGH = {"small-cnn": 40, "logistic": 50, "fine-tuned": 8, "unet": 40}
+ENOUGH = {"small-cnn": 40, "logistic": 50, "fine-tuned": 8, "unet": 80}
 """Steps in which each learns what a line is."""
 EACH = pytest.mark.parametrize("name", ENOUGH)
 SEEN, UNSEEN = surfaces(32, 1), surfaces(40, 2)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few_views() -> Iterator[None]:
-    """Of each image one augmented view."""
+def _small() -> Iterator[None]:
+    """The feature network sees few pixels, and one augmented view of each image."""
+    caches = logistic._features, fine_tuned._frozen
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frozen, "_AUGMENTED", 1)
+        patch.setattr(fine_tuned, "_SIDE", 48)
+        patch.setitem(features.LITE, "efficientnet-lite0", 48)
+        for each in caches:
+            each.cache_clear()
         yield
+    for each in caches:
+        each.cache_clear()
 
 
 def fitted(name: str, train: Labelled = SEEN, classes: int = 2, seed: int = 3, **options: Any) -> Judge:

@@ -107,7 +107,7 @@ def test_detector_that_is_not_there(name: str, said: str) -> None:
 
 
 def test_module_that_cannot_be_imported_says_why() -> None:
-    with pytest.raises(CommandError, match="cannot be imported: ModuleNotFoundError.*no_such_package") as caught:
+    with pytest.raises(CommandError, match=r"cannot be imported: ModuleNotFoundError.*no_such_package") as caught:
         detector("broken_of_a_user:fit")
     assert caught.value.exit_code == ExitCode.BAD_DATA
 
