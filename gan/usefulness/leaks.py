@@ -93,7 +93,7 @@ class _Alike:
 
     def __init__(self, kept: Traces, own: Traces, levels: Sequence[tuple[float, float]] | None = None) -> None:
         self._kept, self._own = kept, own
-        self._seen = _looks(kept)
+        self._seen = _looks(kept) if len(kept) else np.zeros((2, 0, 0), np.float32)
         self._levels = levels or [
             next((level for level in STRICTER if not self._rows(own, turned, level)), STRICTER[-1]) for turned in _TURNS
         ]
@@ -119,6 +119,8 @@ class _Alike:
         return [(self._kept.names[row], found[row]) for row in sorted(found)]
 
     def _rows(self, others: Traces, turned: tuple[int, bool], level: tuple[float, float]) -> dict[int, int]:
+        if not len(self._kept) or not len(others):
+            return {}
         theirs = _looks(others, lambda thumbnails: turn(thumbnails, *turned))
         found: dict[int, int] = {}
         for start in range(0, theirs.shape[1], _ROWS):

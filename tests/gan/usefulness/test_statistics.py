@@ -73,7 +73,7 @@ def test_one_thing_better_in_all_runs_is_shown() -> None:
 def test_interval_covers_the_truth_as_often_as_it_says(of_subsets: float, of_photos: float) -> None:
     """Of three subsets and 30 photos whose means are normal."""
     random = np.random.default_rng(2)
-    trials, draws, photos = 400, 400, 30
+    trials, draws, photos = 300, 300, 30
     held = 0
     for trial in range(trials):
         subsets = random.normal(0, of_subsets, (3, 1))
