@@ -168,16 +168,17 @@ class Experiment:
         return max(tasks_of, key=mean)
 
     def _ratios(self, kind: str) -> list[float]:
-        """Those for which there are enough images; the smallest in any case."""
+        """Those for which at least half of the images that are wanted are there; the smallest in any case."""
         if kind != "made":
             return list(RATIOS)
 
         def enough(ratio: float) -> bool:
             for budget, subsets in self.material.subsets.items():
                 for number, subset in enumerate(subsets):
-                    made = self.material.made_for(budget, number).labels.bincount()
-                    own = self.material.photos.labels[subset].bincount(minlength=len(made))[: len(made)]
-                    if bool(((made > 0) & (made < (ratio * own).round())).any()):
+                    there = self.material.made_for(budget, number).labels.bincount()
+                    own = self.material.photos.labels[subset].bincount(minlength=len(there))[: len(there)]
+                    wanted = (ratio * own * (there > 0)).round()
+                    if bool(2 * wanted.minimum(there).sum() < wanted.sum()):
                         return False
             return True
 

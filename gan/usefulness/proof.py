@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -120,6 +121,7 @@ def usefulness(
         tuple(budget) or (ALL,), Shape(channels, image_size, fit), skip_bad_files, only, without,
     )  # fmt: skip
     _refuse_values(asked, metric, subsets, seeds, minutes)
+    _refuse_overlap(asked, out)
     write_probe(out)
     if not synthetic:
         groundwork(real, out / SPLIT, split, labels, masks, only, without, asked.budgets, subsets, seed)
@@ -178,6 +180,14 @@ def _refuse_values(asked: _Asked, metric: str, subsets: int, seeds: int, minutes
         raise CommandError(
             ExitCode.USAGE, f"{len(asked.models)} of `model` for {count} of `synthetic`: one, or as many"
         )
+
+
+def _refuse_overlap(asked: _Asked, out: Path) -> None:
+    """One folder in another would make its images count as both."""
+    folders = [(f"`real` {asked.real}", asked.real), *((f"`synthetic` {each}", each) for each in asked.synthetic)]
+    for (name, one), (other_name, other) in itertools.permutations([*folders, (f"`out` {out}", out)], 2):
+        if one.resolve().is_relative_to(other.resolve()) and (other is not out or one == out):
+            raise CommandError(ExitCode.USAGE, f"{name} lies in {other_name}: images would be taken for others")
 
 
 def _images(asked: _Asked) -> tuple[list[Made], Photos]:
