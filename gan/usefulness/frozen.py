@@ -35,9 +35,11 @@ class Frozen:
         found = []
         for image in images:
             key = digest(image)
-            if key not in self._kept:
-                self._keep(key, self._network(image[None])[0])
-            found.append(self._kept[key])
+            features = self._kept.get(key)
+            if features is None:
+                features = self._network(image[None])[0]
+                self._keep(key, features)
+            found.append(features)
         return torch.stack(found)
 
     def _keep(self, key: bytes, features: Tensor) -> None:

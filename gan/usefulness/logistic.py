@@ -64,14 +64,14 @@ def _fitted(seen: Tensor, labels: Tensor, counts: Tensor, classes: int, steps: i
     """Weights float64 `[D, classes]` and biases `[classes]`, for features `[N, D]` of which each has its share."""
     weight = torch.zeros(seen.shape[1], classes, dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=steps, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=steps, max_eval=25 * steps, line_search_fn="strong_wolfe")
 
     def loss() -> float:
         optimiser.zero_grad()
         losses = cross_entropy(seen @ weight + bias, labels, reduction="none")
         total = (counts * losses).sum() + _DECAY / 2 * weight.square().sum()
         torch.autograd.backward(total)
-        return float(total)
+        return float(total.detach())
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach()
