@@ -66,7 +66,7 @@ TUNED = {"ours-classical": "made", "cutpaste": "cutpaste", "perlin": "perlin"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What of the design is run.
 
     Attributes:
@@ -85,7 +85,7 @@ class Plan:
 
 def planned(
     arms: Sequence[str], seeds: int, subsets: int, budgets: int, ratios: int, seconds: float, limit: float
-) -> Plan:
+) -> RunPlan:
     """The largest plan that takes at most `limit` seconds, or the smallest where none does.
 
     Arms go first, the last first, then seeds.
@@ -99,8 +99,8 @@ def planned(
         limit: seconds.
     """
     least = [name for name in arms if name in QUICK]
-    plans = [Plan(tuple(arms[:count]), seeds) for count in range(len(arms), len(least) - 1, -1)]
-    plans += [Plan(tuple(least), fewer) for fewer in range(seeds - 1, QUICK_SEEDS - 1, -1)]
+    plans = [RunPlan(tuple(arms[:count]), seeds) for count in range(len(arms), len(least) - 1, -1)]
+    plans += [RunPlan(tuple(least), fewer) for fewer in range(seeds - 1, QUICK_SEEDS - 1, -1)]
     return next((plan for plan in plans if budgets * plan.fits(subsets, ratios) * seconds <= limit), plans[-1])
 
 

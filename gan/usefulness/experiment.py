@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gan.usefulness.design import ARMS, QUICK, RATIOS, STRENGTHS, TUNED, Arm, Plan, planned
+from gan.usefulness.design import ARMS, QUICK, RATIOS, STRENGTHS, TUNED, Arm, RunPlan, planned
 from gan.usefulness.detector import Detector
-from gan.usefulness.runs import MAIN, PLAN, TUNING, Row, RunTable, Task
+from gan.usefulness.runs import MAIN, PLAN, TUNING, RunRow, RunTable, Task
 from gan.usefulness.statistics import score
 from gan.usefulness.teaching import Material, lesson
 from models.files import write_atomically
@@ -91,7 +91,7 @@ class Experiment:
     chosen: dict[int, Chosen] = field(default_factory=dict)
     _start: float = field(default_factory=time.monotonic)
 
-    def run(self) -> Plan | None:
+    def run(self) -> RunPlan | None:
         """Make the fits that are not there yet; None where time ended before the last.
 
         Raises:
@@ -107,16 +107,16 @@ class Experiment:
                         return None
         return plan
 
-    def wanted(self, plan: Plan) -> int:
+    def wanted(self, plan: RunPlan) -> int:
         """How many fits a plan has."""
         return len(self.material.subsets) * plan.fits(self.subsets, len(self._ratios("made")))
 
-    def answers(self, budget: int, arm: str, plan: Plan) -> NDArray[np.float32]:
+    def answers(self, budget: int, arm: str, plan: RunPlan) -> NDArray[np.float32]:
         """Of all runs of an arm that a plan has: `[subsets, seeds, N, classes]`."""
         tasks = self._of_arm(budget, ARMS[arm], plan)
         return np.stack([np.stack([self.table.answers(task) for task in row]) for row in tasks])
 
-    def rows(self, budget: int, arm: str, plan: Plan) -> list[Row]:
+    def rows(self, budget: int, arm: str, plan: RunPlan) -> list[RunRow]:
         """The rows of these runs."""
         found = [self.table.get(task) for row in self._of_arm(budget, ARMS[arm], plan) for task in row]
         return [row for row in found if row is not None]
@@ -126,14 +126,14 @@ class Experiment:
         """Of each budget."""
         return len(next(iter(self.material.subsets.values())))
 
-    def _of_arm(self, budget: int, arm: Arm, plan: Plan) -> list[list[Task]]:
+    def _of_arm(self, budget: int, arm: Arm, plan: RunPlan) -> list[list[Task]]:
         setting = self.chosen[budget].setting(arm)
         return [
             [Task(budget, MAIN, arm.name, setting, subset, seed) for seed in range(plan.seeds)]
             for subset in range(len(self.material.subsets[budget]))
         ]
 
-    def _tasks(self, plan: Plan, stop: Stop, progress: Progress) -> Iterator[Task]:
+    def _tasks(self, plan: RunPlan, stop: Stop, progress: Progress) -> Iterator[Task]:
         """Tuning of every budget, then all runs, seed by seed."""
         for budget in self.material.subsets:
             kinds = {name: kind for name, kind in TUNED.items() if name in plan.arms}
@@ -193,13 +193,13 @@ class Experiment:
             for strength in STRENGTHS:
                 self._fit(self._tuning(budget, "classical", strength, None)[0], stop, progress, limited=False)
 
-    def plan(self) -> Plan:
+    def plan(self) -> RunPlan:
         """What is run: once planned, it stays so, as more seeds after a look at the result would bias it."""
         path = self.folder / PLAN
         if path.exists():
             said = json.loads(path.read_bytes())
-            return Plan(tuple(said["arms"]), int(said["seeds"]))
-        plan = Plan(tuple(self.arms), self.seeds)
+            return RunPlan(tuple(said["arms"]), int(said["seeds"]))
+        plan = RunPlan(tuple(self.arms), self.seeds)
         if self.limit is not None:
             seconds = self.table.seconds / max(1, len(self.table))
             left = self.limit - (time.monotonic() - self._start)
@@ -240,7 +240,7 @@ class Experiment:
             return found, float(score(fitting.metric, found[None], photos.labels.numpy())[0, 0])
 
         answers, test = (None, float("nan")) if task.stage == TUNING else asked(material.test)
-        row = Row(len(given.images), asked(material.validation)[1], test, time.monotonic() - begun)
+        row = RunRow(len(given.images), asked(material.validation)[1], test, time.monotonic() - begun)
         self.table.add(task, row, answers)
         progress.update(1)
         return True

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gan.usefulness.design import ALL, ARMS, Plan
+from gan.usefulness.design import ALL, ARMS, RunPlan
 from gan.usefulness.experiment import Experiment
 from gan.usefulness.statistics import Interval
-from gan.usefulness.verdict import NOT_YET, Result, Verdict, photos_saved
+from gan.usefulness.verdict import NOT_YET, BudgetVerdict, Result, photos_saved
 
 _CONTROLS = {"shuffled-labels": "shuffled_labels", "duplicated-photos": "duplicated_photos"}
 
@@ -33,11 +33,11 @@ class Outcome:
     metric: str
     detector: str
     steps: int
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[BudgetVerdict, ...]
     saved: dict[int, tuple[float, bool]]
     done: int
     wanted: int
-    plan: Plan
+    plan: RunPlan
     subsets: int
     parts: tuple[int, int, int]
     minutes: float
@@ -60,7 +60,7 @@ class Outcome:
             return f"{NOT_YET}: {self.done} of {self.wanted} fits are done; run the same command again to go on"
         return self.sentence_of(self.verdicts[0])
 
-    def sentence_of(self, found: Verdict) -> str:
+    def sentence_of(self, found: BudgetVerdict) -> str:
         """That of one budget."""
         gain = found.gain
         what = f"{found.synthetic} synthetic images beside {found.photos} real photos ({told(found.budget)})"
@@ -118,7 +118,7 @@ def signed(gain: Interval) -> str:
     return f"{gain.value:+.3f} (95 % interval {gain.low:+.3f} to {gain.high:+.3f})"
 
 
-def finished(experiment: Experiment, plan: Plan, found: Sequence[Verdict], notes: Sequence[str]) -> Outcome:
+def finished(experiment: Experiment, plan: RunPlan, found: Sequence[BudgetVerdict], notes: Sequence[str]) -> Outcome:
     """Where all fits of a plan are there."""
     return _outcome(experiment, plan, tuple(found), notes)
 
@@ -128,7 +128,7 @@ def unfinished(experiment: Experiment, notes: Sequence[str]) -> Outcome:
     return _outcome(experiment, experiment.plan(), (), notes)
 
 
-def _outcome(experiment: Experiment, plan: Plan, found: tuple[Verdict, ...], notes: Sequence[str]) -> Outcome:
+def _outcome(experiment: Experiment, plan: RunPlan, found: tuple[BudgetVerdict, ...], notes: Sequence[str]) -> Outcome:
     material, fitting = experiment.material, experiment.fitting
     left_out = [ARMS[name].title for name in experiment.arms if name not in plan.arms]
     notes = [*dict.fromkeys(notes)]
@@ -151,7 +151,7 @@ def _outcome(experiment: Experiment, plan: Plan, found: tuple[Verdict, ...], not
     )  # fmt: skip
 
 
-def _remarks(found: Verdict, budgets: int) -> list[str]:
+def _remarks(found: BudgetVerdict, budgets: int) -> list[str]:
     times = f"ratio {found.ratio:g}" + (f", augmentation of strength {found.strength:g}" if found.strength else "")
     lines = [
         f"at {told(found.budget)}: {times}, the best arm with synthetic images ({ARMS[found.ours].title}) and without "
@@ -166,7 +166,7 @@ def _remarks(found: Verdict, budgets: int) -> list[str]:
     return lines
 
 
-def _table(found: Verdict) -> list[str]:
+def _table(found: BudgetVerdict) -> list[str]:
     rows = [("", "images", "score", "95 % interval", "gain", "95 % interval", "p")]
     rows += [cells(each) for each in found.results]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -190,7 +190,7 @@ def _interval(found: Interval) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _verdict(found: Verdict, saved: dict[int, tuple[float, bool]]) -> dict[str, Any]:
+def _verdict(found: BudgetVerdict, saved: dict[int, tuple[float, bool]]) -> dict[str, Any]:
     return {
         "budget": "all" if found.budget == ALL else found.budget,
         "verdict": found.verdict,

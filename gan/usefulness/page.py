@@ -11,7 +11,7 @@ from gan.evaluation.embedded import held_grid
 from gan.usefulness.design import ALL
 from gan.usefulness.outcome import Outcome, cells, told
 from gan.usefulness.teaching import Material
-from gan.usefulness.verdict import Verdict
+from gan.usefulness.verdict import BudgetVerdict
 from models.files import write_atomically
 from models.picks import spread
 
@@ -44,7 +44,7 @@ def _text(line: str) -> str:
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(line))
 
 
-def _section(outcome: Outcome, found: Verdict, material: Material) -> str:
+def _section(outcome: Outcome, found: BudgetVerdict, material: Material) -> str:
     head = "".join(f"<th>{name}</th>" for name in _HEAD)
     rows = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells(result))}</tr>" for result in found.results
@@ -56,7 +56,7 @@ def _section(outcome: Outcome, found: Verdict, material: Material) -> str:
     )
 
 
-def _changed(found: Verdict, material: Material) -> str:
+def _changed(found: BudgetVerdict, material: Material) -> str:
     """Test photos whose answer changed in most runs."""
     drawn = []
     for title, places in zip(("From wrong to right", "From right to wrong"), found.changed, strict=True):

@@ -24,7 +24,7 @@ from gan.usefulness.leaks import places_of, refuse_leaks, refuse_shown
 from gan.usefulness.outcome import Outcome, finished, unfinished
 from gan.usefulness.page import write_page
 from gan.usefulness.runs import RunTable, owned
-from gan.usefulness.sources import MOST_MADE, Made, Photos, Shape, good_class, read_photos, read_synthetic
+from gan.usefulness.sources import MOST_MADE, Generated, ImageShape, Photos, good_class, read_photos, read_synthetic
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import verdicts
 from models.errors import CommandError, ExitCode
@@ -47,7 +47,7 @@ class _Asked:
     missing_masks: str
     good: str | None
     budgets: tuple[int, ...]
-    shape: Shape
+    shape: ImageShape
     skip_bad_files: bool
     only: Sequence[str]
     without: Sequence[str]
@@ -118,7 +118,7 @@ def usefulness(
     """
     asked = _Asked(
         real, tuple(synthetic), tuple(model), class_name, labels, masks, missing_masks, good_class,
-        tuple(budget) or (ALL,), Shape(channels, image_size, fit), skip_bad_files, only, without,
+        tuple(budget) or (ALL,), ImageShape(channels, image_size, fit), skip_bad_files, only, without,
     )  # fmt: skip
     _refuse_values(asked, metric, subsets, seeds, minutes)
     _refuse_overlap(asked, out)
@@ -190,7 +190,7 @@ def _refuse_overlap(asked: _Asked, out: Path) -> None:
             raise CommandError(ExitCode.USAGE, f"{name} lies in {other_name}: images would be taken for others")
 
 
-def _images(asked: _Asked) -> tuple[list[Made], Photos]:
+def _images(asked: _Asked) -> tuple[list[Generated], Photos]:
     """Generated images, then photos in their shape."""
     known = known_classes(asked.real, asked.labels, asked.masks, asked.only, asked.without)
     good = good_class(known.names, asked.good)
@@ -208,7 +208,7 @@ def _images(asked: _Asked) -> tuple[list[Made], Photos]:
     return made, photos
 
 
-def _refuse_leaks(photos: Photos, parts: Split, made: Sequence[Made]) -> list[str]:
+def _refuse_leaks(photos: Photos, parts: Split, made: Sequence[Generated]) -> list[str]:
     """What the reader has to know of where the images come from."""
     notes: list[str] = []
     fitted = None
@@ -224,7 +224,7 @@ def _refuse_leaks(photos: Photos, parts: Split, made: Sequence[Made]) -> list[st
     return notes
 
 
-def _saw_more(photos: Photos, made: Sequence[Made], material: Material) -> list[str]:
+def _saw_more(photos: Photos, made: Sequence[Generated], material: Material) -> list[str]:
     """That one generator for all subsets saw more photos than each of them has."""
     if len(made) > 1 or made[0].trained_on is None:
         return []
@@ -238,7 +238,9 @@ def _saw_more(photos: Photos, made: Sequence[Made], material: Material) -> list[
     ]
 
 
-def _material(asked: _Asked, photos: Photos, parts: Split, made: Sequence[Made], subsets: int, seed: int) -> Material:
+def _material(
+    asked: _Asked, photos: Photos, parts: Split, made: Sequence[Generated], subsets: int, seed: int
+) -> Material:
     names = photos.labelled.names
     part = [parts.places[name].part if name in parts.places else "" for name in names]
     groups = [parts.places[name].group if name in parts.places else name for name in names]

@@ -55,7 +55,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Row:
+class RunRow:
     """What came of a fit.
 
     Attributes:
@@ -80,7 +80,7 @@ class RunTable:
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / TABLE
         (folder / ANSWERS).mkdir(exist_ok=True)
-        self._rows: dict[tuple[str, ...], Row] = {}
+        self._rows: dict[tuple[str, ...], RunRow] = {}
         if not self._path.exists():
             write_atomically(self._path, lambda temporary: temporary.write_text(_line(COLUMNS)))
         whole, torn = _whole_lines(self._path.read_bytes())
@@ -90,7 +90,7 @@ class RunTable:
             for row in csv.DictReader(io.StringIO(whole.decode())):
                 key = tuple(row[name] for name in COLUMNS[:6])
                 values = (float(row[name]) for name in ("validation", "test", "seconds"))
-                self._rows[key] = Row(int(row["images"]), *values)
+                self._rows[key] = RunRow(int(row["images"]), *values)
         except (KeyError, TypeError, ValueError):
             raise CommandError(
                 ExitCode.BAD_DATA, f"{self._path} is damaged: remove the folder, or its last line"
@@ -99,7 +99,7 @@ class RunTable:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def get(self, task: Task) -> Row | None:
+    def get(self, task: Task) -> RunRow | None:
         """What is there of a task."""
         return self._rows.get(task.cells)
 
@@ -108,7 +108,7 @@ class RunTable:
         """Of all runs together."""
         return sum(row.seconds for row in self._rows.values())
 
-    def add(self, task: Task, row: Row, answers: NDArray[np.float32] | None) -> None:
+    def add(self, task: Task, row: RunRow, answers: NDArray[np.float32] | None) -> None:
         """Keep a run: its answers first, then its row, which is flushed to disk.
 
         Args:

@@ -51,7 +51,7 @@ class Photos:
 
 
 @dataclass(frozen=True)
-class Made:
+class Generated:
     """Generated images.
 
     Attributes:
@@ -95,7 +95,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ImageShape:
     """What all images are brought to.
 
     Attributes:
@@ -110,8 +110,8 @@ class Shape:
 
 
 def read_synthetic(
-    place: Path, model: Path | None, class_name: str | None, count: int, shape: Shape
-) -> tuple[Made, Shape]:
+    place: Path, model: Path | None, class_name: str | None, count: int, shape: ImageShape
+) -> tuple[Generated, ImageShape]:
     """The images of a run or folder, and the shape that is now known.
 
     Raises:
@@ -123,8 +123,8 @@ def read_synthetic(
     images, _ = read_made(place, min(count, MOST_MADE), shape.channels, shape.image_size, fit)
     labels = (class_name,) * len(images.names) if class_name else tuple(labels_of(place, images.names))
     _, channels, height, width = images.images.shape
-    known = Shape(int(channels), sizes.told(width, height), fit)
-    return Made(place, images, labels, generator), known
+    known = ImageShape(int(channels), sizes.told(width, height), fit)
+    return Generated(place, images, labels, generator), known
 
 
 def read_photos(
@@ -132,7 +132,7 @@ def read_photos(
     labels: Path | None,
     masks: Path | None,
     missing_masks: str,
-    shape: Shape,
+    shape: ImageShape,
     skip_bad_files: bool,
     only: Sequence[str],
     without: Sequence[str],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gan.usefulness.design import ALL, ARMS, BASELINE, CONTROL, LEAST_SUBSETS, OURS, Plan
+from gan.usefulness.design import ALL, ARMS, BASELINE, CONTROL, LEAST_SUBSETS, OURS, RunPlan
 from gan.usefulness.experiment import Experiment
 from gan.usefulness.statistics import LEVEL, Interval, holm, interval
 
@@ -40,7 +40,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BudgetVerdict:
     """Of one budget of photos.
 
     Attributes:
@@ -82,7 +82,7 @@ def judged(gain: Interval, adjusted: float) -> str:
     return HELPS if gain.low > 0 else HURTS
 
 
-def verdicts(experiment: Experiment, plan: Plan) -> list[Verdict]:
+def verdicts(experiment: Experiment, plan: RunPlan) -> list[BudgetVerdict]:
     """Of each budget, in their order; all fits of the plan must be there."""
     found = [_Budget(experiment, plan, budget) for budget in experiment.material.subsets]
     adjusted = holm([each.gain.p for each in found])
@@ -90,7 +90,7 @@ def verdicts(experiment: Experiment, plan: Plan) -> list[Verdict]:
 
 
 class _Budget:
-    def __init__(self, experiment: Experiment, plan: Plan, budget: int) -> None:
+    def __init__(self, experiment: Experiment, plan: RunPlan, budget: int) -> None:
         self._experiment, self._plan, self._budget = experiment, plan, budget
         material = experiment.material
         self._labels = material.photos.labels[list(material.test)].numpy()
@@ -102,7 +102,7 @@ class _Budget:
         self._baseline, self._ours = self._best(BASELINE), self._best(OURS)
         self.gain = self._interval(self._ours, self._baseline)
 
-    def verdict(self, adjusted: float) -> Verdict:
+    def verdict(self, adjusted: float) -> BudgetVerdict:
         controls = {
             name: (judged(gain, gain.p), gain)
             for name in self._plan.arms
@@ -122,7 +122,7 @@ class _Budget:
         photos = max(map(len, self._experiment.material.subsets[self._budget]))
         results = self._results()
         synthetic = next(each.images for each in results if each.arm == self._ours) - photos
-        return Verdict(
+        return BudgetVerdict(
             self._budget, said, reason, self._ours, self._baseline, self.gain, adjusted, controls, results, photos,
             synthetic, strength, ratio, self._changed(),
         )  # fmt: skip
@@ -163,7 +163,7 @@ class _Budget:
         return shares
 
 
-def photos_saved(found: Sequence[Verdict]) -> dict[int, tuple[float, bool]]:
+def photos_saved(found: Sequence[BudgetVerdict]) -> dict[int, tuple[float, bool]]:
     """By budget: how many more real photos a class the baseline needs to be as good as ours, by its own curve.
 
     Between two budgets the curve is linear in the logarithm of the photos; True: at least so many, as it ends there.

@@ -11,7 +11,7 @@ import torch
 
 from gan.photos.split_file import TEST, TRAIN, VALIDATION, Place, Split
 from gan.photos.survey import PhotoFacts, Survey
-from gan.usefulness.design import ARMS, QUICK, Plan, planned, subsets_of
+from gan.usefulness.design import ARMS, QUICK, RunPlan, planned, subsets_of
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.parting import parted, with_test
 from gan.usefulness.teaching import Material, lesson
@@ -120,12 +120,12 @@ def test_balanced_sampling_gives_each_class_one_share(material: Material) -> Non
 
 def test_less_time_costs_arms_first_and_seeds_then() -> None:
     arms = list(ARMS)
-    full = Plan(tuple(arms), 10).fits(3, 5)
-    assert planned(arms, 10, 3, 1, 5, 1, full) == Plan(tuple(arms), 10)
-    assert planned(arms, 10, 3, 1, 5, 1, full - 1) == Plan(tuple(arms[:-1]), 10)
-    few = planned(arms, 10, 3, 1, 5, 1, Plan(QUICK, 5).fits(3, 5))
-    assert few == Plan(QUICK, 5)
-    assert planned(arms, 10, 3, 1, 5, 1, 0) == Plan(QUICK, 3)
+    full = RunPlan(tuple(arms), 10).fits(3, 5)
+    assert planned(arms, 10, 3, 1, 5, 1, full) == RunPlan(tuple(arms), 10)
+    assert planned(arms, 10, 3, 1, 5, 1, full - 1) == RunPlan(tuple(arms[:-1]), 10)
+    few = planned(arms, 10, 3, 1, 5, 1, RunPlan(QUICK, 5).fits(3, 5))
+    assert few == RunPlan(QUICK, 5)
+    assert planned(arms, 10, 3, 1, 5, 1, 0) == RunPlan(QUICK, 3)
     assert np.isfinite(full)
 
 

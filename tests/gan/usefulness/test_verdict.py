@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gan.usefulness.statistics import Interval
-from gan.usefulness.verdict import Result, Verdict, judged, photos_saved
+from gan.usefulness.verdict import BudgetVerdict, Result, judged, photos_saved
 
 
 def between(low: float, high: float, p: float = 0.001) -> Interval:
@@ -28,9 +28,9 @@ def test_the_whole_interval_must_lie_on_one_side_however_many_questions_there_ar
     assert judged(gain, adjusted) == verdict
 
 
-def of_budget(budget: int, baseline: float, gain: float) -> Verdict:
+def of_budget(budget: int, baseline: float, gain: float) -> BudgetVerdict:
     result = Result("real", budget, 0.5, between(baseline, baseline), None, None)
-    return Verdict(
+    return BudgetVerdict(
         budget, "HELPS", "", "ours", "real", between(gain, gain), 0.01, {}, (result,), budget, budget, 1, 1, ([], [])
     )  # fmt: skip
 
