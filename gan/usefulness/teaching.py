@@ -15,6 +15,9 @@ from gan.usefulness.design import Arm
 from gan.usefulness.detector import Augment
 from gan.usefulness.labelled import Labelled
 
+_PROPORTIONAL = 1.1
+"""Times by which classes may be more frequent than they should without being evened out: what rounding does."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -66,6 +69,8 @@ class Lesson:
 def lesson(material: Material, arm: Arm, budget: int, subset: int, seed: int, strength: float, ratio: float) -> Lesson:
     """What the detector of an arm learns from, the same for the same arguments.
 
+    Whatever is added, classes come in the proportions of the photos, or equally often where an arm is balanced.
+
     Args:
         material: all images.
         arm: which.
@@ -80,10 +85,20 @@ def lesson(material: Material, arm: Arm, budget: int, subset: int, seed: int, st
     extra = _extra(material, arm.extra, budget, subset, photos, ratio, random)
     images = photos if extra is None else photos.joined(extra) if arm.real else extra
     augment = classical(strength) if arm.classical else None
-    if not arm.balanced:
-        return Lesson(images, None, augment)
-    counts = torch.bincount(images.labels, minlength=len(material.class_names)).double()
-    return Lesson(images, 1 / counts[images.labels], augment)
+    wanted = torch.bincount(photos.labels, minlength=len(material.class_names)).double()
+    return Lesson(images, _weights(images.labels, torch.ones_like(wanted) if arm.balanced else wanted), augment)
+
+
+def _weights(labels: Tensor, wanted: Tensor) -> Tensor | None:
+    """Chances by which classes come in the wanted proportions, float64 `[N]`; None where they do so anyway.
+
+    Where one class has more extra images than another, detectors would else learn that it is more frequent.
+    """
+    counts = torch.bincount(labels, minlength=len(wanted)).double()
+    share = (wanted / counts)[counts > 0]
+    if float(share.max()) <= _PROPORTIONAL * float(share.min()):
+        return None
+    return (wanted / counts.clamp_min(1))[labels]
 
 
 def _extra(

@@ -118,6 +118,16 @@ def test_balanced_sampling_gives_each_class_one_share(material: Material) -> Non
     assert shares == pytest.approx([1, 1])
 
 
+def test_classes_keep_their_proportions_where_one_has_fewer_extra_images(material: Material) -> None:
+    few = Material(**{**vars(material), "made": (material.made[0].take([0, 2, 4, 6, 8, 10, 12, 14, 1]),)})
+    given = lesson(few, ARMS["ours-classical"], 4, 0, 0, 1, 4)
+    assert given.images.labels.bincount().tolist() == [10, 3]
+    assert given.weights is not None
+    shares = [float(given.weights[given.images.labels == label].sum()) for label in (0, 1)]
+    assert shares == pytest.approx([2, 2])
+    assert lesson(material, ARMS["ours-classical"], 4, 0, 0, 1, 4).weights is None
+
+
 def test_less_time_costs_arms_first_and_seeds_then() -> None:
     arms = list(ARMS)
     full = RunPlan(tuple(arms), 10).fits(3, 5)
