@@ -36,8 +36,15 @@ def read_facts(path: Path) -> tuple[GeneratorInfo, dict[str, str]]:
 
 
 def as_json(info: GeneratorInfo, facts: dict[str, str]) -> dict[str, Any]:
-    """All of it, but of the golden images only where they come from."""
+    """All of it, but of the golden images only where they come from, and of photos no thumbnails."""
     values = info.to_dict()
+    if isinstance(photos := info.training.get("photos"), dict):
+        told = {
+            part: {name: value for name, value in said.items() if name != "looks"}
+            for part, said in photos.items()
+            if isinstance(said, dict)
+        }
+        values["training"] = {**info.training, "photos": told}
     golden = {"count": GOLDEN_COUNT, "seed": info.golden["seed"], "atol": info.golden["atol"]}
     return {"file": facts, **values, "z_dim": info.z_dim, "golden": golden}
 

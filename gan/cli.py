@@ -107,6 +107,11 @@ class _Train(Command):
     help="Folder of photos not to train on: the generator that comes nearest to them is kept, by KID.",
 )
 @click.option(
+    "--split",
+    type=console.READ,
+    help="A split.json of the photos in DATA: its part train is trained on, its part validation is measured on.",
+)
+@click.option(
     "--classes",
     is_flag=True,
     help="DATA's sub-folders are classes: one generator learns all, and is told which to make.",

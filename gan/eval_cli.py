@@ -17,6 +17,7 @@ from gan.photos.pairing import MISSING
 from gan.photos.which import Which
 from gan.robustness_cli import robustness_command
 from gan.survey_cli import data_command
+from gan.usefulness_cli import usefulness_command
 from models import console
 from models.flags import errors_in_flags, in_flags
 from models.log import log
@@ -133,6 +134,7 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
 cli.add_command(data_command)
 cli.add_command(attributes_command)
 cli.add_command(robustness_command)
+cli.add_command(usefulness_command)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from gan.photos.which import Which
 from gan.robustness.robustness import examine_detector
 from gan.training.marking import learn_masks
 from gan.training.run import train
+from gan.usefulness.proof import usefulness
 from jobs.checks.gate import Gate
 from jobs.dataset.convert.conversion import convert
 from jobs.dataset.convert.shapes import Shaping
@@ -51,6 +52,7 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     (gan.eval_cli.cli.commands["robustness"], examine_detector, {"count", "fit", "changes", "missing_masks"}),
     (gan.cli.cli, train, {"device", "features"}),
     (gan.cli.cli, Which, {"skip_bad_files", "only", "without", "classes", "missing_masks"}),
+    (gan.eval_cli.cli.commands["usefulness"], usefulness, {"detector", "metric", "subsets", "seeds", "batch_size"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""
 RENAMED = {"quality_gate": (jobs.cli.cli, Gate, "mode"), "engine": (jobs.cli.cli, Engine, "name")}

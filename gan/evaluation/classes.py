@@ -68,7 +68,7 @@ class Classwise:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledFeatures:
     """Features `[N, D]` of images, and their labels."""
 
     features: Tensor
@@ -79,7 +79,9 @@ class Labelled:
         return self.features[torch.tensor(self.labels) == label]
 
 
-def by_class(names: Sequence[str], real: Labelled, fake: Labelled, train: Labelled, seed: int) -> Classwise:
+def by_class(
+    names: Sequence[str], real: LabelledFeatures, fake: LabelledFeatures, train: LabelledFeatures, seed: int
+) -> Classwise:
     """Compare class by class.
 
     Args:

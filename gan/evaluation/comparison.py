@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan.evaluation.classes import Classwise, Labelled, by_class
+from gan.evaluation.classes import Classwise, LabelledFeatures, by_class
 from gan.evaluation.copying import Copying, Pair, find_copies, in_every_orientation
 from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.line_figures import LineFigures, compare_lines
@@ -253,7 +253,8 @@ def _classwise(sets: Sets, real: _Seen, fake: _Seen, known: _Seen | None, seed: 
         return None
     trained = known.first(len(sets.train.images))
     photos, images, known_photos = (
-        Labelled(seen.features, of.labels) for seen, of in ((real, sets.real), (fake, sets.fake), (trained, sets.train))
+        LabelledFeatures(seen.features, of.labels)
+        for seen, of in ((real, sets.real), (fake, sets.fake), (trained, sets.train))
     )
     return by_class(sets.real.class_names, photos, images, known_photos, seed)
 

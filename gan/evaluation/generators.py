@@ -15,6 +15,7 @@ from torch import Tensor
 from gan.networks.pixels import to_masks, to_pixels
 from gan.networks.reader import load_generator, read_training, weights_sha256
 from gan.photos.read import ImageSet
+from gan.photos.traces import Traces
 from gan.sizes import told
 from models.errors import CommandError, ExitCode, first_line
 from models.golden import InfoError
@@ -44,6 +45,8 @@ class TrainedGenerator:
         make: the images of inputs `[N, …]`, N up to 50, and their masks.
         has_masks: whether it gives masks.
         class_names: in the order of its labels; empty where it has none.
+        trained_on: the photos that it was trained on, or None where the file does not say.
+        measured_on: the photos by which it was chosen among those of its training; None: by none, or it is not said.
         photos_a_class: how many of each it was trained on, or empty: where its images are asked for, labels come in
             these proportions.
     """
@@ -58,6 +61,8 @@ class TrainedGenerator:
     has_masks: bool = False
     class_names: tuple[str, ...] = ()
     photos_a_class: tuple[int, ...] = ()
+    trained_on: Traces | None = None
+    measured_on: Traces | None = None
 
     @classmethod
     def open(cls, path: Path, device: str = "cpu") -> TrainedGenerator:
@@ -114,7 +119,7 @@ def _of_pytorch(path: Path, device: str) -> TrainedGenerator:
     size = told(generator.width, generator.height)
     return TrainedGenerator(
         path, generator.inputs, generator.channels, size, _fit_in(options), _taught(options), make,
-        MASKS in generator.outputs, names, _photos_a_class(training, generator.classes),
+        MASKS in generator.outputs, names, _photos_a_class(training, generator.classes), *_seen(training),
     )  # fmt: skip
 
 
@@ -146,7 +151,7 @@ def _of_onnx(path: Path) -> TrainedGenerator:
     names = tuple(info.class_names) if LABEL in info.inputs else ()
     return TrainedGenerator(
         path, info.inputs, info.channels, size, _fit_in(options), _taught(options), make,
-        info.has_masks, names, _photos_a_class(info.training, len(names)),
+        info.has_masks, names, _photos_a_class(info.training, len(names)), *_seen(info.training),
     )  # fmt: skip
 
 
@@ -157,6 +162,13 @@ def _photos_a_class(training: Mapping[str, Any], classes: int) -> tuple[int, ...
             if all(type(count) is int and 0 <= count <= _MOST_PHOTOS for count in counts):
                 return tuple(counts)
     return ()
+
+
+def _seen(training: Mapping[str, Any]) -> tuple[Traces | None, Traces | None]:
+    """The photos that a generator was trained on and measured on, by what a file says."""
+    photos = training.get("photos")
+    said = photos if isinstance(photos, dict) else {}
+    return Traces.from_dict(said.get("trained_on")), Traces.from_dict(said.get("measured_on"))
 
 
 def _fit_in(options: Any) -> str:

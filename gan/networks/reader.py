@@ -53,7 +53,7 @@ def read_training(model: Path, sha256: str) -> dict[str, Any]:
             names = config.get("class_names") if isinstance(config, dict) else None
             told = list(names) if isinstance(names, list | tuple) else []
             return {"options": config, "class_names": told, "weights_sha256": sha256} | {
-                name: content[name] for name in ("step", "kimg", "restarts") if name in content
+                name: content[name] for name in ("step", "kimg", "restarts", "photos") if name in content
             }
     log.info("no training_options.json of these weights beside %s: how they were trained is not known", model)
     return {}

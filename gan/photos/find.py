@@ -8,7 +8,7 @@ import io
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -109,7 +109,8 @@ def photos_in(
 
     Args:
         data: the folder or zip.
-        only: where there are any, photos that fit none of these patterns are left out; see `fits`.
+        only: where there are any, photos that fit none of these patterns are left out; see `fits`. `ExactNames` are
+            names, of which there may be many.
         without: photos that fit one of these are left out.
         masks: names of files that are masks of photos here, and no photos.
 
@@ -154,6 +155,20 @@ def passed_over(data: Path) -> dict[str, int]:
     return dict(Counter(suffix for suffix in suffixes if suffix in OTHERS).most_common())
 
 
+class ExactNames(tuple[str, ...]):
+    """Names of photos in the place of patterns: each fits the photo of this very name alone."""
+
+    def __new__(cls, names: Iterable[str]) -> ExactNames:
+        made = super().__new__(cls, names)
+        made.known = frozenset(made)
+        return made
+
+    known: frozenset[str]
+
+
+NOBODY = ExactNames(())
+
+
 def fits(name: str, pattern: str) -> bool:
     """Whether a pattern as of the shell (`*_mask.*`, `bad`, `bad/*`, `cam?/*.png`) fits a photo.
 
@@ -178,7 +193,10 @@ def place_of(data: Path) -> str:
 
 
 def _wanted(name: str, only: Sequence[str], without: Sequence[str]) -> bool:
-    asked = not only or any(fits(name, pattern) for pattern in only)
+    if isinstance(only, ExactNames):
+        asked = name in only.known
+    else:
+        asked = not only or any(fits(name, pattern) for pattern in only)
     return asked and not any(fits(name, pattern) for pattern in without)
 
 

@@ -30,6 +30,7 @@ from gan.photos.masks import Masks, masks_for
 from gan.photos.mixture import mask_like, mixtures
 from gan.photos.scale import Scale
 from gan.photos.spots import vanishes
+from gan.photos.traces import Trace, Traces, trace_of, traces
 from gan.sizes import sides
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -51,6 +52,7 @@ class ImageSet:
         class_names: what the photos show.
         masks: uint8 `[N, 1, H, W]`, 255 where the defect is, else 0, fitted with the images; or None.
         whole_masks: only of `tile` with masks: those of `photos`, uint8 `[1, H, W]` each, of their sizes.
+        traces: what is kept of the N photos to know them again; None where they come from no files.
     """
 
     images: Tensor
@@ -61,6 +63,7 @@ class ImageSet:
     class_names: tuple[str, ...] = ()
     masks: Tensor | None = None
     whole_masks: tuple[Tensor, ...] = ()
+    traces: Traces | None = None
 
 
 @dataclass
@@ -70,6 +73,7 @@ class _Loading:
     images: list[Tensor] = field(default_factory=list)
     whole: list[Tensor] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
     mask_like: list[str] = field(default_factory=list)
     oblong: dict[str, float] = field(default_factory=dict)
@@ -82,7 +86,7 @@ class _Loading:
     def add(
         self, photo: Photo, image: Image.Image, size: tuple[int, int], fit: str, mask: Image.Image | None = None
     ) -> None:
-        place = CENTRE
+        place, trace = CENTRE, trace_of(photo, image)
         if mask is not None:
             self._note(photo, np.asarray(mask), scale_of(image.size, size, fit))
         if fit == "tile":
@@ -98,6 +102,7 @@ class _Loading:
             self.masks.append(_to_tensor(fit_image(mask, size, fit, place, mask=True)))
         self.images.append(_to_tensor(fit_image(image, size, fit, place)))
         self.names.append(photo.name)
+        self.traces.append(trace)
         if mask_like(image):
             self.mask_like.append(photo.name)
         if fit == "pad" and invents_much(image.size, size):
@@ -193,6 +198,7 @@ def load_images(
     return ImageSet(
         torch.stack(loading.images), loading.names, tuple(loading.whole), scales,
         masks=torch.stack(loading.masks) if masks else None, whole_masks=tuple(loading.whole_masks),
+        traces=traces(loading.traces),
     )  # fmt: skip
 
 

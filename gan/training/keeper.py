@@ -12,6 +12,7 @@ import torch
 
 from gan.networks import reader
 from gan.photos.read import ImageSet
+from gan.photos.traces import Traces
 from gan.training import folder, snapshots
 from gan.training.figures import figures
 from gan.training.trainer import Trainer
@@ -28,11 +29,13 @@ class Keeper:
         out: the run's folder.
         data: the training images.
         keep_snapshots: how many of the newest snapshots stay.
+        measured_on: the held-out photos by which the generator is chosen, or None.
     """
 
     out: Path
     data: ImageSet
     keep_snapshots: int
+    measured_on: Traces | None = None
 
     @property
     def model(self) -> Path:
@@ -51,7 +54,7 @@ class Keeper:
         snapshots.save_weights(self.out / folder.DISCRIMINATOR, trainer.d)
         if generator or trainer.best is None:
             self.keep_generator(trainer)
-        snapshots.save(path, state)
+        snapshots.save(path, {**state, **self._photos()})
         there = folder.found(self.out)
         made = there.index(path) + 1  # later ones could not be read
         for old in there[: max(0, made - self.keep_snapshots)]:
@@ -64,6 +67,7 @@ class Keeper:
             "options": trainer.config.to_dict(),
             "data": {"images": len(self.data.names), "sha256": trainer.images_sha256, **self._photos_a_class()},
             "class_names": list(self.data.class_names),
+            **self._photos(),
             "step": trainer.step,
             "kimg": trainer.kimg,
             "restarts": trainer.restarts,
@@ -87,6 +91,13 @@ class Keeper:
         """In the order of the labels; nothing where there are none."""
         counts = [self.data.labels.count(label) for label in range(len(self.data.class_names))]
         return {"photos_a_class": counts} if counts else {}
+
+    def _photos(self) -> dict[str, Any]:
+        """Which photos were seen, so that nobody tests with them; nothing where they came from no files."""
+        if self.data.traces is None:
+            return {}
+        measured = {} if self.measured_on is None else {"measured_on": self.measured_on.to_dict()}
+        return {"photos": {"trained_on": self.data.traces.to_dict(), **measured}}
 
     def _write_options(self, options: dict[str, Any]) -> None:
         text = json.dumps(options, indent=2) + "\n"

@@ -26,6 +26,7 @@ from gan.networks.pixels import to_pixels
 from gan.photos.masks import checked
 from gan.photos.pairing import pair
 from gan.photos.read import ImageSet, load_images
+from gan.photos.traces import Traces
 from gan.sizes import told
 from gan.training import folder, snapshots
 from gan.training.figures import made, mask_figures
@@ -112,6 +113,9 @@ def learn_masks(
         "masks": {"photos": len(pairs.names), "overlap": round(agreed.pooled, 4), "seed": seed},
         "weights_sha256": reader.weights_sha256(marking.cpu().state_dict()),
     }
+    if before_seen := Traces.from_dict((known.get("photos") or {}).get("trained_on")):
+        seen = before_seen if pairs.traces is None else before_seen.joined(pairs.traces)
+        said["photos"] = {**known["photos"], "trained_on": seen.to_dict()}
     if before:
         said["figures"] = {**before, **figures, "faults": [*before.get("faults", ()), *faults]}
     out.mkdir(parents=True, exist_ok=True)
@@ -144,8 +148,9 @@ def _marked_photos(
         )
     log.info("%d of %d photos have masks", len(rows), len(found.names))
     return dataclasses.replace(
-        found, images=found.images[rows], masks=found.masks[rows], names=[found.names[row] for row in rows]
-    )
+        found, images=found.images[rows], masks=found.masks[rows], names=[found.names[row] for row in rows],
+        traces=None if found.traces is None else found.traces.take(rows),
+    )  # fmt: skip
 
 
 def _learn(generator: Generator, part: nn.Module, segmenter: Segmenter, seed: int, steps: int) -> None:

@@ -12,6 +12,7 @@ from gan.config import TrainConfig
 from gan.devices import fast_bfloat16, find_device
 from gan.evaluation import features as feature_networks
 from gan.photos.duplicates import near_copies, same_pixels
+from gan.photos.find import NOBODY, ExactNames
 from gan.photos.labels import Classes, few
 from gan.photos.lettering import LETTERED_SHARE, lettered
 from gan.photos.masks import Masks
@@ -38,11 +39,13 @@ class Known:
         which: of them are meant.
         classes: what they show, or None.
         masks: of their defects, or None.
+        held_out: names of those of the folder to measure on, where a split says so.
     """
 
     which: Which
     classes: Classes | None = None
     masks: Masks | None = None
+    held_out: ExactNames = NOBODY
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ def prepare(
             len(images.names),
         )
     _warn_of_letters(images, config)
+    if known.held_out:
+        of_split = dataclasses.replace(known.which, only=known.held_out)
+        validation, known = data, dataclasses.replace(known, which=of_split)
     if validation is None or not processes.is_first:
         return Ready(images, None, place)
     if isinstance(validation, Validation):
@@ -108,7 +114,7 @@ def held_out_for(ready: Ready, features: str, seed: int) -> Validation | None:
     if not isinstance(ready.held_out, ImageSet):
         return ready.held_out
     network = feature_networks.load_features(features, str(ready.device))
-    return Validation(ready.held_out.images, network, seed, ready.held_out.labels)
+    return Validation(ready.held_out.images, network, seed, ready.held_out.labels, ready.held_out.traces)
 
 
 def _load(photos: ImageSet | Path, config: TrainConfig, known: Known, like: ImageSet | None = None) -> ImageSet:

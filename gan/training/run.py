@@ -19,6 +19,7 @@ from gan.config import Course, TrainConfig
 from gan.evaluation.defaults import FEATURES, refuse_teacher
 from gan.photos.which import Which
 from gan.training import folder
+from gan.training.parted import parts_of
 from gan.training.processes import ALONE, Processes, started
 from gan.training.refusals import (
     classes_of,
@@ -60,6 +61,7 @@ def train(
     validation: ImageSet | Validation | Path | None = None,
     features: str = FEATURES,
     which: Which = ALL,
+    split: Path | None = None,
     metrics_file: Path | None = None,
     processes: Processes | None = None,
 ) -> Path:
@@ -80,6 +82,8 @@ def train(
         which: photos of the folders to take, and what is told of them. With `classes` or `labels` the generator has an
             input `label`, with `masks`, which are of all photos, it makes masks with its images; an `ImageSet` that has
             labels or masks needs neither.
+        split: a `split.json` of the photos in the folder `data`: its part `train` is trained on, its part `validation`
+            measured on, as by `validation`, and the others are not opened.
         metrics_file: a file to leave for node-exporter's textfile collector when the run ends, by a name in `.prom`.
         processes: this one among those that train together, all of which call this function; by default what
             `torchrun` says.
@@ -100,15 +104,16 @@ def train(
     processes = started() if processes is None else processes
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
     with metrics, _one_speaks(processes), RunLog() as run_log:
-        refuse_arguments(resume, overwrite, course, validation)
+        refuse_arguments(resume, overwrite, course, split or validation)
         which.check()
         refuse_classes(data, validation, config, which)
         refuse_masks(data, config, which.masks)
         if config.feature_matching:
             refuse_teacher(features)
         refuse_photos(data, validation, which)
-        paired = paired_masks(data, validation, which)
-        shown = classes_of(data, validation, which, paired)
+        parts = parts_of(data, split, validation, course, which)
+        paired = paired_masks(data, validation, parts.all)
+        shown = classes_of(data, validation, parts.all, paired)
         refuse_nesting(out, data, validation, which.masks)
         if processes.is_first:
             folder.refuse(out, resume=resume, overwrite=overwrite)
@@ -120,7 +125,8 @@ def train(
         from gan.training.training import Training
 
         try:
-            ready = prepare(data, validation, config, device, Known(which, shown, fitting), processes)
+            known = Known(parts.train, shown, fitting, parts.held_out)
+            ready = prepare(data, validation, config, device, known, processes)
             config = _of_these(config, ready.images)
             held_out = held_out_for(ready, features, config.seed)
             training = Training(ready.images, out, config, ready.device, course, held_out, processes)
@@ -141,6 +147,7 @@ def plan(
     course: Course = USUAL,
     validation: ImageSet | Path | None = None,
     which: Which = ALL,
+    split: Path | None = None,
 ) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.
 
@@ -148,13 +155,14 @@ def plan(
         CommandError: as `train` does, as far as it can be known before.
     """
     config = TrainConfig.of() if config is None else config
-    refuse_arguments(resume, overwrite, course, validation)
+    refuse_arguments(resume, overwrite, course, split or validation)
     which.check()
     refuse_classes(data, validation, config, which)
     refuse_masks(data, config, which.masks)
     refuse_photos(data, validation, which)
-    paired = paired_masks(data, validation, which)
-    shown = classes_of(data, validation, which, paired)
+    parts = parts_of(data, split, validation, course, which)
+    paired = paired_masks(data, validation, parts.all)
+    shown = classes_of(data, validation, parts.all, paired)
     if out is not None:
         refuse_nesting(out, data, validation, which.masks)
         if resume and not folder.found(out):
@@ -166,7 +174,8 @@ def plan(
     from gan.training.prepare import Known, prepare
 
     try:
-        ready = prepare(data, validation, config, device, Known(which, shown, fitting), ALONE)
+        known = Known(parts.train, shown, fitting, parts.held_out)
+        ready = prepare(data, validation, config, device, known, ALONE)
         config = _of_these(config, ready.images)
         return timed(ready.images, config, ready.device, ready.held_out is not None)
     except (RuntimeError, MemoryError) as error:

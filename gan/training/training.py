@@ -69,7 +69,8 @@ class Training:
     @property
     def keeper(self) -> Keeper:
         """What writes networks and snapshots."""
-        return Keeper(self.out, self.data, self.course.keep_snapshots)
+        measured_on = None if self.validation is None else self.validation.traces
+        return Keeper(self.out, self.data, self.course.keep_snapshots, measured_on)
 
     def begin(self, restarts: int = 0) -> Trainer:
         """The run before its first step."""

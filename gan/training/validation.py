@@ -14,6 +14,7 @@ from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.metrics import NEIGHBOURS, Manifold, kid, manifold
 from gan.evaluation.places import MOST_COMMON_GRAIN, MOST_ECHO, beyond_grid, loudest_echo, places, worst_grid
 from gan.networks.generator import Generator
+from gan.photos.traces import Traces
 from gan.training.figures import made
 from models.picks import in_proportion
 
@@ -49,9 +50,18 @@ class Validation:
         network: the features to compare in.
         seed: of the latents.
         labels: of the photos, where they have classes: the images have them in the same proportions.
+        traces: of the photos, where they come from files.
     """
 
-    def __init__(self, photos: Tensor, network: FeatureNetwork, seed: int, labels: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        photos: Tensor,
+        network: FeatureNetwork,
+        seed: int,
+        labels: Sequence[int] = (),
+        traces: Traces | None = None,
+    ) -> None:
+        self.traces = traces
         self._network, self._seed, self._labels = network, seed, labels
         self._photos, self._places = network(photos), places(photos)
         content = photos.numpy().tobytes() + np.array(labels, "<i8").tobytes()

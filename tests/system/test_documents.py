@@ -26,7 +26,7 @@ from gan.config import RECIPES
 from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save_weights
-from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, write_photos
+from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, surface, write_photos
 from tests.jobs.object_server import ObjectServer
 from tests.jobs.small_models import RARE, write_model
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
@@ -38,7 +38,8 @@ SMALL = {
     "GAN_TRAIN_STEPS": "4", "GAN_EVAL_QUALITY_COUNT": "12", "GAN_EVAL_QUALITY_SEGMENTER": "0",
     "GAN_EVAL_ROBUSTNESS_COUNT": "10",
     "GAN_BATCH_QUALITY_GATE": "off", "GAN_BATCH_FINISH_QUALITY_GATE": "off",  # two epochs give one plain gray
-    "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
+    "GAN_EVAL_USEFULNESS_STEPS": "2", "GAN_EVAL_USEFULNESS_SEEDS": "1", "GAN_EVAL_USEFULNESS_IMAGE_SIZE": "32",
+    "GAN_EVAL_USEFULNESS_QUICK": "1", "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
 """What makes the commands quick, so that they can run as they are written."""
 SMALLER = {
@@ -161,6 +162,10 @@ def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactor
     for part, seed in (("train", 7), ("validation", 9)):
         for name in ("pits", "scratches"):
             write_photos(folder / "datasets/classes" / part / name, 12, seed + len(name))
+    for seed, place in enumerate(("datasets/labelled/pits", "datasets/labelled/scratches", "synthetic/classes/pits")):
+        (folder / place).mkdir(parents=True)
+        for number in range(16):
+            surface(100 * seed + number).save(folder / place / f"{number}.png")
     with_masks = ShiftGenerator(40, width=2, masks=True)
     with_masks.initialise(torch.Generator().manual_seed(0))
     (folder / "models-with-masks").mkdir()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.classes import LEAST, Classwise, Labelled, by_class
+from gan.evaluation.classes import LEAST, Classwise, LabelledFeatures, by_class
 from gan.evaluation.comparison import Sets, Sources, compare
 from gan.evaluation.evaluate import evaluate
 from gan.evaluation.features import FeatureNetwork
@@ -29,16 +29,16 @@ from tests.gan.evaluation.conftest import plates
 NAMES = ("line", "pit", "rust")
 
 
-def seen(counts: tuple[int, ...], seed: int, far: float = 3.0, moved: float = 0.0) -> Labelled:
+def seen(counts: tuple[int, ...], seed: int, far: float = 3.0, moved: float = 0.0) -> LabelledFeatures:
     """Features of classes that lie `far` apart, each along a direction of its own; `moved` all in another."""
     labels = np.repeat(np.arange(len(counts)), counts)
     features = np.random.default_rng(seed).normal(size=(len(labels), 8))
     features[np.arange(len(labels)), labels] += far
     features[:, -1] += moved
-    return Labelled(torch.from_numpy(features).float(), labels.tolist())
+    return LabelledFeatures(torch.from_numpy(features).float(), labels.tolist())
 
 
-def compared(fake: Labelled) -> Classwise:
+def compared(fake: LabelledFeatures) -> Classwise:
     return by_class(NAMES, seen((30, 30, 30), 1, 6), fake, seen((40, 40, 40), 2, 6), 0)
 
 
@@ -88,7 +88,7 @@ def test_images_of_the_photos_distribution_are_as_near_as_photos_in_every_class(
 def test_one_class_that_is_off_is_told_from_the_others() -> None:
     fake, off = seen((40, 40, 40), 3, 6), seen((40, 40, 40), 3, 6, moved=8)
     features = torch.where(torch.tensor(fake.labels)[:, None] == 1, off.features, fake.features)
-    found = compared(Labelled(features, fake.labels))
+    found = compared(LabelledFeatures(features, fake.labels))
     distances = [each.kid_x1000 or 0.0 for each in found.classes]
     assert distances[1] > 20 * max(abs(distances[0]), abs(distances[2]))
     assert [each.precision for each in found.classes][1] == 0
@@ -96,7 +96,7 @@ def test_one_class_that_is_off_is_told_from_the_others() -> None:
 
 def test_images_under_another_label_are_named_wrong() -> None:
     fake = seen((40, 40, 40), 3, 6)
-    found = compared(Labelled(fake.features, [0 if label == 2 else label for label in fake.labels]))
+    found = compared(LabelledFeatures(fake.features, [0 if label == 2 else label for label in fake.labels]))
     assert found.confusion.counts[0][2] >= 38
     assert found.classes[0].named_right == pytest.approx(0.5, abs=0.05)
     assert found.classes[2].named_right is None

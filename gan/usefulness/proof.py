@@ -1,0 +1,299 @@
+"""One call from photos and generated images to a verdict: do these images help a detector?"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gan.evaluation.runs import file_sha256
+from gan.photos.read import to_picture
+from gan.photos.split_file import TEST, TRAIN, VALIDATION, Split
+from gan.photos.traces import trace_of_image, traces
+from gan.usefulness import defaults
+from gan.usefulness.design import ALL, RATIOS, subsets_of
+from gan.usefulness.detectors import detector as detector_of
+from gan.usefulness.experiment import Experiment, Fitting, arms_for
+from gan.usefulness.groundwork import groundwork, known_classes, split_of
+from gan.usefulness.leaks import places_of, refuse_leaks, refuse_shown
+from gan.usefulness.outcome import Outcome, finished, unfinished
+from gan.usefulness.page import write_page
+from gan.usefulness.runs import RunTable, owned
+from gan.usefulness.sources import MOST_MADE, Generated, ImageShape, Photos, good_class, read_photos, read_synthetic
+from gan.usefulness.teaching import Material
+from gan.usefulness.verdict import verdicts
+from models.errors import CommandError, ExitCode
+from models.files import write_atomically, write_probe
+from models.log import log
+
+REPORT, FIGURES, SPLIT = "report.html", "usefulness.json", "split.json"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The arguments of `usefulness` that say which images are meant."""
+
+    real: Path
+    synthetic: tuple[Path, ...]
+    models: tuple[Path, ...]
+    class_name: str | None
+    labels: Path | None
+    masks: Path | None
+    missing_masks: str
+    good: str | None
+    budgets: tuple[int, ...]
+    shape: ImageShape
+    skip_bad_files: bool
+    only: Sequence[str]
+    without: Sequence[str]
+
+
+def usefulness(
+    real: Path,
+    synthetic: Sequence[Path] = (),
+    *,
+    out: Path = defaults.OUT,
+    model: Sequence[Path] = (),
+    class_name: str | None = None,
+    labels: Path | None = None,
+    masks: Path | None = None,
+    missing_masks: str = "refuse",
+    good_class: str | None = None,
+    split: Path | None = None,
+    budget: Sequence[int] = (),
+    detector: str = defaults.DETECTOR,
+    metric: str = defaults.METRICS[0],
+    subsets: int = defaults.SUBSETS,
+    seeds: int = defaults.SEEDS,
+    steps: int | None = None,
+    batch_size: int = defaults.BATCH_SIZE,
+    quick: bool = False,
+    minutes: float | None = None,
+    seed: int = 0,
+    channels: int | None = None,
+    image_size: int | str | None = None,
+    fit: str | None = None,
+    skip_bad_files: bool = False,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> Outcome | None:
+    """Say whether generated images help a detector of the photos' classes, and leave a report in `out`.
+
+    Args:
+        real: folder or `.zip` of photos; its sub-folders are their classes.
+        synthetic: runs of gan-batch or folders of class folders: one, or one a subset, in the order of budgets and
+            subsets; each subset then is the photos that the generator of its run was trained on. None: the split and
+            the subsets are written, for `gan-train`, and nothing else is done.
+        out: folder of all that is kept: the split, the table of runs, the report. A run goes on where it ended.
+        model: the ONNX files that made the runs, one or as many as these; as of `gan.evaluate`.
+        class_name: the class of all generated images, where nothing tells theirs.
+        labels: a CSV file that says the photos' classes, see `gan.photos.labels.classes_in`.
+        masks, missing_masks: of the photos, as of `gan.evaluate`; for detectors that learn from masks.
+        good_class: the class of photos without a defect; by default the one that is called good, ok or normal.
+        split: a `split.json` of these photos; one of two parts keeps its part `validation` for testing.
+        budget: photos a class, one number a question; the verdict is about the first. None: all of the part train.
+        detector: as of `gan.usefulness.detectors.detector`.
+        metric: one of `gan.usefulness.defaults.METRICS`, decided on before the result is known.
+        subsets, seeds: how many; `subsets` where `synthetic` does not tell.
+        steps: of the optimiser, for every arm; None: those of the detector.
+        batch_size: images a step.
+        quick: three arms and the controls, three seeds.
+        minutes: to spend: the largest plan that fits is run.
+        seed: of everything random.
+        channels, image_size, fit: as of `gan.evaluate`.
+        skip_bad_files, only, without: which photos, as of `gan.evaluate`.
+
+    Returns:
+        What came out; None where there are no generated images yet.
+
+    Raises:
+        CommandError: 2 arguments that cannot be meant; 65 unusable images, or a generator that saw photos that are kept
+            from it; 66 nothing there; 73, 74 `out` cannot be written; 75 another run is at work there; 78 it belongs to
+            one of other settings or images; 130, 143 stopped by a signal.
+    """
+    asked = _Asked(
+        real, tuple(synthetic), tuple(model), class_name, labels, masks, missing_masks, good_class,
+        tuple(budget) or (ALL,), ImageShape(channels, image_size, fit), skip_bad_files, only, without,
+    )  # fmt: skip
+    _refuse_values(asked, metric, subsets, seeds, minutes)
+    _refuse_overlap(asked, out)
+    write_probe(out)
+    if not synthetic:
+        groundwork(real, out / SPLIT, split, labels, masks, only, without, asked.budgets, subsets, seed)
+        return None
+    chosen = detector_of(detector)
+    made, photos = _images(asked)
+    parts = split_of(real, out / SPLIT, split, photos.class_of, photos.traces, seed, only, without)
+    notes = _refuse_leaks(photos, parts, made)
+    material = _material(asked, photos, parts, made, subsets, seed)
+    notes += _saw_more(photos, made, material)
+    if chosen.needs_masks and any(images.masks is None for images in (material.photos, *material.made)):
+        raise CommandError(
+            ExitCode.USAGE,
+            f"`detector={detector}` learns from masks: give `masks`, and a run of a generator with masks",
+        )
+    usual = chosen.steps or defaults.STEPS
+    fitting = Fitting(chosen, usual if steps is None else steps, batch_size, metric, seed)
+    settings = {
+        "format": 1, "detector": detector, "metric": metric, "steps": fitting.steps, "batch_size": batch_size,
+        "seeds": seeds, "quick": quick, "seed": seed, "budgets": list(asked.budgets),
+        "good_class": None if material.good is None else photos.class_names[material.good],
+        "detector_source": _source_of(detector), **_digests(photos, parts, material),
+    }  # fmt: skip
+    with owned(out, settings):
+        parts.write(out / SPLIT)
+        experiment = Experiment(
+            material, fitting, RunTable(out), arms_for(material, quick), min(seeds, defaults.QUICK_SEEDS) if quick
+            else seeds, out, None if minutes is None else 60 * minutes,
+        )  # fmt: skip
+        plan = experiment.run()
+        if plan is None:
+            outcome = unfinished(experiment, notes)
+        else:
+            outcome = finished(experiment, plan, verdicts(experiment, plan), notes)
+        text = json.dumps(outcome.to_dict(), indent=1) + "\n"
+        write_atomically(out / FIGURES, lambda temporary: temporary.write_text(text))
+        write_page(out / REPORT, outcome, material)
+    return outcome
+
+
+def _refuse_values(asked: _Asked, metric: str, subsets: int, seeds: int, minutes: float | None) -> None:
+    if metric not in defaults.METRICS:
+        raise CommandError(ExitCode.USAGE, f"`metric={metric}` is none of {', '.join(defaults.METRICS)}")
+    if subsets < 1 or seeds < 1:
+        raise CommandError(ExitCode.USAGE, "`subsets` and `seeds` are at least 1")
+    if any(each < 0 for each in asked.budgets) or len(set(asked.budgets)) < len(asked.budgets):
+        raise CommandError(ExitCode.USAGE, "`budget` is a number of photos a class, each number once")
+    if minutes is not None and not minutes > 0:
+        raise CommandError(ExitCode.USAGE, f"`minutes={minutes:g}` is not above 0")
+    count = len(asked.synthetic)
+    if count > 1 and count % len(asked.budgets):
+        raise CommandError(
+            ExitCode.USAGE, f"{count} of `synthetic` are not as many for each of {len(asked.budgets)} of `budget`"
+        )
+    if len(asked.models) > 1 and len(asked.models) != count:
+        raise CommandError(
+            ExitCode.USAGE, f"{len(asked.models)} of `model` for {count} of `synthetic`: one, or as many"
+        )
+
+
+def _refuse_overlap(asked: _Asked, out: Path) -> None:
+    """One folder in another would make its images count as both."""
+    folders = [(f"`real` {asked.real}", asked.real), *((f"`synthetic` {each}", each) for each in asked.synthetic)]
+    for (name, one), (other_name, other) in itertools.permutations([*folders, (f"`out` {out}", out)], 2):
+        if one.resolve().is_relative_to(other.resolve()) and (other is not out or one == out):
+            raise CommandError(ExitCode.USAGE, f"{name} lies in {other_name}: images would be taken for others")
+
+
+def _images(asked: _Asked) -> tuple[list[Generated], Photos]:
+    """Generated images, then photos in their shape."""
+    known = known_classes(asked.real, asked.labels, asked.masks, asked.only, asked.without)
+    good = good_class(known.names, asked.good)
+    largest = max(len(known.class_of) if each == ALL else each * len(known.names) for each in asked.budgets)
+    count = min(MOST_MADE, max(200, round(max(RATIOS) * min(largest, len(known.class_of)))))
+    shape, made = asked.shape, []
+    for number, place in enumerate(asked.synthetic):
+        model = asked.models[number % len(asked.models)] if asked.models else None
+        found, shape = read_synthetic(place, model, asked.class_name, count, shape)
+        made.append(found)
+    photos = read_photos(
+        asked.real, asked.labels, asked.masks, asked.missing_masks, shape, asked.skip_bad_files, asked.only,
+        asked.without, good,
+    )  # fmt: skip
+    return made, photos
+
+
+def _refuse_leaks(photos: Photos, parts: Split, made: Sequence[Generated]) -> list[str]:
+    """What the reader has to know of where the images come from."""
+    notes: list[str] = []
+    fitted = None
+    for each in made:
+        if each.trained_on is not None and each.generator is not None:
+            refuse_leaks(photos.traces, parts, each.trained_on, each.generator.measured_on, str(each.place))
+            continue
+        if fitted is None:
+            pairs = zip(photos.labelled.names, photos.labelled.images, strict=True)
+            fitted = traces(trace_of_image(name, to_picture(image)) for name, image in pairs)
+        notes.append(refuse_shown(fitted, parts, each.looks(), str(each.place)))
+        log.warning("%s", notes[-1])
+    return notes
+
+
+def _saw_more(photos: Photos, made: Sequence[Generated], material: Material) -> list[str]:
+    """That one generator for all subsets saw more photos than each of them has."""
+    if len(made) > 1 or made[0].trained_on is None:
+        return []
+    seen = len(set(places_of(photos.traces, made[0].trained_on)) & set(material.train))
+    largest = max(len(subset) for subsets in material.subsets.values() for subset in subsets)
+    if seen <= largest:
+        return []
+    return [
+        f"the generator of {made[0].place} was trained on {seen} photos, a subset has {largest}: a part of the gain "
+        "may be these photos (a generator for each subset would tell)"
+    ]
+
+
+def _material(
+    asked: _Asked, photos: Photos, parts: Split, made: Sequence[Generated], subsets: int, seed: int
+) -> Material:
+    names = photos.labelled.names
+    part = [parts.places[name].part if name in parts.places else "" for name in names]
+    groups = [parts.places[name].group if name in parts.places else name for name in names]
+    train, validation, test = (
+        [place for place, each in enumerate(part) if each == wanted] for wanted in (TRAIN, VALIDATION, TEST)
+    )
+    place_of = {name: place for place, name in enumerate(names)}
+    group_of = dict(zip(names, groups, strict=True))
+    each_budget = subsets if len(made) == 1 else len(made) // len(asked.budgets)
+    drawn = {
+        budget: [
+            sorted(place_of[name] for name in subset)
+            for subset in subsets_of(
+                photos.class_of, group_of, [names[place] for place in train], budget, each_budget, seed
+            )
+        ]
+        for budget in asked.budgets
+    }
+    if len(made) > 1:
+        inside = set(train)
+        for number, each in enumerate(made):
+            if each.trained_on is not None:
+                own = [place for place in places_of(photos.traces, each.trained_on) if place in inside]
+                if not own:
+                    raise CommandError(
+                        ExitCode.BAD_DATA, f"the generator of {each.place} was trained on no photo of {asked.real}"
+                    )
+                drawn[asked.budgets[number // each_budget]][number % each_budget] = own
+    good = good_class(photos.class_names, asked.good)
+    return Material(
+        photos.labelled, photos.class_names, train, validation, test, groups,
+        tuple(each.labelled(photos.class_names) for each in made), drawn,
+        None if good is None else photos.class_names.index(good),
+    )  # fmt: skip
+
+
+def _source_of(detector: str) -> str:
+    """The sha256 of the file with a user's own detector; empty for the others."""
+    file = getattr(sys.modules.get(detector.partition(":")[0]), "__file__", None) if ":" in detector else None
+    return file_sha256(Path(file)) if file else ""
+
+
+def _digests(photos: Photos, parts: Split, material: Material) -> dict[str, Any]:
+    """Of the images and where they belong."""
+    of_photos = hashlib.sha256(photos.labelled.images.numpy().tobytes())
+    of_photos.update(json.dumps([photos.class_of, photos.traces.sha256]).encode())
+    of_split = hashlib.sha256(json.dumps({name: asdict(place) for name, place in parts.places.items()}).encode())
+    of_made = []
+    for made in material.made:
+        digest = hashlib.sha256(made.images.numpy().tobytes())
+        digest.update(made.labels.numpy().tobytes())
+        of_made.append(digest.hexdigest())
+    return {
+        "photos": of_photos.hexdigest(), "split": of_split.hexdigest(), "synthetic": of_made,
+        "subsets": {str(budget): subsets for budget, subsets in material.subsets.items()},
+    }  # fmt: skip
