@@ -45,7 +45,7 @@ class Fitting:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Tuning:
     """What was chosen on validation photos, for one budget.
 
     Attributes:
@@ -88,7 +88,7 @@ class Experiment:
     seeds: int
     folder: Path
     limit: float | None = None
-    chosen: dict[int, Chosen] = field(default_factory=dict)
+    chosen: dict[int, Tuning] = field(default_factory=dict)
     _start: float = field(default_factory=time.monotonic)
 
     def run(self) -> RunPlan | None:
@@ -147,7 +147,7 @@ class Experiment:
                 for tasks in ratio_of.values():
                     yield from tasks
                 ratios[kind] = self._best(ratio_of)
-            self.chosen[budget] = Chosen(strength, ratios)
+            self.chosen[budget] = Tuning(strength, ratios)
         for seed in range(plan.seeds):
             for budget in self.material.subsets:
                 for subset in range(len(self.material.subsets[budget])):

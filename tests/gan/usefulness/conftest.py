@@ -58,8 +58,8 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "kinds", make, copy=False)
 
 
-@pytest.fixture(autouse=True)
-def _augmented_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def augmented_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's detector sees one augmented view of all images, drawn for all together: an image at a time is slow."""
 
     def views(images: Tensor, augment: Callable[..., Tensor]) -> Tensor:

@@ -29,6 +29,7 @@ from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.gan.usefulness.conftest import DETECTOR, write_kinds
 
+pytestmark = pytest.mark.usefixtures("augmented_at_once")
 Prove = Callable[..., Outcome]
 
 
