@@ -43,7 +43,7 @@ _OF_MASKS = [
 def write_model(
     path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0,
     faults: list[str] | None = None, classes: Sequence[str] = (), collapsed: Sequence[str] = (),
-    masks: float | None = None,
+    masks: float | None = None, line: float = 0.0,
 ) -> Path:  # fmt: skip
     """Write a generator: images = tanh(pattern · offset + z · weights · gain), of a class lighter than the one before.
 
@@ -57,6 +57,7 @@ def write_model(
         classes: that its labels tell apart; `class_of` tells the class of an image.
         collapsed: those whose images are hardly different from each other.
         masks: makes masks of squares of 4×4 pixels, each where a normal value is above this limit.
+        line: how much of a short level line depends on the first latent value, bright or dark.
     """
     training = {} if faults is None else {"figures": {"faults": faults}}
     random = np.random.RandomState(seed)
@@ -70,6 +71,10 @@ def write_model(
         "nan": np.nan,
         "limit": 1e9 if broken_above is None else broken_above,
     }
+    if line:
+        drawn = np.zeros((SIZE, SIZE))
+        drawn[15:17, 10:20] = line
+        constants["weights"][0] += drawn.ravel()
     if classes:
         constants["gains"] = np.array([[1e-3 if name in collapsed else 1.0] for name in classes])
         constants["levels"] = LEVELS[: len(classes), None] + 0.3 * np.linspace(-1, 1, SIZE * SIZE)

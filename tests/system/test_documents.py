@@ -71,7 +71,8 @@ SMALLER = {
     "pip install --no-deps .": "pip install --no-deps --no-build-isolation --target lean checkout",
     "pip install .": "pip install --no-deps --no-build-isolation --target plain checkout",
     "TrainConfig.of(seed=1)": "TrainConfig.of('dcgan', epochs=1, image_size=32, batch_size=8, g_width=2, d_width=2)",
-    'train=Path("path/to/photos"))': 'train=Path("path/to/photos"), features="pools.pt", image_size=32)',
+    'train=Path("path/to/photos"))': 'train=Path("path/to/photos"), features="pools.pt", '
+    'shape=__import__("gan").CommonShape(image_size=32))',
     "from jobs import run_batch": "from jobs import Gate, run_batch",
     "count=1000": "count=10, gate=Gate('off')",
 }

@@ -58,8 +58,10 @@ def judged() -> tuple[Quality, Sets]:
 
 
 def judge(folders: dict[str, Path], *names: str, **options: Any) -> Quality:
-    given = {name: folders[name] for name in names}
-    return evaluate(folders["real"], folders["fake"], count=20, **given, **options)
+    given = {"train": folders["train"]} if "train" in names else {}
+    which = {name: options.pop(name) for name in ("masks", "missing_masks") if name in options}
+    which |= {"masks": folders["masks"]} if "masks" in names else {}
+    return evaluate(folders["real"], folders["fake"], count=20, which=Which(**which), **given, **options)
 
 
 def test_masks_of_a_generator_are_compared_where_those_of_the_photos_are_given(folders: dict[str, Path]) -> None:

@@ -13,12 +13,13 @@ from gan.config import TrainConfig
 from gan.photos.lettering import lettered
 from gan.photos.read import ImageSet
 from gan.photos.survey_page import advice
-from gan.training.prepare import Which, prepare
+from gan.photos.which import Which
+from gan.training.prepare import Known, prepare
 from gan.training.processes import Processes
 from tests.conftest import scratch
 from tests.gan.photos.test_survey import imagined
 
-WHICH = Which(skip_bad_files=False, only=(), without=())
+KNOWN = Known(Which())
 TEXTS = ("LOT 4471-B", "use by 12/27", "SN 00381926", "Made of steel")
 
 
@@ -73,7 +74,7 @@ def test_training_says_what_would_turn_letters(
     images = torch.from_numpy(pictures)[:, None].expand(-1, channels, -1, -1).contiguous()
     config = TrainConfig.of("small-data", fit=fit, flip=flip, channels=channels)
     with caplog.at_level(logging.WARNING, "gan"):
-        prepare(ImageSet(images, [f"{number}.png" for number in range(12)]), None, config, "cpu", WHICH, Processes())
+        prepare(ImageSet(images, [f"{number}.png" for number in range(12)]), None, config, "cpu", KNOWN, Processes())
     assert ("letters" in caplog.text) == bool(said)
     assert said in caplog.text
 

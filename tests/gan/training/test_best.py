@@ -41,7 +41,7 @@ class Scripted(Validation):
 
     def __init__(self, *values: float, against: str = "the same photos") -> None:
         self.values: Iterator[float] = iter(values)
-        self.against = against
+        self.against, self.traces = against, None
 
     def measure(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> Measured:
         value = next(self.values)

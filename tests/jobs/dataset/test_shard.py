@@ -106,7 +106,7 @@ def test_made_images_are_those_that_are_written_and_each_comes_once(model: Path,
     made = list(make_images(Shard(0, 5, 30), GeneratorSession(model, "cpu"), SEED, 4, IMAGES))
     assert [row for row, *_ in made] == rows_of(finished)[5:30]
     assert [measure.index for _, measure, *_ in made] == list(range(5, 30))
-    assert all(content == (finished / row.file_name).read_bytes() for row, _, content, _ in made)
+    assert all(content == (finished / row.file_name).read_bytes() for row, _, content, *_ in made)
 
 
 def test_measures_in_the_run_are_those_of_its_images(model: Path, finished: Path) -> None:
