@@ -36,7 +36,7 @@ def test_bundled_file_makes_gray_images_of_128_pixels(info: GeneratorInfo) -> No
     assert (info.channels, info.height, info.width) == (1, 128, 128)
 
 
-@pytest.mark.parametrize(("path", "schema", "z_dim"), [(models.path(), 3, 128), (SCHEMA_2, 2, 100)])
+@pytest.mark.parametrize(("path", "schema", "z_dim"), [(models.path(), 4, 128), (SCHEMA_2, 2, 100)])
 def test_files_of_this_and_an_earlier_schema_give_their_golden_images(path: Path, schema: int, z_dim: int) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     info = GeneratorInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
