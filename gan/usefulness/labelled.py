@@ -51,5 +51,5 @@ class Labelled:
             torch.cat([self.images, other.images]),
             torch.cat([self.labels, other.labels]),
             self.names + other.names,
-            torch.cat([self.masks, other.masks]) if both else None,  # type: ignore[list-item]
+            torch.cat([self.masks, other.masks]) if both else None,  # type: ignore[list-item]  # `both` tells
         )

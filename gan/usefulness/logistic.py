@@ -73,5 +73,5 @@ def _fitted(seen: Tensor, labels: Tensor, counts: Tensor, classes: int, steps: i
         torch.autograd.backward(total)
         return float(total.detach())
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
     return weight.detach(), bias.detach()

@@ -118,4 +118,4 @@ def _imported(name: str) -> Callable[..., Any]:
     wanted = getattr(found, function, None)
     if not callable(wanted):
         raise CommandError(ExitCode.NO_INPUT, f"`detector={name}`: {module} has no function {function}")
-    return wanted  # type: ignore[no-any-return]
+    return wanted  # type: ignore[no-any-return]  # whatever the user's function is

@@ -130,7 +130,7 @@ def check_measurable() -> None:
         CommandError: 2 where scikit-image is not installed.
     """
     with extra("convert", "skimage", "`want` needs"):
-        import skimage  # noqa: F401
+        import skimage  # noqa: F401  # only whether it is there
 
 
 def _first_matches(

@@ -112,7 +112,7 @@ def forked(*words: str) -> Iterator[tuple[BaseProcess, TextIO]]:
 
 def _gan_train(stderr: int, words: list[str]) -> None:
     os.dup2(stderr, 2)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  # as long as the process
     torch.set_num_threads(1)  # those of the pool have not come along
     console.run(cli, "gan-train", words)
 

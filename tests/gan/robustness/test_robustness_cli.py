@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import gan
@@ -113,7 +114,7 @@ def test_class_folders_are_bins_and_photos_with_an_empty_mask_are_good(desk: Pat
 def test_what_was_scored_is_not_asked_again(desk: Path) -> None:
     asked: list[int] = []
 
-    def judge(images: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def judge(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         asked.append(len(images))
         return images.mean((1, 2, 3)) / 255
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from gan.robustness.bins import rates_of, sorted_into_bins
 from gan.robustness.slices import worst_slices
+from models.attributes import Attributes
 from tests.gan.robustness.made import attributes, none_seen
 
 
-def many(count: int = 200) -> list:  # type: ignore[type-arg]
+def many(count: int = 200) -> list[Attributes]:
     random = np.random.default_rng(0)
     return [
         attributes(
