@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from export.defaults import BATCHES, OPSET, PRECISION
+from export.defaults import BATCHES, OPSET, PHOTOS, PRECISION
 from export.exporting import NAMES, ONNX, TORCH, export_file, without_notes
 from export.target import refuse_missing
 from models import console
@@ -76,6 +76,11 @@ unseen_options = (
         help="What batch norm adds to the variance.  [default: 1e-05]",
     ),
 )
+photos_option = click.option(
+    "--photos/--no-photos",
+    default=PHOTOS,
+    help="Say in the file which photos it was trained on, with thumbnails of 32 x 32, as gan-eval usefulness asks for.",
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the file that is there.")
 
 
@@ -109,6 +114,7 @@ def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]
 @batch_option
 @atol_option
 @foreign_options
+@photos_option
 @overwrite_option
 @console.debug_option
 def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
@@ -127,6 +133,7 @@ def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
 @batch_option
 @atol_option
 @foreign_options
+@photos_option
 @overwrite_option
 @console.debug_option
 def torch_command(model: Path, out: Path | None, **options: Any) -> None:

@@ -2,5 +2,7 @@
 
 OPSET = 18
 PRECISION = "float32"
+PHOTOS = True
+"""Whether the file says which photos it was trained on."""
 BATCHES = (1, 2, 3, 64, 129)
 """1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export.defaults import PHOTOS
 from export.target import refuse_existing, refuse_missing
 from models.errors import CommandError, ExitCode
 from models.log import log
@@ -34,6 +35,7 @@ def export_file(
     slope: float | None = None,
     last_activation: str | None = None,
     bn_eps: float | None = None,
+    photos: bool = PHOTOS,
     overwrite: bool = False,
     **settings: Any,
 ) -> ParityReport:
@@ -47,6 +49,8 @@ def export_file(
         key: where in `model` the generator lies, its names joined by dots.
         activation, slope, last_activation, bn_eps: what the weights of a checkpoint made elsewhere do not show; the
             usual values where not given.
+        photos: say in the file which photos it was trained on and chosen by: names, hashes and thumbnails of 32×32,
+            by which `gan-eval usefulness` knows them again.
         overwrite: replace an existing file.
         settings: those of `export_onnx` or `export_torch`: `batch_check`, `atol`, and of ONNX `opset` and `precision`.
 
@@ -71,6 +75,8 @@ def export_file(
     unseen = {name: value for name, value in given.items() if value is not None}
     generator = load_generator(model, key, **unseen)
     training = read_training(model, weights_sha256(generator.state_dict()))
+    if not photos:
+        training.pop("photos", None)
     if training and unseen:
         names = ", ".join(f"`{name}`" for name in unseen)
         raise CommandError(ExitCode.USAGE, f"{names}: {model} was trained by gan-train, so it is known")

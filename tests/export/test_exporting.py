@@ -41,6 +41,14 @@ def test_file_says_how_its_weights_were_trained_and_faults_are_warned_of(
     assert "all its images are one" in caplog.text
 
 
+def test_photos_are_left_out_of_the_file_where_asked(ours: Path) -> None:
+    known = json.loads(ours.with_name("training_options.json").read_text())
+    assert known["photos"]["trained_on"]["looks"]
+    export_file(ours, ours.with_name("g.onnx"), photos=False, batch_check=(1, 2))
+    info, _ = read_facts(ours.with_name("g.onnx"))
+    assert info.training == {name: value for name, value in known.items() if name != "photos"}
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [
