@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -15,6 +16,25 @@ Judge = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """A batch uint8 `[N, C, H, W]` to another of its shape. Of 2 or 4 channels the last is a mask: it moves with its image,
 stays 0 or 255, and another light does nothing to it."""
+
+
+@dataclass(frozen=True)
+class Practice:
+    """How a detector learns.
+
+    Attributes:
+        steps: of the optimiser, however many images there are.
+        seed: of the weights, the order and what `augment` draws.
+        batch_size: images in a step.
+        weights: float64 `[N]`, each image's chance to be drawn, up to a factor; None: all have the same.
+        augment: changes each batch before it is learned from.
+    """
+
+    steps: int
+    seed: int
+    batch_size: int = 32
+    weights: Tensor | None = None
+    augment: Augment | None = None
 
 
 class Detector(Protocol):
@@ -35,27 +55,13 @@ class Detector(Protocol):
     @property
     def steps(self) -> int | None: ...
 
-    def fit(
-        self,
-        train: Labelled,
-        classes: int,
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int = 32,
-        weights: Tensor | None = None,
-        augment: Augment | None = None,
-    ) -> Judge:
+    def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """Learn. The same arguments give the same judge to the bit, on one machine with one number of threads.
 
         Args:
             train: at least one image.
             classes: how many there are, whether `train` shows each or not.
-            steps: of the optimiser, however many images there are.
-            seed: of the weights, the order and what `augment` draws.
-            batch_size: images in a step.
-            weights: float64 `[N]`, each image's chance to be drawn, up to a factor; None: all have the same.
-            augment: changes each batch before it is learned from.
+            practice: how.
 
         Raises:
             CommandError: 65 the detector cannot learn from these images.

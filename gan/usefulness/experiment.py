@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan.usefulness.design import ARMS, QUICK, RATIOS, STRENGTHS, TUNED, Arm, RunPlan, planned
-from gan.usefulness.detector import Detector
+from gan.usefulness.detector import Detector, Practice
 from gan.usefulness.runs import MAIN, PLAN, TUNING, RunRow, RunTable, Task
 from gan.usefulness.statistics import score
 from gan.usefulness.teaching import Material, lesson
@@ -229,10 +229,8 @@ class Experiment:
         given = lesson(
             material, arm, task.budget, task.subset, seed, float(said.get("strength", 1)), float(said.get("ratio", 0))
         )
-        judge = fitting.detector.fit(
-            given.images, len(material.class_names), steps=fitting.steps, seed=seed,
-            batch_size=fitting.batch_size, weights=given.weights, augment=given.augment,
-        )  # fmt: skip
+        practice = Practice(fitting.steps, seed, fitting.batch_size, given.weights, given.augment)
+        judge = fitting.detector.fit(given.images, len(material.class_names), practice)
 
         def asked(places: Sequence[int]) -> tuple[NDArray[np.float32], float]:
             photos = material.photos.take(places)

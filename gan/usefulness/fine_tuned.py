@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from gan.evaluation.features import lite_network
 from gan.sizes import proportioned
-from gan.usefulness.detector import Augment, Judge
+from gan.usefulness.detector import Judge, Practice
 from gan.usefulness.frozen import Frozen, views
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.learning import AT_ONCE, Chance, draws, initialise, learn
@@ -34,30 +34,21 @@ class FineTuned:
 
     name, needs_masks, steps = "fine-tuned", False, 60
 
-    def fit(
-        self,
-        train: Labelled,
-        classes: int,
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int = 32,
-        weights: Tensor | None = None,
-        augment: Augment | None = None,
-    ) -> Judge:
+    def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """As of `gan.usefulness.detector.Detector`."""
-        chance = Chance.of(seed)
+        chance = Chance.of(practice.seed)
         frozen = _frozen()
-        seen = frozen(views(train.images, augment) if augment else train.images)
+        seen = frozen(views(train.images, practice.augment) if practice.augment else train.images)
         copies = len(seen) // len(train)
-        labels, weights = train.labels.repeat(copies), None if weights is None else weights.repeat(copies)
+        labels = train.labels.repeat(copies)
+        weights = None if practice.weights is None else practice.weights.repeat(copies)
         network = _Upper(classes, chance.weights)
         groups: list[dict[str, object]] = [
             {"params": [*network.body.parameters()], "lr": _RATE},
             {"params": [*network.last.parameters()]},
         ]
-        order = draws(len(seen), weights, batch_size, steps, chance.order)
-        learn(groups, _HEAD_RATE, steps, order, lambda at: cross_entropy(network(seen[at]), labels[at]))
+        order = draws(len(seen), weights, practice.batch_size, practice.steps, chance.order)
+        learn(groups, _HEAD_RATE, practice.steps, order, lambda at: cross_entropy(network(seen[at]), labels[at]))
 
         @torch.no_grad()
         def judge(images: Tensor) -> Tensor:

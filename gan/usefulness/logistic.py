@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gan.evaluation.features import load_features
-from gan.usefulness.detector import Augment, Judge
+from gan.usefulness.detector import Judge, Practice
 from gan.usefulness.frozen import Frozen, views
 from gan.usefulness.labelled import Labelled
 
@@ -27,26 +27,16 @@ class Logistic:
 
     name, needs_masks, steps = "logistic", False, 100
 
-    def fit(
-        self,
-        train: Labelled,
-        classes: int,
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int = 32,
-        weights: Tensor | None = None,
-        augment: Augment | None = None,
-    ) -> Judge:
+    def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """As of `gan.usefulness.detector.Detector`; `steps` bounds the iterations of L-BFGS, which see all images."""
         features = _features()
-        seen = features(views(train.images, augment) if augment else train.images).double()
+        seen = features(views(train.images, practice.augment) if practice.augment else train.images).double()
         copies = len(seen) // len(train)
-        counts = torch.ones(len(train), dtype=torch.float64) if weights is None else weights.double()
+        counts = torch.ones(len(train), dtype=torch.float64) if practice.weights is None else practice.weights.double()
         counts, labels = (counts / counts.sum() / copies).repeat(copies), train.labels.repeat(copies)
         mean = (counts[:, None] * seen).sum(dim=0)
         deviation = (counts[:, None] * (seen - mean).square()).sum(dim=0).sqrt().mean().clamp_min(1e-6)
-        weight, bias = _fitted((seen - mean) / deviation, labels, counts, classes, steps)
+        weight, bias = _fitted((seen - mean) / deviation, labels, counts, classes, practice.steps)
 
         def judge(images: Tensor) -> Tensor:
             logits = (features(images).double() - mean) / deviation @ weight + bias

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan.usefulness.detector import Augment, Judge
+from gan.usefulness.detector import Judge, Practice
 from gan.usefulness.frozen import views
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.learning import Chance, draws
@@ -41,28 +41,20 @@ class OwnDetector:
         self.name = name
         self._function = _imported(name)
 
-    def fit(
-        self,
-        train: Labelled,
-        classes: int,
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int = 32,
-        weights: Tensor | None = None,
-        augment: Augment | None = None,
-    ) -> Judge:
+    def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """As of `gan.usefulness.detector.Detector`.
 
         Raises:
             CommandError: 65 the user's function fails, or what it returns, when it is asked.
         """
-        if weights is not None:
-            (places,) = draws(len(train), weights, len(train), 1, Chance.of(seed).order)
+        if practice.weights is not None:
+            (places,) = draws(len(train), practice.weights, len(train), 1, Chance.of(practice.seed).order)
             train = train.take(places)
-        images = views(train.images, augment) if augment else train.images
+        images = views(train.images, practice.augment) if practice.augment else train.images
         labels = train.labels.repeat(len(images) // len(train))
-        model = self._called(self._function, "", _arrays(images), labels.numpy().copy(), classes, seed, steps)
+        model = self._called(
+            self._function, "", _arrays(images), labels.numpy().copy(), classes, practice.seed, practice.steps
+        )
         if not callable(model):
             raise self._bad(f"returns {type(model).__name__}, not a function of images")
         return lambda images: self._numbers(self._called(model, "'s judge", _arrays(images)), len(images), classes)

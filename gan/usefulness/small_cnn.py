@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gan.usefulness.detector import Augment, Judge
+from gan.usefulness.detector import Judge, Practice
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.learning import AT_ONCE, Chance, draws, initialise, learn
 
@@ -20,27 +20,18 @@ class SmallCNN:
 
     name, needs_masks, steps = "small-cnn", False, 200
 
-    def fit(
-        self,
-        train: Labelled,
-        classes: int,
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int = 32,
-        weights: Tensor | None = None,
-        augment: Augment | None = None,
-    ) -> Judge:
+    def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """As of `gan.usefulness.detector.Detector`."""
-        chance = Chance.of(seed)
+        chance = Chance.of(practice.seed)
         network = _Network(train.images, classes, chance.weights)
 
         def loss_of(places: Tensor) -> Tensor:
             seen = train.images[places]
-            logits = network(augment(seen, chance.changes) if augment else seen)
+            logits = network(practice.augment(seen, chance.changes) if practice.augment else seen)
             return cross_entropy(logits, train.labels[places])
 
-        learn(network.parameters(), _RATE, steps, draws(len(train), weights, batch_size, steps, chance.order), loss_of)
+        order = draws(len(train), practice.weights, practice.batch_size, practice.steps, chance.order)
+        learn(network.parameters(), _RATE, practice.steps, order, loss_of)
         network.eval()
 
         @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Tensor
 from gan.evaluation.segmenter import segmentation_loss
 from gan.networks.pixels import to_float
 from gan.networks.unet import UNet
-from gan.usefulness.detector import Augment, Judge
+from gan.usefulness.detector import Judge, Practice
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.learning import AT_ONCE, Chance, draws, learn
 from models.errors import CommandError, ExitCode
@@ -23,17 +23,7 @@ class UNetDetector:
 
     name, needs_masks, steps = "unet", True, 200
 
-    def fit(
-        self,
-        train: Labelled,
-        classes: int,
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int = 32,
-        weights: Tensor | None = None,
-        augment: Augment | None = None,
-    ) -> Judge:
+    def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """As of `gan.usefulness.detector.Detector`; of the labels only the masks are looked at."""
         if train.masks is None:
             raise CommandError(ExitCode.BAD_DATA, "`detector=unet` learns from masks, and not all images have one")
@@ -41,15 +31,16 @@ class UNetDetector:
             raise CommandError(
                 ExitCode.BAD_DATA, f"`detector=unet` tells two classes, good and defect, and there are {classes}"
             )
-        chance = Chance.of(seed)
+        chance = Chance.of(practice.seed)
         network = UNet(train.images.shape[1], chance.weights)
         pairs = torch.cat([train.images, train.masks[:, None]], dim=1)
 
         def loss_of(places: Tensor) -> Tensor:
-            seen = augment(pairs[places], chance.changes) if augment else pairs[places]
+            seen = practice.augment(pairs[places], chance.changes) if practice.augment else pairs[places]
             return segmentation_loss(network(to_float(seen[:, :-1])), (seen[:, -1:] > 127).float())
 
-        learn(network.parameters(), _RATE, steps, draws(len(train), weights, batch_size, steps, chance.order), loss_of)
+        order = draws(len(train), practice.weights, practice.batch_size, practice.steps, chance.order)
+        learn(network.parameters(), _RATE, practice.steps, order, loss_of)
         network.eval()
 
         @torch.no_grad()

@@ -14,6 +14,7 @@ from gan.evaluation import features
 from gan.evaluation.features import FeatureNetwork
 from gan.usefulness import fine_tuned, frozen, logistic
 from gan.usefulness.augmentation import classical
+from gan.usefulness.detector import Practice
 from gan.usefulness.detectors import DETECTORS, Judge, detector
 from gan.usefulness.frozen import Frozen
 from gan.usefulness.labelled import Labelled
@@ -44,7 +45,7 @@ def _small() -> Iterator[None]:
 
 def fitted(name: str, train: Labelled = SEEN, classes: int = 2, seed: int = 3, **options: Any) -> Judge:
     options = {"steps": 2, "batch_size": 16, **options}
-    return detector(name).fit(train, classes, seed=seed, **options)
+    return detector(name).fit(train, classes, Practice(seed=seed, **options))
 
 
 def test_all_are_there() -> None:

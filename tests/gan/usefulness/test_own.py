@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gan.usefulness.augmentation import classical
+from gan.usefulness.detector import Practice
 from gan.usefulness.detectors import detector
 from models.errors import CommandError, ExitCode
 from tests.gan.usefulness.surfaces import accuracy, surfaces
@@ -66,7 +67,7 @@ def test_function_is_called_with_arrays_and_its_judge_asked() -> None:
     train = surfaces(20, 1, side=24, channels=3)
     own = detector("mine_of_a_user:fit")
     assert (own.name, own.needs_masks, own.steps) == ("mine_of_a_user:fit", False, None)
-    judge = own.fit(train, 2, steps=7, seed=5)
+    judge = own.fit(train, 2, Practice(steps=7, seed=5))
     assert accuracy(judge, surfaces(20, 2, side=24, channels=3)) == 1
     assert judge(train.images).dtype == torch.float32
     ((images, labels, *others),) = __import__("mine_of_a_user").CALLS
@@ -78,8 +79,8 @@ def test_function_is_called_with_arrays_and_its_judge_asked() -> None:
 def test_weights_and_augmentation_reach_it_as_images() -> None:
     train, own = surfaces(20, 1), detector("mine_of_a_user:fit")
     weights = torch.tensor([1.0] * 10 + [0.0] * 10, dtype=torch.float64)
-    own.fit(train, 2, steps=1, seed=5, weights=weights)
-    own.fit(train, 2, steps=1, seed=5, augment=classical(1))
+    own.fit(train, 2, Practice(steps=1, seed=5, weights=weights))
+    own.fit(train, 2, Practice(steps=1, seed=5, augment=classical(1)))
     (weighted, labels, *_), (augmented, *_) = __import__("mine_of_a_user").CALLS
     drawn = {image.tobytes() for image in weighted}
     assert len(weighted) == 20
@@ -126,5 +127,5 @@ def test_module_that_cannot_be_imported_says_why() -> None:
 def test_what_is_wrong_with_a_detector_is_told_in_a_line(function: str, said: str) -> None:
     of = surfaces(4, 1)
     with pytest.raises(CommandError, match=f"`detector=mine_of_a_user:{function}`.*{said}") as caught:
-        detector(f"mine_of_a_user:{function}").fit(of, 2, steps=1, seed=0)(of.images)
+        detector(f"mine_of_a_user:{function}").fit(of, 2, Practice(steps=1, seed=0))(of.images)
     assert caught.value.exit_code == ExitCode.BAD_DATA
