@@ -9,7 +9,7 @@ import click
 
 from gan.config import CHOICES
 from gan.evaluation import defaults
-from gan.pattern_options import pattern_options
+from gan.pattern_options import pattern_options, which_in
 from gan.photos.pairing import MISSING
 from models import console
 from models.flags import errors_in_flags, in_flags
@@ -61,6 +61,6 @@ def attributes_command(data: Path, as_json: bool, out: Path, **options: Any) -> 
     from gan.evaluation.attributes import REPORT, attributes
 
     with errors_in_flags(attributes_command):
-        survey = attributes(data, out=out, **options)
+        survey = attributes(data, which=which_in(options), out=out, **options)
     click.echo(survey_json(survey) if as_json else in_flags(table(survey), attributes_command))
     log.info("pictures: %s", out / REPORT)

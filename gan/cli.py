@@ -12,9 +12,8 @@ import click
 from gan.config import AUTO, CHOICES, DEFAULT_RECIPE, ON_COLLAPSE, RECIPES, Course, TrainConfig
 from gan.evaluation.defaults import FEATURES
 from gan.masks_cli import masks_command
-from gan.pattern_options import pattern_options
+from gan.pattern_options import pattern_options, which_in
 from gan.photos.pairing import MISSING
-from gan.photos.which import Which
 from models import console
 from models.flags import Command, in_flags
 from models.progress import duration
@@ -209,7 +208,7 @@ def cli(data: Path, recipe: str, dry_run: bool, **given: Any) -> None:
     known = {field.name for field in dataclasses.fields(TrainConfig)} - {"masks"}  # here it is a folder
     options = {name: given.pop(name) for name in known & given.keys()}
     course = {field.name: given.pop(field.name) for field in dataclasses.fields(Course)}
-    given["which"] = Which(**{field.name: given.pop(field.name) for field in dataclasses.fields(Which)})
+    given["which"] = which_in(given)
     try:
         config = TrainConfig.of(recipe, **{name: value for name, value in options.items() if value is not None})
         given["course"] = Course(**course)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import click
 from gan.attributes_cli import attributes_command
 from gan.config import CHOICES
 from gan.evaluation import defaults
-from gan.pattern_options import pattern_options
+from gan.pattern_options import pattern_options, which_in
 from gan.photos.pairing import MISSING
-from gan.photos.which import Which
 from gan.robustness_cli import robustness_command
 from gan.survey_cli import data_command
 from gan.usefulness_cli import usefulness_command
@@ -120,11 +118,9 @@ def quality_command(real: Path, fake: Path, channels: str | None, as_json: bool,
     shaped = {name: options.pop(name) for name in ("image_size", "fit")}
     shaped["channels"] = int(channels) if channels else None
     words = partial(in_flags, command=quality_command)
-    told = {field.name: options.pop(field.name) for field in dataclasses.fields(Which)}
+    which = which_in(options)
     with errors_in_flags(quality_command):
-        quality = evaluate(
-            real, fake, which=Which(**told), shape=CommonShape(**shaped), out=out, words=words, **options
-        )
+        quality = evaluate(real, fake, which=which, shape=CommonShape(**shaped), out=out, words=words, **options)
     from gan.evaluation.summary import quality_json, table
 
     click.echo(words(quality_json(quality) if as_json else table(quality)))

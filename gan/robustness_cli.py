@@ -9,7 +9,7 @@ import click
 
 from gan.config import CHOICES
 from gan.evaluation import defaults
-from gan.pattern_options import pattern_options
+from gan.pattern_options import pattern_options, which_in
 from gan.photos.pairing import MISSING
 from models import console
 from models.flags import errors_in_flags, in_flags
@@ -87,6 +87,8 @@ def robustness_command(
     from gan.robustness.table import TABLE
 
     with errors_in_flags(robustness_command):
-        found = examine_detector(data, detector, channels=int(channels) if channels else None, out=out, **options)
+        found = examine_detector(
+            data, detector, which=which_in(options), channels=int(channels) if channels else None, out=out, **options
+        )
     click.echo(robustness_json(found) if as_json else in_flags(table(found), robustness_command))
     log.info("pictures: %s, scores: %s", out / REPORT, out / TABLE)

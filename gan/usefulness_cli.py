@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from gan.config import CHOICES
 from gan.evaluation.defaults import IMAGE_SIZE, IMAGE_SIZES
-from gan.pattern_options import pattern_options
+from gan.pattern_options import pattern_options, which_in
 from gan.photos.pairing import MISSING
 from gan.usefulness import defaults
 from models import console
@@ -93,15 +94,16 @@ def usefulness_command(real: Path, channels: str | None, as_json: bool, out: Pat
     subsets with several seeds, and judged on photos that no stage saw. Without --synthetic only the split is written,
     and one for each subset, for gan-train --split.
     """
+    from gan.evaluation.refusals import CommonShape
     from gan.usefulness.proof import REPORT, usefulness
 
+    words = partial(in_flags, command=usefulness_command)
+    shape = CommonShape(int(channels) if channels else None, options.pop("image_size"), options.pop("fit"))
     with errors_in_flags(usefulness_command):
-        outcome = usefulness(real, channels=int(channels) if channels else None, out=out, **options)
+        outcome = usefulness(real, which=which_in(options), shape=shape, out=out, words=words, **options)
     if outcome is None:
         return
-    click.echo(
-        json.dumps(outcome.to_dict(), indent=1) if as_json else in_flags("\n".join(outcome.lines()), usefulness_command)
-    )
+    click.echo(json.dumps(outcome.to_dict(), indent=1) if as_json else words("\n".join(outcome.lines())))
     log.info("pictures: %s", out / REPORT)
     if not outcome.is_decided:
         raise click.exceptions.Exit(defaults.EXIT_WITHOUT_VERDICT)

@@ -44,14 +44,15 @@ LIBRARY: list[tuple[click.Command, Callable[..., Any], set[str]]] = [
     (gan.eval_cli.cli.commands["quality"], evaluate, {"count", "seed", "features", "device"}),
     (gan.eval_cli.cli.commands["quality"], CommonShape, {"channels", "image_size", "fit"}),
     (gan.eval_cli.cli.commands["quality"], Which, {"skip_bad_files", "only", "without", "classes", "missing_masks"}),
-    (
-        gan.eval_cli.cli.commands["attributes"],
-        attributes,
-        {"missing_masks", "count", "fit", "skip_bad_files"},
-    ),
-    (gan.eval_cli.cli.commands["robustness"], examine_detector, {"count", "fit", "changes", "missing_masks"}),
+    (gan.eval_cli.cli.commands["attributes"], attributes, {"count", "fit"}),
+    (gan.eval_cli.cli.commands["robustness"], examine_detector, {"count", "fit", "changes"}),
     (gan.cli.cli, train, {"device", "features"}),
     (gan.cli.cli, Which, {"skip_bad_files", "only", "without", "classes", "missing_masks"}),
+    *(
+        (gan.eval_cli.cli.commands[name], Which, {"skip_bad_files", "only", "without", "missing_masks"})
+        for name in ("attributes", "robustness", "usefulness")
+    ),
+    (gan.eval_cli.cli.commands["usefulness"], CommonShape, {"channels", "image_size", "fit"}),
     (gan.eval_cli.cli.commands["usefulness"], usefulness, {"detector", "metric", "subsets", "seeds", "batch_size"}),
 ]
 """A command, what it calls, and some of the names that both have: all that they share are compared."""

@@ -5,23 +5,20 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gan import sizes
 from gan.evaluation import defaults
 from gan.evaluation.attribute_page import attribute_page
 from gan.evaluation.attribute_survey import AttributeSurvey, MeasuredImages, about, measured
 from gan.evaluation.gaps import Gap, gaps, grids
 from gan.evaluation.images import read_made, read_photos
+from gan.evaluation.refusals import CommonShape, refuse_values
 from gan.evaluation.runs import is_run
-from gan.photos.fit import FITS
 from gan.photos.masks import masks_for
-from gan.photos.pairing import MISSING
+from gan.photos.which import ALL_PHOTOS, Which
 from models.attributes import Attributes
-from models.errors import CommandError, ExitCode
 from models.files import write_atomically, write_probe
 
 TABLE, REPORT = "attributes.csv", "report.html"
@@ -31,43 +28,37 @@ COLUMNS = ("file_name", *(field.name for field in dataclasses.fields(Attributes)
 def attributes(
     data: Path,
     *,
-    masks: Path | None = None,
-    missing_masks: str = MISSING[0],
+    which: Which = ALL_PHOTOS,
     synthetic: Path | None = None,
     count: int = defaults.COUNT,
     image_size: int | str = str(defaults.IMAGE_SIZE),
     fit: str = defaults.FIT,
-    skip_bad_files: bool = False,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
     out: Path | None = None,
 ) -> AttributeSurvey:
     """Measure the main defect of every photo, by its mask or else by `models.attributes.found_mask`.
 
     Args:
         data: folder or `.zip` of photos, or a run of gan-batch, whose masks are used where it has some.
-        masks: folder or `.zip` of the photos' masks.
-        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        which: photos to take, and their masks.
         synthetic: a run of gan-batch, or a folder of images, to stand beside the photos.
         count: how many synthetic images are measured, at most, evenly spaced; 10 to 20,000.
         image_size: all images are brought to it: the side of a square, or width and height, such as `320x128`, each 32
             to 1024. Lengths are in pixels of this size.
         fit: how a photo gets that shape, one of `gan.photos.fit.FITS`.
-        skip_bad_files: go on without the photos that cannot be used.
-        only, without: patterns of photos to take, and to leave out; see `gan.photos.find.fits`.
         out: folder for `attributes.csv` and `report.html`; None: none is written.
 
     Raises:
         CommandError: 2 arguments that cannot be meant; 65 unusable images; 66 nothing there, or an unfinished run; 73
             or 74 where `out` cannot be written.
     """
-    _refuse_values(masks, missing_masks, count, image_size, fit)
+    which.check()
+    refuse_values(count, 0, CommonShape(None, image_size, fit))
     if out is not None:
         write_probe(out)
     fitting = None
-    if masks is not None and not is_run(data):
-        fitting = masks_for([data], masks, missing_masks, skip_bad_files, only, without)
-    photos = read_photos(data, 1, image_size, skip_bad_files, fit, only, without, masks=fitting)
+    if which.masks is not None and not is_run(data):
+        fitting = masks_for([data], which.masks, which.missing_masks, which.skip_bad_files, which.only, which.without)
+    photos = read_photos(data, 1, image_size, which.skip_bad_files, fit, which.only, which.without, masks=fitting)
     real, made = measured(data, photos), None
     notes: tuple[str, ...] = ()
     if synthetic is not None:
@@ -108,22 +99,3 @@ def _gaps(real: MeasuredImages, made: MeasuredImages | None) -> dict[str, list[G
 
 def _write(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
-
-
-def _refuse_values(masks: Path | None, missing_masks: str, count: int, image_size: int | str, fit: str) -> None:
-    low, high = defaults.IMAGE_SIZES
-    try:
-        sides = sizes.sides(image_size)
-    except ValueError as error:
-        raise CommandError(ExitCode.USAGE, f"`image_size`: {error}") from None
-    if not all(low <= side <= high for side in sides):
-        raise CommandError(ExitCode.USAGE, f"`image_size={image_size}` is not between {low} and {high}")
-    if not defaults.COUNTS[0] <= count <= defaults.COUNTS[1]:
-        raise CommandError(
-            ExitCode.USAGE, f"`count={count}` is not between {defaults.COUNTS[0]} and {defaults.COUNTS[1]}"
-        )
-    for name, value, words in (("fit", fit, FITS), ("missing_masks", missing_masks, MISSING)):
-        if value not in words:
-            raise CommandError(ExitCode.USAGE, f"`{name}={value}` is none of {', '.join(words)}")
-    if masks is None and missing_masks != MISSING[0]:
-        raise CommandError(ExitCode.USAGE, "`missing_masks` has a meaning with `masks` only")

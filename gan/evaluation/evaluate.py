@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gan import sizes
 from gan.evaluation import defaults
 from gan.evaluation.refusals import (
+    AS_MADE,
     CommonShape,
     classes_of,
     paired_masks,
@@ -21,7 +22,7 @@ from gan.evaluation.refusals import (
     refuse_overlap,
     refuse_values,
 )
-from gan.photos.which import Which
+from gan.photos.which import ALL_PHOTOS, Which
 from models.errors import CommandError, ExitCode
 from models.files import write_probe
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from gan.evaluation.comparison import Quality, Sets
 
 REPORT = "report.html"
-AS_MADE, ALL = CommonShape(), Which()
 
 
 def evaluate(
@@ -43,7 +43,7 @@ def evaluate(
     features: str = defaults.FEATURES,
     second_features: str | None = None,
     shape: CommonShape = AS_MADE,
-    which: Which = ALL,
+    which: Which = ALL_PHOTOS,
     segmenter: bool | None = None,
     device: str = "auto",
     out: Path | None = None,

@@ -34,6 +34,10 @@ class CommonShape:
     fit: str | None = None
 
 
+AS_MADE = CommonShape()
+"""That of the fakes."""
+
+
 def refuse_values(count: int, seed: int, shape: CommonShape) -> None:
     """Refuse numbers and words that cannot be meant.
 
@@ -44,6 +48,15 @@ def refuse_values(count: int, seed: int, shape: CommonShape) -> None:
     for name, (value, low, high) in ranges.items():
         if not low <= value <= high:
             raise CommandError(ExitCode.USAGE, f"`{name}={value}` is not between {low} and {high}")
+    refuse_shape(shape)
+
+
+def refuse_shape(shape: CommonShape) -> None:
+    """Refuse a shape that no image can have.
+
+    Raises:
+        CommandError: 2.
+    """
     if shape.image_size is not None:
         _refuse_size(shape.image_size)
     if shape.channels not in (None, 1, 3):

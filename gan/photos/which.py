@@ -51,5 +51,9 @@ class Which:
             raise _usage("`missing_masks` has a meaning with `masks` only")
 
 
+ALL_PHOTOS = Which()
+"""All photos, of which nothing is told."""
+
+
 def _usage(message: str) -> CommandError:
     return CommandError(ExitCode.USAGE, message)

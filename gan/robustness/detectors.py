@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gan.users_program import imported, what_it_did
 from models.errors import CommandError, ExitCode, first_line, memory_error
 
 Asked = Callable[[NDArray[np.uint8]], Any]
@@ -112,8 +111,10 @@ def open_detector(detector: str | Path | Asked, class_name: str | int | None = N
         found = _function(getattr(detector, "__name__", type(detector).__name__), detector)
     elif str(detector).lower().endswith(ONNX):
         found = _onnx(Path(detector))
+    elif str(detector).startswith(":"):
+        raise CommandError(ExitCode.USAGE, f"`detector={detector}` names no module before the colon")
     elif ":" in str(detector):
-        found = _function(str(detector), _imported(str(detector)))
+        found = _function(str(detector), imported(str(detector)))
     else:
         raise CommandError(
             ExitCode.USAGE,
@@ -152,29 +153,6 @@ def _function(name: str, function: Any) -> UserDetector:
     names = getattr(function, "class_names", ())
     told = tuple(map(str, names)) if isinstance(names, list | tuple) else ()
     return UserDetector(name, function, told)
-
-
-def _imported(name: str) -> Any:
-    module, _, function = name.rpartition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last, so that no file of the user's stands in the way of what we import
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module}.".startswith(f"{error.name}."):
-            raise CommandError(
-                ExitCode.NO_INPUT, f"`detector` {name}: no module {error.name} in {os.getcwd()} or among the packages"
-            ) from None
-        raise _theirs(name, error) from error
-    except ValueError:  # as import_module("") raises
-        raise CommandError(ExitCode.USAGE, f"`detector` {name} names no module before the colon") from None
-    except (Exception, SystemExit) as error:
-        raise _theirs(name, error) from error
-    if not hasattr(found, function):
-        where = getattr(found, "__file__", None) or module
-        raise CommandError(ExitCode.NO_INPUT, f"`detector` {name}: there is no {function} in {where}")
-    return getattr(found, function)
 
 
 def _onnx(path: Path) -> UserDetector:
@@ -222,12 +200,8 @@ def _theirs(name: str, error: BaseException) -> CommandError:
     """What a detector raised."""
     if isinstance(error, CommandError):
         return error
-    what = f"ends the program (sys.exit {error.code})" if isinstance(error, SystemExit) else _raised(error)
-    return memory_error(error) or _bad(name, what)
-
-
-def _raised(error: BaseException) -> str:
-    return f"raises {type(error).__name__}: {first_line(error)}"
+    said = what_it_did(error)
+    return memory_error(error) or _bad(name, said if isinstance(error, SystemExit) else f"raises {said}")
 
 
 def _bad(name: str, what: str) -> CommandError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gan import sizes
 from gan.evaluation.images import read_made, read_photos
@@ -18,6 +19,7 @@ from gan.photos.find import Photo, photos_in, place_of
 from gan.photos.masks import Masks, checked
 from gan.photos.pairing import pair
 from gan.photos.read import ImageSet
+from gan.photos.which import Which
 from gan.robustness.detectors import UserDetector
 from models.attributes import Attributes, attributes_of
 from models.errors import CommandError, ExitCode
@@ -35,18 +37,14 @@ class Reading:
         count: how many of a folder are looked at, at most, evenly spread over it.
         channels, size: of the images; None: as the detector takes them, or as the photos are.
         fit: one of `gan.photos.fit.FITS`.
-        masks, missing_masks, only, without, skip_bad_files: as of `gan.photos.read.load_images`.
+        which: of those with defects are meant, and their masks.
     """
 
     count: int
     channels: int | None
     size: int | str | None
     fit: str
-    masks: Path | None
-    missing_masks: str
-    only: Sequence[str]
-    without: Sequence[str]
-    skip_bad_files: bool
+    which: Which
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def read_targets(data: Path, good: Path | None, detector: UserDetector, reading:
         CommandError: 65 unusable photos or masks, or of several sizes; 66 none there, or an unfinished run.
     """
     channels, size = _shape(data, detector, reading)
-    images = _read(data, reading, channels, size, reading.masks)
+    images = _read(data, reading, channels, size, reading.which.masks)
     targets = _measured(images, _classes(data, images.names))
     clean = np.array([each.count == 0 for each in targets.found]) & (targets.found_by == "masks")
     free = Targets(*(targets.take(clean).names, targets.images[clean]))
@@ -109,10 +107,10 @@ def read_targets(data: Path, good: Path | None, detector: UserDetector, reading:
 def _read(folder: Path, reading: Reading, channels: int, size: int | str, masks: Path | None) -> ImageSet:
     if is_run(folder) or (folder.is_file() and holds_images(folder)):
         return read_made(folder, reading.count, channels, size, reading.fit)[0]
-    mine = masks is not None or reading.masks is None  # patterns are of the photos with defects
-    only, without = (reading.only, reading.without) if mine else ((), ())
+    mine = masks is not None or reading.which.masks is None  # patterns are of the photos with defects
+    only, without = (reading.which.only, reading.which.without) if mine else ((), ())
     fitting = None if masks is None else _masks(folder, masks, reading)
-    found = read_photos(folder, channels, size, reading.skip_bad_files, reading.fit, only, without, masks=fitting)
+    found = read_photos(folder, channels, size, reading.which.skip_bad_files, reading.fit, only, without, masks=fitting)
     rows = spread(len(found.names), reading.count)
     return ImageSet(
         found.images[rows], [found.names[row] for row in rows], masks=None if found.masks is None else found.masks[rows]
@@ -121,8 +119,8 @@ def _read(folder: Path, reading: Reading, channels: int, size: int | str, masks:
 
 def _masks(folder: Path, masks: Path, reading: Reading) -> Masks:
     """Those of a folder; others may lie beside them, of photos that the detector was trained on."""
-    found = replace(pair([folder], masks, reading.only, reading.without), without_photo=())
-    return checked(found, reading.missing_masks, reading.skip_bad_files)
+    found = replace(pair([folder], masks, reading.which.only, reading.which.without), without_photo=())
+    return checked(found, reading.which.missing_masks, reading.which.skip_bad_files)
 
 
 def _shape(data: Path, detector: UserDetector, reading: Reading) -> tuple[int, int | str]:
@@ -150,8 +148,8 @@ def _shapes(data: Path, reading: Reading) -> list[tuple[int, int, int]]:
     if is_run(data) or (data.is_file() and holds_images(data)):
         names = image_names(data)
         return _shapes_of(photos_of(data, [names[row] for row in spread(len(names), reading.count)]), data)
-    within = pair([data], reading.masks).within[data] if reading.masks else frozenset[str]()
-    with photos_in(data, reading.only, reading.without, within) as photos:
+    within = pair([data], reading.which.masks).within[data] if reading.which.masks else frozenset[str]()
+    with photos_in(data, reading.which.only, reading.which.without, within) as photos:
         return _shapes_of(photos, data)
 
 
@@ -183,11 +181,8 @@ def _measured(images: ImageSet, classes: tuple[str, ...] | None) -> Targets:
 
 
 def _gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 `[H, W, C]` to `[H, W]`; colours as ITU-R BT.601 weighs them, as Pillow does."""
-    if image.shape[2] == 1:
-        return image[..., 0]
-    gray: NDArray[np.uint8] = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
-    return gray
+    """uint8 `[H, W, C]` to `[H, W]`."""
+    return image[..., 0] if image.shape[2] == 1 else np.asarray(Image.fromarray(image).convert("L"))
 
 
 def _pixels(images: ImageSet) -> NDArray[np.uint8]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan import sizes
 from gan.evaluation import defaults
-from gan.photos.fit import FITS
-from gan.photos.pairing import MISSING
+from gan.evaluation.refusals import CommonShape, refuse_values
+from gan.photos.which import ALL_PHOTOS, Which
 from gan.robustness.bins import UNITS, column, rates_of, sorted_into_bins
 from gan.robustness.changes import CHANGES
 from gan.robustness.detectors import Asked, UserDetector, open_detector
@@ -35,8 +34,7 @@ def examine_detector(
     detector: str | Path | Asked,
     *,
     good: Path | None = None,
-    masks: Path | None = None,
-    missing_masks: str = MISSING[0],
+    which: Which = ALL_PHOTOS,
     class_name: str | None = None,
     threshold: float | None = None,
     false_alarms: float | None = None,
@@ -45,9 +43,6 @@ def examine_detector(
     channels: int | None = None,
     image_size: int | str | None = None,
     fit: str = defaults.FIT,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
-    skip_bad_files: bool = False,
     out: Path | None = None,
 ) -> Robustness:
     """Ask a detector about photos with defects, and about photos without one.
@@ -56,9 +51,8 @@ def examine_detector(
         data: photos with defects: a folder or `.zip`, class folders, or a run of `gan-batch`, which has its own masks.
         detector: see `gan.robustness.detectors.open_detector`; one of `gan.usefulness` through `of_tensors` there.
         good: photos without a defect, for false alarms and for the threshold.
-        masks: folder or `.zip` of the masks of the photos in `data`; without them a ridge filter finds the defects
-            that are measured.
-        missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        which: photos in `data` to take, and their masks; without masks a ridge filter finds the defects that are
+            measured.
         class_name: which of the detector's columns is the defect's, by number or by name.
         threshold: from which probability on a photo counts as one with a defect, 0 to 1; None: 0.5.
         false_alarms: set the threshold so that at most this share of the photos without a defect is above it, 0 to 1.
@@ -68,22 +62,19 @@ def examine_detector(
         image_size: to which all photos are brought, as of `gan.evaluate`; None: as the detector takes them, or as the
             photos are. Sizes of defects are in pixels of these images.
         fit: how a photo gets that shape, one of `gan.photos.fit.FITS`.
-        only, without: patterns of photos in `data` to take, and to leave out.
-        skip_bad_files: go on without photos that cannot be used.
         out: folder for `report.html` and `robustness.csv`; None: none is written.
 
     Raises:
         CommandError: 2 arguments that cannot be meant; 65 unusable photos, or a detector that fails; 66 nothing there;
             73 or 74 where `out` cannot be written; 143 and the like after a signal.
     """
-    _refuse_values(threshold, false_alarms, good, masks, missing_masks, count, channels, image_size, fit)
+    _refuse_threshold(threshold, false_alarms, good, which.masks)
+    which.check()
+    refuse_values(count, 0, CommonShape(channels, image_size, fit))
     asked = open_detector(detector, class_name)
     if out is not None:
         write_probe(out)
-    reading = Reading(
-        count, channels, image_size, fit, masks, missing_masks, only, without, skip_bad_files
-    )  # fmt: skip
-    targets, clean = read_targets(data, good, asked, reading)
+    targets, clean = read_targets(data, good, asked, Reading(count, channels, image_size, fit, which))
     if false_alarms is not None and not clean.names:
         raise CommandError(ExitCode.BAD_DATA, "`false_alarms` needs photos without a defect: `good`")
 
@@ -175,10 +166,9 @@ def _notes(targets: Targets, clean: Targets, hits: NDArray[np.bool_], reason: st
     return notes
 
 
-def _refuse_values(
-    threshold: float | None, false_alarms: float | None, good: Path | None, masks: Path | None, missing_masks: str,
-    count: int, channels: int | None, image_size: int | str | None, fit: str,
-) -> None:  # fmt: skip
+def _refuse_threshold(
+    threshold: float | None, false_alarms: float | None, good: Path | None, masks: Path | None
+) -> None:
     if threshold is not None and false_alarms is not None:
         raise _usage("`threshold` and `false_alarms` exclude each other: the one is set by the other")
     for name, value in (("threshold", threshold), ("false_alarms", false_alarms)):
@@ -186,23 +176,6 @@ def _refuse_values(
             raise _usage(f"`{name}={value}` is not between 0 and 1")
     if false_alarms is not None and good is None and masks is None:
         raise _usage("`false_alarms` needs photos without a defect: `good`")
-    low, high = defaults.COUNTS
-    if not low <= count <= high:
-        raise _usage(f"`count={count}` is not between {low} and {high}")
-    if channels not in (None, 1, 3):
-        raise _usage(f"`channels={channels}` is neither 1 (gray) nor 3 (colour)")
-    if fit not in FITS:
-        raise _usage(f"`fit={fit}` is none of {', '.join(FITS)}")
-    if missing_masks not in MISSING:
-        raise _usage(f"`missing_masks` is one of {', '.join(MISSING)}, not {missing_masks!r}")
-    if image_size is not None:
-        try:
-            asked = sizes.sides(image_size)
-        except ValueError as error:
-            raise _usage(f"`image_size`: {error}") from None
-        low, high = defaults.IMAGE_SIZES
-        if not all(low <= side <= high for side in asked):
-            raise _usage(f"`image_size={image_size}` is not between {low} and {high}")
 
 
 def _usage(message: str) -> CommandError:

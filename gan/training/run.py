@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gan.config import Course, TrainConfig
 from gan.evaluation.defaults import FEATURES, refuse_teacher
-from gan.photos.which import Which
+from gan.photos.which import ALL_PHOTOS, Which
 from gan.training import folder
 from gan.training.parted import parts_of
 from gan.training.processes import ALONE, Processes, started
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from gan.training.training import End, Training
     from gan.training.validation import Validation
 
-USUAL, ALL = Course(), Which()
+USUAL = Course()
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     course: Course = USUAL,
     validation: ImageSet | Validation | Path | None = None,
     features: str = FEATURES,
-    which: Which = ALL,
+    which: Which = ALL_PHOTOS,
     split: Path | None = None,
     metrics_file: Path | None = None,
     processes: Processes | None = None,
@@ -146,7 +146,7 @@ def plan(
     overwrite: bool = False,
     course: Course = USUAL,
     validation: ImageSet | Path | None = None,
-    which: Which = ALL,
+    which: Which = ALL_PHOTOS,
     split: Path | None = None,
 ) -> TrainingPlan:
     """Say what `train` with these arguments would do and how long it would take; nothing is written.

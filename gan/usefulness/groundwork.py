@@ -13,22 +13,21 @@ from gan.photos.pairing import pair
 from gan.photos.split_file import TRAIN, UNUSED, Split, check_split, read_split
 from gan.photos.survey import survey
 from gan.photos.traces import Traces
+from gan.photos.which import Which
 from gan.usefulness.design import ALL, subsets_of
 from gan.usefulness.parting import parted, with_test
 from models.log import log
 from models.progress import Progress
 
 
-def known_classes(
-    real: Path, labels: Path | None, masks: Path | None, only: Sequence[str], without: Sequence[str]
-) -> Classes:
+def known_classes(real: Path, which: Which) -> Classes:
     """What the photos show; masks that lie among them are none.
 
     Raises:
         CommandError: as of `classes_in` and `pair`.
     """
-    within = None if masks is None else pair([real], masks, only, without).within
-    return classes_in(real, None, labels, only, without, within)
+    within = None if which.masks is None else pair([real], which.masks, which.only, which.without).within
+    return classes_in(real, None, which.labels, which.only, which.without, within)
 
 
 def split_of(
@@ -38,8 +37,7 @@ def split_of(
     class_of: Mapping[str, str],
     known: Traces | None,
     seed: int,
-    only: Sequence[str],
-    without: Sequence[str],
+    which: Which,
 ) -> Split:
     """The three parts: those of a file that was given, those that were kept, or new ones.
 
@@ -54,12 +52,12 @@ def split_of(
             log.warning("%d photos in %s are in no part of the split and are left out", beside, real)
         return with_test(found, class_of, seed)
     if known is None:
-        with photos_in(real, only, without) as photos:
+        with photos_in(real, which.only, which.without) as photos:
             sha256 = {photo.name: hashlib.sha256(photo.read()).hexdigest() for photo in photos if not photo.problem}
     else:
         sha256 = dict(zip(known.names, known.sha256, strict=True))
     with Progress("looking", len(class_of), "files") as progress:
-        surveyed = survey(real, lambda: progress.update(1), only=only, without=without)
+        surveyed = survey(real, lambda: progress.update(1), only=which.only, without=which.without)
     return parted(surveyed, {name: each for name, each in class_of.items() if name in sha256}, sha256, seed)
 
 
@@ -67,10 +65,7 @@ def groundwork(
     real: Path,
     kept: Path,
     given: Path | None,
-    labels: Path | None,
-    masks: Path | None,
-    only: Sequence[str],
-    without: Sequence[str],
+    which: Which,
     budgets: Sequence[int],
     subsets: int,
     seed: int,
@@ -80,8 +75,8 @@ def groundwork(
     Raises:
         CommandError: as of `split_of`.
     """
-    class_of = known_classes(real, labels, masks, only, without).class_of
-    found = split_of(real, kept, given, class_of, None, seed, only, without)
+    class_of = known_classes(real, which).class_of
+    found = split_of(real, kept, given, class_of, None, seed, which)
     found.write(kept)
     train = [name for name in found.names(TRAIN) if name in class_of]
     group_of = {name: place.group for name, place in found.places.items()}

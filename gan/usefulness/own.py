@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import os
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,8 @@ from gan.usefulness.detector import Judge, Practice
 from gan.usefulness.frozen import views
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.learning import Chance, draws
-from models.errors import CommandError, ExitCode, first_line, memory_error
+from gan.users_program import imported, what_it_did
+from models.errors import CommandError, ExitCode, memory_error
 
 
 class OwnDetector:
@@ -39,7 +39,11 @@ class OwnDetector:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._function = _imported(name)
+        found = imported(name)
+        if not callable(found):
+            module, _, function = name.partition(":")
+            raise CommandError(ExitCode.NO_INPUT, f"`detector={name}`: {module} has no function {function}")
+        self._function: Callable[..., Any] = found
 
     def fit(self, train: Labelled, classes: int, practice: Practice) -> Judge:
         """As of `gan.usefulness.detector.Detector`.
@@ -61,11 +65,12 @@ class OwnDetector:
 
     def _called(self, function: Callable[..., Any], whose: str, *arguments: object) -> Any:
         try:
-            return function(*arguments)
-        except Exception as error:  # whatever a user's program raises
+            with contextlib.redirect_stdout(sys.stderr):
+                return function(*arguments)
+        except (Exception, SystemExit) as error:  # whatever a user's program raises
             if memory_error(error):
                 raise
-            raise self._bad(f"fails: {type(error).__name__}: {first_line(error)}", whose) from error
+            raise self._bad(f"fails: {what_it_did(error)}", whose) from error
 
     def _numbers(self, found: object, count: int, classes: int) -> Tensor:
         """What the user's judge said, checked: float32 `[count, classes]`."""
@@ -89,25 +94,3 @@ class OwnDetector:
 def _arrays(images: Tensor) -> NDArray[np.uint8]:
     """A copy that the user's function may change: uint8 `[N, H, W, C]`."""
     return images.permute(0, 2, 3, 1).contiguous().numpy().copy()
-
-
-def _imported(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())  # a script that pip installed does not look there
-    try:
-        found = importlib.import_module(module)
-    except Exception as error:  # whatever a user's program raises
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-            raise CommandError(
-                ExitCode.NO_INPUT,
-                f"`detector={name}`: there is no module {error.name} in Python's path or in {os.getcwd()}",
-            ) from None
-        raise CommandError(
-            ExitCode.BAD_DATA,
-            f"`detector={name}`: {module} cannot be imported: {type(error).__name__}: {first_line(error)}",
-        ) from error
-    wanted = getattr(found, function, None)
-    if not callable(wanted):
-        raise CommandError(ExitCode.NO_INPUT, f"`detector={name}`: {module} has no function {function}")
-    return wanted  # type: ignore[no-any-return]  # whatever the user's function is

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
 from gan.evaluation.embedded import held_grid
+from gan.evaluation.page import page
 from gan.usefulness.design import ALL
 from gan.usefulness.outcome import Outcome, cells, told
 from gan.usefulness.teaching import Material
@@ -19,25 +21,26 @@ _SHOWN = 16
 _HEAD = ("arm", "images", "score", "95 % interval", "gain", "95 % interval", "p (Holm)")
 
 
-def write_page(path: Path, outcome: Outcome, material: Material) -> None:
-    """Write the HTML file; it needs no other file and no network.
+def write_page(path: Path, outcome: Outcome, material: Material, words: Callable[[str], str] = str) -> None:
+    """Write the HTML file; it needs no other file and no network. `words` are those of `gan.evaluate`.
 
     Raises:
         CommandError, OSError: where it cannot be written.
     """
-    text = page(outcome, material)
+    text = usefulness_page(outcome, material, words)
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
-def page(outcome: Outcome, material: Material) -> str:
+def usefulness_page(outcome: Outcome, material: Material, words: Callable[[str], str]) -> str:
     """The report as HTML."""
     parts = [_section(outcome, found, material) for found in outcome.verdicts]
-    notes = "".join(f"<li>{_text(line)}</li>" for line in outcome.remarks())
+    notes = "".join(f"<li>{_text(words(line))}</li>" for line in outcome.remarks())
     images = material.made[0].images
     made = held_grid(images[spread(len(images), _SHOWN)], f"{_SHOWN} synthetic images")
-    return _PAGE.format(
+    body = _BODY.format(
         sentence=escape(outcome.sentence), curve=_curve(outcome), parts="".join(parts), notes=notes, made=made
     )
+    return page("Do the synthetic images help?", body)
 
 
 def _text(line: str) -> str:
@@ -103,42 +106,11 @@ def _curve(outcome: Outcome) -> str:
     )
 
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Do the synthetic images help?</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2rem auto; padding: 0 1rem;
-  background: Canvas; color: CanvasText; }}
-h1 {{ font-size: 1.5rem; }}
-h1, code, figcaption {{ overflow-wrap: anywhere; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; white-space: nowrap; }}
-td {{ font-variant-numeric: tabular-nums; }}
-img {{ max-width: 100%; height: auto; display: block; }}
-figure {{ margin: 0; max-width: 32rem; }}
-figcaption, li {{ font-size: .85rem; }}
-.beside {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
-.sentence {{ font-weight: bold; font-size: 1.15rem; }}
-svg {{ max-width: 800px; font-size: 12px; fill: currentColor; }}
-svg line, svg polyline {{ fill: none; stroke-width: 2; }}
-svg .grid {{ stroke: #8886; stroke-width: 1; }}
-svg .fake {{ stroke: #e8590c; }}
-</style>
-</head>
-<body>
-<h1>Do the synthetic images help?</h1>
-<p class="sentence">{sentence}.</p>
+_BODY = """<p class="distrust">{sentence}.</p>
 {curve}
 {parts}
 <h2>What was run</h2>
 <ul>{notes}</ul>
 <h2>Synthetic images</h2>
 {made}
-</body>
-</html>
 """

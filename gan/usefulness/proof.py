@@ -6,15 +6,17 @@ import hashlib
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gan.evaluation.refusals import AS_MADE, CommonShape, refuse_shape
 from gan.evaluation.runs import file_sha256
 from gan.photos.read import to_picture
 from gan.photos.split_file import TEST, TRAIN, VALIDATION, Split
 from gan.photos.traces import trace_of_image, traces
+from gan.photos.which import ALL_PHOTOS, Which
 from gan.usefulness import defaults
 from gan.usefulness.design import ALL, RATIOS, subsets_of
 from gan.usefulness.detectors import detector as detector_of
@@ -24,7 +26,7 @@ from gan.usefulness.leaks import places_of, refuse_leaks, refuse_shown
 from gan.usefulness.outcome import Outcome, finished, unfinished
 from gan.usefulness.page import write_page
 from gan.usefulness.runs import RunTable, owned
-from gan.usefulness.sources import MOST_MADE, Generated, ImageShape, Photos, good_class, read_photos, read_synthetic
+from gan.usefulness.sources import MOST_MADE, Generated, Photos, good_class, read_photos, read_synthetic
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import verdicts
 from models.errors import CommandError, ExitCode
@@ -42,15 +44,10 @@ class _Asked:
     synthetic: tuple[Path, ...]
     models: tuple[Path, ...]
     class_name: str | None
-    labels: Path | None
-    masks: Path | None
-    missing_masks: str
     good: str | None
     budgets: tuple[int, ...]
-    shape: ImageShape
-    skip_bad_files: bool
-    only: Sequence[str]
-    without: Sequence[str]
+    which: Which
+    shape: CommonShape
 
 
 def usefulness(
@@ -60,9 +57,7 @@ def usefulness(
     out: Path = defaults.OUT,
     model: Sequence[Path] = (),
     class_name: str | None = None,
-    labels: Path | None = None,
-    masks: Path | None = None,
-    missing_masks: str = "refuse",
+    which: Which = ALL_PHOTOS,
     good_class: str | None = None,
     split: Path | None = None,
     budget: Sequence[int] = (),
@@ -75,12 +70,8 @@ def usefulness(
     quick: bool = False,
     minutes: float | None = None,
     seed: int = 0,
-    channels: int | None = None,
-    image_size: int | str | None = None,
-    fit: str | None = None,
-    skip_bad_files: bool = False,
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
+    shape: CommonShape = AS_MADE,
+    words: Callable[[str], str] = str,
 ) -> Outcome | None:
     """Say whether generated images help a detector of the photos' classes, and leave a report in `out`.
 
@@ -92,8 +83,7 @@ def usefulness(
         out: folder of all that is kept: the split, the table of runs, the report. A run goes on where it ended.
         model: the ONNX files that made the runs, one or as many as these; as of `gan.evaluate`.
         class_name: the class of all generated images, where nothing tells theirs.
-        labels: a CSV file that says the photos' classes, see `gan.photos.labels.classes_in`.
-        masks, missing_masks: of the photos, as of `gan.evaluate`; for detectors that learn from masks.
+        which: photos of `real` to take, and what is told of them; masks are for detectors that learn from them.
         good_class: the class of photos without a defect; by default the one that is called good, ok or normal.
         split: a `split.json` of these photos; one of two parts keeps its part `validation` for testing.
         budget: photos a class, one number a question; the verdict is about the first. None: all of the part train.
@@ -105,8 +95,8 @@ def usefulness(
         quick: three arms and the controls, three seeds.
         minutes: to spend: the largest plan that fits is run.
         seed: of everything random.
-        channels, image_size, fit: as of `gan.evaluate`.
-        skip_bad_files, only, without: which photos, as of `gan.evaluate`.
+        shape: that all images are brought to.
+        words: what the page says for an argument that it names between backticks, as of `gan.evaluate`.
 
     Returns:
         What came out; None where there are no generated images yet.
@@ -117,18 +107,19 @@ def usefulness(
             one of other settings or images; 130, 143 stopped by a signal.
     """
     asked = _Asked(
-        real, tuple(synthetic), tuple(model), class_name, labels, masks, missing_masks, good_class,
-        tuple(budget) or (ALL,), ImageShape(channels, image_size, fit), skip_bad_files, only, without,
+        real, tuple(synthetic), tuple(model), class_name, good_class, tuple(budget) or (ALL,), which, shape
     )  # fmt: skip
+    which.check()
+    refuse_shape(shape)
     _refuse_values(asked, metric, subsets, seeds, minutes)
     _refuse_overlap(asked, out)
     write_probe(out)
     if not synthetic:
-        groundwork(real, out / SPLIT, split, labels, masks, only, without, asked.budgets, subsets, seed)
+        groundwork(real, out / SPLIT, split, which, asked.budgets, subsets, seed)
         return None
     chosen = detector_of(detector)
     made, photos = _images(asked)
-    parts = split_of(real, out / SPLIT, split, photos.class_of, photos.traces, seed, only, without)
+    parts = split_of(real, out / SPLIT, split, photos.class_of, photos.traces, seed, which)
     notes = _refuse_leaks(photos, parts, made)
     material = _material(asked, photos, parts, made, subsets, seed)
     notes += _saw_more(photos, made, material)
@@ -158,7 +149,7 @@ def usefulness(
             outcome = finished(experiment, plan, verdicts(experiment, plan), notes)
         text = json.dumps(outcome.to_dict(), indent=1) + "\n"
         write_atomically(out / FIGURES, lambda temporary: temporary.write_text(text))
-        write_page(out / REPORT, outcome, material)
+        write_page(out / REPORT, outcome, material, words)
     return outcome
 
 
@@ -192,7 +183,7 @@ def _refuse_overlap(asked: _Asked, out: Path) -> None:
 
 def _images(asked: _Asked) -> tuple[list[Generated], Photos]:
     """Generated images, then photos in their shape."""
-    known = known_classes(asked.real, asked.labels, asked.masks, asked.only, asked.without)
+    known = known_classes(asked.real, asked.which)
     good = good_class(known.names, asked.good)
     largest = max(len(known.class_of) if each == ALL else each * len(known.names) for each in asked.budgets)
     count = min(MOST_MADE, max(200, round(max(RATIOS) * min(largest, len(known.class_of)))))
@@ -201,10 +192,7 @@ def _images(asked: _Asked) -> tuple[list[Generated], Photos]:
         model = asked.models[number % len(asked.models)] if asked.models else None
         found, shape = read_synthetic(place, model, asked.class_name, count, shape)
         made.append(found)
-    photos = read_photos(
-        asked.real, asked.labels, asked.masks, asked.missing_masks, shape, asked.skip_bad_files, asked.only,
-        asked.without, good,
-    )  # fmt: skip
+    photos = read_photos(asked.real, asked.which, shape, good)
     return made, photos
 
 

@@ -13,6 +13,7 @@ from gan import sizes
 from gan.evaluation import defaults
 from gan.evaluation.generators import TrainedGenerator
 from gan.evaluation.images import read_made
+from gan.evaluation.refusals import CommonShape
 from gan.evaluation.runs import file_sha256, labels_of, model_sha256
 from gan.photos.find import printable
 from gan.photos.fit import FITS
@@ -20,6 +21,7 @@ from gan.photos.labels import classes_in
 from gan.photos.masks import Masks, masks_for
 from gan.photos.read import ImageSet, load_images, to_picture
 from gan.photos.traces import Traces, trace_of_image, traces
+from gan.photos.which import Which
 from gan.usefulness.labelled import Labelled
 from models.errors import CommandError, ExitCode
 
@@ -94,24 +96,9 @@ class Generated:
         return traces(trace_of_image(name, to_picture(image)) for name, image in pairs)
 
 
-@dataclass(frozen=True)
-class ImageShape:
-    """What all images are brought to.
-
-    Attributes:
-        channels: 1 or 3; None: those of the generated images.
-        image_size: as of `gan.sizes`; None: 128.
-        fit: one of `gan.photos.fit.FITS`; None: as when the generator was trained, or `crop`.
-    """
-
-    channels: int | None = None
-    image_size: int | str | None = None
-    fit: str | None = None
-
-
 def read_synthetic(
-    place: Path, model: Path | None, class_name: str | None, count: int, shape: ImageShape
-) -> tuple[Generated, ImageShape]:
+    place: Path, model: Path | None, class_name: str | None, count: int, shape: CommonShape
+) -> tuple[Generated, CommonShape]:
     """The images of a run or folder, and the shape that is now known.
 
     Raises:
@@ -123,19 +110,14 @@ def read_synthetic(
     images, _ = read_made(place, min(count, MOST_MADE), shape.channels, shape.image_size, fit)
     labels = (class_name,) * len(images.names) if class_name else tuple(labels_of(place, images.names))
     _, channels, height, width = images.images.shape
-    known = ImageShape(int(channels), sizes.told(width, height), fit)
+    known = CommonShape(int(channels), sizes.told(width, height), fit)
     return Generated(place, images, labels, generator), known
 
 
 def read_photos(
     real: Path,
-    labels: Path | None,
-    masks: Path | None,
-    missing_masks: str,
-    shape: ImageShape,
-    skip_bad_files: bool,
-    only: Sequence[str],
-    without: Sequence[str],
+    which: Which,
+    shape: CommonShape,
     good: str | None = None,
 ) -> Photos:
     """The real photos with their classes, of which `good`, those without a defect, come first.
@@ -144,16 +126,17 @@ def read_photos(
         CommandError: 65, 66 as of `load_images`, `classes_in` and `masks_for`.
     """
     fitting: Masks | None = None
-    if masks is not None:
-        fitting = masks_for([real], masks, missing_masks, skip_bad_files, only, without)
+    if which.masks is not None:
+        fitting = masks_for([real], which.masks, which.missing_masks, which.skip_bad_files, which.only, which.without)
     within = None if fitting is None else fitting.pairing.within
-    known = classes_in(real, None, labels, only, without, within)
+    known = classes_in(real, None, which.labels, which.only, which.without, within)
     assert shape.channels is not None
     assert shape.image_size is not None
     assert shape.fit is not None
     images = load_images(
-        real, shape.channels, shape.image_size, skip_bad_files, fit=shape.fit, only=only, without=without, masks=fitting
-    )
+        real, shape.channels, shape.image_size, which.skip_bad_files, fit=shape.fit, only=which.only,
+        without=which.without, masks=fitting,
+    )  # fmt: skip
     assert images.traces is not None
     found = None if images.masks is None else images.masks[:, 0]
     names = tuple(sorted(known.names, key=lambda name: name != good))

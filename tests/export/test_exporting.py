@@ -67,6 +67,6 @@ def test_what_the_command_refuses_is_refused(
     given = {"model": ours.name, "out": "g.onnx", **changes}
     model, out = (ours.with_name(str(given.pop(name))) for name in ("model", "out"))
     with pytest.raises(CommandError, match=words) as error:
-        export_file(model, out, **given)  # type: ignore[arg-type]
+        export_file(model, out, **given)  # type: ignore[arg-type]  # values of all kinds
     assert error.value.exit_code is code
     assert sorted(path.name for path in ours.parent.iterdir()) == before

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gan import attributes
 from gan.evaluation.attributes import COLUMNS
+from gan.photos.which import Which
 from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.gan.evaluation.made import write_plates
@@ -103,7 +104,9 @@ def test_photos_without_a_defect_are_told_without_figures(tmp_path: Path) -> Non
 
 
 def test_two_measures_beside_each_other_are_told(folder: Path) -> None:
-    survey = attributes(folder / "photos", masks=folder / "masks", synthetic=folder / "made", image_size=64)
+    survey = attributes(
+        folder / "photos", which=Which(masks=folder / "masks"), synthetic=folder / "made", image_size=64
+    )
     assert survey.synthetic is not None
     assert (survey.photos.source, survey.synthetic.source) == ("masks", "ridge filter")
     assert any("may be the measure" in note for note in survey.notes)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import gan
+from gan.photos.which import Which
 from gan.robustness import scoring
 from gan.robustness.changes import CHANGES
 from models.errors import CommandError
@@ -100,12 +101,17 @@ def test_threshold_is_set_by_false_alarms(examined: Examined, desk: Path) -> Non
 
 def test_class_folders_are_bins_and_photos_with_an_empty_mask_are_good(desk: Path) -> None:
     write_parts(desk / "classes", 20, 0, sub_folders=True)
-    found = gan.examine_detector(desk / "classes/bad", "theirs:rows", masks=desk / "classes/masks", changes=False)
+    found = gan.examine_detector(
+        desk / "classes/bad", "theirs:rows", which=Which(masks=desk / "classes/masks"), changes=False
+    )
     assert {each.name: each.rate.count for each in found.bins["class"]} == {"lying": 10, "upright": 10}
     for path in sorted((desk / "classes/masks/lying").iterdir())[:4]:
         path.unlink()
     found = gan.examine_detector(
-        desk / "classes/bad", "theirs:rows", masks=desk / "classes/masks", missing_masks="empty", changes=False
+        desk / "classes/bad",
+        "theirs:rows",
+        which=Which(masks=desk / "classes/masks", missing_masks="empty"),
+        changes=False,
     )
     assert found.false_alarms is not None
     assert (found.recall.count, found.false_alarms.count, found.false_alarms.hits) == (16, 4, 4)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan.evaluation.refusals import CommonShape
 from gan.photos.read import load_images
 from gan.photos.split_file import TEST, TRAIN, VALIDATION, Place, Split
 from gan.usefulness import usefulness
@@ -19,6 +20,7 @@ from gan.usefulness.outcome import Outcome
 from tests.conftest import made_once
 
 CLASSES = ("dents", "pits")
+SMALL = CommonShape(image_size=32)
 DETECTOR = "tests.gan.usefulness.standin:nearest"
 _PARTS = [*[TRAIN] * 40, *[VALIDATION] * 20, *[TEST] * 40]
 
@@ -75,7 +77,7 @@ def proof(kinds: Path, tmp_path: Path) -> Callable[..., Outcome]:
     def prove(*synthetic: str | Path, **options: Any) -> Outcome:
         usual: dict[str, Any] = {
             "out": tmp_path / "out", "split": kinds / "split.json", "budget": [5], "detector": DETECTOR,
-            "image_size": 32, "quick": True,
+            "shape": SMALL, "quick": True,
         }  # fmt: skip
         found = usefulness(kinds / "photos", [kinds / each for each in synthetic], **{**usual, **options})
         assert found is not None

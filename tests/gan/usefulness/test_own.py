@@ -45,6 +45,13 @@ def words(images, labels, classes, seed, steps):
 def nan(images, labels, classes, seed, steps):
     return lambda images: np.full((len(images), classes), np.nan)
 
+def leaves(images, labels, classes, seed, steps):
+    raise SystemExit(0)
+
+def talks(images, labels, classes, seed, steps):
+    print("a detector may talk")
+    return lambda images: np.full((len(images), classes), 0.5)
+
 def late(images, labels, classes, seed, steps):
     return lambda images: 1 / 0
 
@@ -122,6 +129,7 @@ def test_module_that_cannot_be_imported_says_why() -> None:
         ("words", r"'s judge gives list, not numbers \[4, 2\]"),
         ("nan", "'s judge gives values that are not finite"),
         ("late", "'s judge fails: ZeroDivisionError"),
+        ("leaves", r"fails: ends the program \(sys.exit 0\)"),
     ],
 )
 def test_what_is_wrong_with_a_detector_is_told_in_a_line(function: str, said: str) -> None:
@@ -129,3 +137,8 @@ def test_what_is_wrong_with_a_detector_is_told_in_a_line(function: str, said: st
     with pytest.raises(CommandError, match=f"`detector=mine_of_a_user:{function}`.*{said}") as caught:
         detector(f"mine_of_a_user:{function}").fit(of, 2, Practice(steps=1, seed=0))(of.images)
     assert caught.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_what_it_prints_is_not_taken_for_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    detector("mine_of_a_user:talks").fit(surfaces(4, 1), 2, Practice(steps=1, seed=0))
+    assert tuple(capsys.readouterr()) == ("", "a detector may talk\n")

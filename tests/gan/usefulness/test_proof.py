@@ -27,7 +27,7 @@ from gan.usefulness.outcome import Outcome
 from gan.usefulness.runs import RunTable
 from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run_in_process
-from tests.gan.usefulness.conftest import DETECTOR, write_kinds
+from tests.gan.usefulness.conftest import DETECTOR, SMALL, write_kinds
 
 pytestmark = pytest.mark.usefixtures("augmented_at_once")
 Prove = Callable[..., Outcome]
@@ -79,6 +79,7 @@ def test_time_that_ends_gives_no_verdict_and_the_next_run_goes_on(
     assert first.stdout.startswith("NO VERDICT YET: ")
     second = run_in_process("gan-eval", *command, "--json")
     assert second.returncode == 0, second.stderr
+    assert "(--model names the ONNX file" in (tmp_path / "out/report.html").read_text()
     said = json.loads(second.stdout)
     assert (said["verdict"], said["seeds"], len(said["arms"])) == ("HELPS", 3, 5)
     other = run_in_process("gan-eval", *command, "--metric", "macro-f1")
@@ -265,5 +266,5 @@ def test_other_files_than_those_of_the_split_are_refused(kinds: Path, tmp_path: 
     name = read_split(kinds / "split.json").names(TEST)[0]
     shutil.copy(kinds / "useful/pits/2-000.png", photos / name)
     with pytest.raises(CommandError, match=name) as caught:
-        usefulness(photos, [kinds / "useful"], out=tmp_path / "out", split=kinds / "split.json", image_size=32)
+        usefulness(photos, [kinds / "useful"], out=tmp_path / "out", split=kinds / "split.json", shape=SMALL)
     assert caught.value.exit_code == ExitCode.BAD_DATA
