@@ -1,12 +1,17 @@
-"""What the commands of whole chains are given so that they take less time."""
+"""What the commands of whole chains are given so that they take less time; and linters."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from export.parity import one_thread
+from tests.conftest import SCRIPTS
 from tests.export.conftest import _quick_exports as _quick_exports
 
 
@@ -15,3 +20,11 @@ def _one_thread() -> Iterator[None]:
     """Two of PyTorch, as it has them on two cores, take four times as long where another worker runs beside."""
     with one_thread():
         yield
+
+
+def lint(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a linter of the extra test, or of this machine; skip the test where there is none."""
+    found = shutil.which(name, path=f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"there is no {name}")
+    return subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, timeout=60)
