@@ -53,7 +53,7 @@ def execute(path: Path, folder: Path, **settings: str) -> list[dict[str, Any]]:
     client = pytest.importorskip("nbclient", reason="in the extra test")
     pytest.importorskip("ipykernel", reason="in the extra test")
     notebook = nbformat.read(path, as_version=4)
-    environment = clean_environment(**ONE_THREAD, **TINY, IPYTHONDIR=str(folder / "ipython"), **settings)
+    environment = clean_environment(**{**ONE_THREAD, **TINY, "IPYTHONDIR": str(folder / "ipython"), **settings})
     with mock.patch.dict("os.environ", environment, clear=True):
         client.NotebookClient(
             notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
@@ -97,7 +97,9 @@ def test_inference_trains_where_no_weights_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("own", [False, True], ids=["stand-ins", "photos"])
 def test_scratch_goes_from_photos_to_figures(own: bool, pools: Path, tmp_path: Path) -> None:
     mine = {"SDG_PHOTOS": str(write_photos(tmp_path / "mine", 48))} if own else {}
-    done = execute(ROOT / "notebooks/sdg-scratch.ipynb", tmp_path, SDG_OUT="out", SDG_FEATURES=str(pools), **mine)
+    done = execute(
+        ROOT / "notebooks/sdg-scratch.ipynb", tmp_path, SDG_OUT="out", SDG_FEATURES=str(pools), SDG_KIMG="0.5", **mine
+    )
     assert (tmp_path / "out/stand-ins").exists() is not own
     text = said(done)
     for name in ("usual", "without augment", "without r1_gamma", "photos (floor)"):
