@@ -18,6 +18,7 @@ __all__ = [
     "Quality",
     "Robustness",
     "TrainConfig",
+    "TrainedGenerator",
     "Validation",
     "Which",
     "attributes",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gan.evaluation.comparison import Quality
     from gan.evaluation.evaluate import evaluate
     from gan.evaluation.features import load_features
+    from gan.evaluation.generators import TrainedGenerator
     from gan.evaluation.refusals import CommonShape
     from gan.networks.dcgan import DCGAN
     from gan.networks.discriminator import Discriminator
@@ -64,6 +66,7 @@ else:
             "Quality": "gan.evaluation.comparison",
             "attributes": "gan.evaluation.attributes",
             "evaluate": "gan.evaluation.evaluate",
+            "TrainedGenerator": "gan.evaluation.generators",
             "Robustness": "gan.robustness.result",
             "examine_detector": "gan.robustness.robustness",
             "CommonShape": "gan.evaluation.refusals",

@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["Engine", "Gate", "OnDisk", "Part", "Publishing", "RunResult", "Work", "convert", "finish", "run_batch"]
+__all__ = [
+    "Engine",
+    "Gate",
+    "OnDisk",
+    "Part",
+    "Publishing",
+    "RunResult",
+    "Work",
+    "convert",
+    "finish",
+    "make_images",
+    "run_batch",
+]
 
 if TYPE_CHECKING:
+    from jobs.arrays import make_images
     from jobs.checks.gate import Gate
     from jobs.dataset.convert.conversion import convert
     from jobs.dataset.part import Part
@@ -24,6 +37,7 @@ else:
         {
             "convert": "jobs.dataset.convert.conversion",
             "finish": "jobs.finishing",
+            "make_images": "jobs.arrays",
             "run_batch": "jobs.run",
             "OnDisk": "jobs.run",
             "Part": "jobs.dataset.part",

@@ -27,7 +27,7 @@ FEATURE_NETWORKS = {
 ELSEWHERE = {"obstore", "botocore", "ray", "pyarrow", "skimage"}
 """What `jobs` imports only where an option or command asks for it."""
 MAY_IMPORT = {
-    "models": {"models", "numpy", "click", "prometheus_client", "skimage", "scipy"},
+    "models": {"models", "numpy", "click", "PIL", "prometheus_client", "skimage", "scipy"},
     "gan": {"gan", "models", "numpy", "click", "torch", "torchvision", "PIL", "matplotlib", "onnxruntime"}
     | {"prometheus_client", "skimage", "scipy"}
     | FEATURE_NETWORKS,

@@ -15,12 +15,12 @@ from jobs.dataset.plan import Plan
 from jobs.stores.store import Store
 from models.errors import CommandError, ExitCode
 from models.picks import spread
+from models.pictures import COLUMNS, GAP, tiled
 
-CELLS, COLUMNS = 64, 8
+CELLS = 64
 """An image takes a cell, and one with a mask two: as it is, and with its mask outlined."""
 _OUTLINE = (255, 0, 255)
 """A colour that few surfaces have."""
-_GAP = 2
 _CAPTION = 14
 """Height of a line of text, in pixels."""
 
@@ -74,13 +74,7 @@ def _grid(store: Store, format: Format, names: list[str], masks: list[str] | Non
             raise _unfit(store, name, "of another size")
     if masks is not None:
         images = _pairs(images, read_images(store, format.of_masks(), masks))
-    height, width, channels = images[0].shape
-    rows = -(-len(images) // COLUMNS)
-    sheet = np.full((rows * (height + _GAP) - _GAP, COLUMNS * (width + _GAP) - _GAP, channels), 255, np.uint8)
-    for place, image in enumerate(images):
-        top, left = place // COLUMNS * (height + _GAP), place % COLUMNS * (width + _GAP)
-        sheet[top : top + height, left : left + width] = image
-    return sheet
+    return tiled(images)
 
 
 def _pairs(images: list[NDArray[np.uint8]], masks: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
@@ -107,7 +101,7 @@ def _caption(text: str, width: int, channels: int) -> NDArray[np.uint8]:
 
     line = Image.new("L", (width, _CAPTION), 255)
     letters = text.encode("latin-1", "replace").decode("latin-1")  # more the font does not have
-    ImageDraw.Draw(line).text((_GAP, _GAP), letters, fill=0, font=ImageFont.load_default_imagefont())
+    ImageDraw.Draw(line).text((GAP, GAP), letters, fill=0, font=ImageFont.load_default_imagefont())
     return np.repeat(np.asarray(line, np.uint8)[:, :, None], channels, axis=2)
 
 

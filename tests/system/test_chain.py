@@ -11,11 +11,9 @@ import getpass
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import venv
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from PIL import Image
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import load_generator
 from models.latents import latents
-from tests.conftest import COMMANDS, ONE_THREAD, ROOT, TINY, run, run_in_process, write_photos
+from tests.conftest import COMMANDS, ONE_THREAD, TINY, run, run_in_process, write_photos
 
 PHOTOS = "datasets/anomaly_detection_dataset/good"
 CHAIN = (
@@ -64,21 +62,6 @@ class Machine:
         if program == "gan-train" or "quality" in arguments:  # three times as long where others use the machine
             environment |= ONE_THREAD
         return run(self.bin / program, *arguments, cwd=cwd, timeout=600, **environment)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout. It is built from a copy, since that leaves files."""
-    folder = tmp_path_factory.mktemp("wheel")
-    hidden = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "build", "*.egg-info", "synthetic")
-    shutil.copytree(ROOT, folder / "checkout", ignore=hidden)
-    result = run(
-        sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
-        "--wheel-dir", folder, folder / "checkout",
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    (path,) = folder.glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -122,20 +105,6 @@ def workplace(ran: Ran) -> Path:
 def dataset(folder: Path) -> Path:
     (run_folder,) = (folder / "synthetic").iterdir()
     return run_folder
-
-
-def test_wheel_holds_every_package_and_nothing_else(wheel: Path) -> None:
-    tops = [module.partition(".")[0] for module in COMMANDS.values()]
-    modules = {path for top in {*tops, "models"} for path in (ROOT / top).rglob("*.py")}
-    with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert {name for name in names if name.endswith(".py")} == {
-        "synthetic_defects.py", *(path.relative_to(ROOT).as_posix() for path in modules)
-    }  # fmt: skip
-    data = {name for name in names if not name.endswith((".py", "/py.typed"))}
-    assert data == {
-        f"models/{name}" for name in ("steel_scratches_128.onnx", "steel_scratches_128.png", "MODEL_CARD.md")
-    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

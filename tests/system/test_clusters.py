@@ -1,4 +1,4 @@
-"""The files in docs/ for Slurm, Kubernetes and Ray: their fields are right, and their commands make a run."""
+"""The files in deploy/ for Slurm, Kubernetes and Ray: linters read them, and their commands make a run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from models.errors import ExitCode
 from tests.conftest import ROOT, clean_environment, run
 from tests.jobs.conftest import batch, differing, succeeds
 from tests.jobs.small_models import write_model
+from tests.system.conftest import lint
 
 COUNT = 95
-SBATCH = (ROOT / "docs/slurm-array.sbatch").read_text()
+DEPLOY = ROOT / "deploy"
+SBATCH = (DEPLOY / "slurm-array.sbatch").read_text()
 NO_RETRY = {1, 2, 65, 66, 73, 76, 78}
 """Exit codes that another start of the same command would end with again."""
 RETRY = {ExitCode.STOPPED, ExitCode.IO_ERROR, ExitCode.LOCKED, ExitCode.TERMINATED}
@@ -43,7 +45,7 @@ def is_the_whole_run(out: Path, whole: Path) -> bool:
 
 def documents(name: str) -> list[dict[str, Any]]:
     yaml = pytest.importorskip("yaml", reason="in the extra test")
-    return list(yaml.safe_load_all((ROOT / "docs" / name).read_text()))
+    return list(yaml.safe_load_all((DEPLOY / name).read_text()))
 
 
 def shell(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -97,11 +99,16 @@ def test_slurm_part_is_put_back_where_that_helps(code: int, small: Path, tmp_pat
     assert shell(script, SLURM_RESTART_COUNT="5", **settings).stdout == ""  # not for ever
 
 
+def test_shellcheck_finds_nothing() -> None:
+    result = lint("shellcheck", DEPLOY / "slurm-array.sbatch")
+    assert (result.returncode, result.stdout) == (0, "")
+
+
 # Kubernetes
 
 
 def test_kubernetes_job_has_an_index_a_part_and_gives_up_where_another_try_would_not_help() -> None:
-    claim, parts, finish = documents("kubernetes-job.yaml")
+    claim, parts, finish = documents("kubernetes/parts.yaml")
     assert [claim["kind"], parts["kind"], finish["kind"]] == ["PersistentVolumeClaim", "Job", "Job"]
     assert (claim["apiVersion"], parts["apiVersion"], finish["apiVersion"]) == ("v1", "batch/v1", "batch/v1")
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
@@ -124,27 +131,61 @@ def pod(job: dict[str, Any]) -> dict[str, Any]:
     return dict(container)
 
 
+def nightly() -> dict[str, Any]:
+    return documents("kubernetes/nightly/cronjob.yaml")[1]
+
+
+def test_kubernetes_night_is_finished_on_its_date_and_given_up_where_another_try_would_not_help() -> None:
+    night = nightly()["spec"]
+    assert night["concurrencyPolicy"] == "Forbid"
+    minute, hour, *_ = night["schedule"].split()
+    spec = night["jobTemplate"]["spec"]
+    latest = int(hour) * 3600 + int(minute) * 60 + night["startingDeadlineSeconds"] + spec["activeDeadlineSeconds"]
+    assert latest < 24 * 3600
+    assert night["timeZone"] == "Etc/UTC"
+    assert spec["backoffLimit"] > 0
+    disruption, codes = spec["podFailurePolicy"]["rules"]
+    assert disruption == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    assert codes["action"] == "FailJob"
+    assert set(codes["onExitCodes"]["values"]) == NO_RETRY | {ExitCode.NO_DEVICE}
+
+
 def test_kubernetes_pods_run_as_nobody_special_with_a_volume_and_limits() -> None:
-    _, *jobs = documents("kubernetes-job.yaml")
-    for job in jobs:
+    _, *jobs = documents("kubernetes/parts.yaml")
+    for job in (*jobs, nightly()["spec"]["jobTemplate"]):
         template = job["spec"]["template"]["spec"]
         container = pod(job)
         assert template["restartPolicy"] == "Never"  # which podFailurePolicy asks for
         assert template["automountServiceAccountToken"] is False
         assert template["securityContext"]["runAsNonRoot"] is True
-        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
         assert container["resources"]["limits"] == container["resources"]["requests"]
         for rule in job["spec"]["podFailurePolicy"]["rules"]:
             assert rule.get("onExitCodes", {}).get("containerName", container["name"]) == container["name"]
-        (mount,), (volume,) = container["volumeMounts"], template["volumes"]
-        assert mount["name"] == volume["name"]
-        assert volume["persistentVolumeClaim"]["claimName"] == documents("kubernetes-job.yaml")[0]["metadata"]["name"]
+        mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in container["volumeMounts"]}
+        assert mounts == {"/data/models": True, "/data/synthetic": False, "/tmp": False}
+        assert {mount["name"] for mount in container["volumeMounts"]} == {each["name"] for each in template["volumes"]}
+
+
+def test_kubernetes_claims_are_those_that_the_pods_ask_for() -> None:
+    claim, *jobs = documents("kubernetes/parts.yaml")
+    nights, night = documents("kubernetes/nightly/cronjob.yaml")
+    for own, job in ((claim, jobs[0]), (claim, jobs[1]), (nights, night["spec"]["jobTemplate"])):
+        volumes = job["spec"]["template"]["spec"]["volumes"]
+        claims = [each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each]
+        assert claims == [own["metadata"]["name"]]
 
 
 def test_kubernetes_jobs_make_a_run(small: Path, whole: Path, tmp_path: Path) -> None:
-    _, parts, finish = documents("kubernetes-job.yaml")
+    _, parts, finish = documents("kubernetes/parts.yaml")
     interpreter, option, command = pod(parts)["command"]
-    shutil.copy(small, tmp_path / "generator.onnx")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "synthetic").mkdir()
+    shutil.copy(small, tmp_path / "models/generator.onnx")
     assert (interpreter, option) == ("/bin/sh", "-c")
     for old, new in (("/16", "/2"), ("1000000", str(COUNT)), ("--seed 7", "--seed 5"), ("/data", str(tmp_path))):
         assert old in command
@@ -153,7 +194,29 @@ def test_kubernetes_jobs_make_a_run(small: Path, whole: Path, tmp_path: Path) ->
         result = shell(command, JOB_COMPLETION_INDEX=index, GAN_BATCH_LINE=small.name)
         assert result.returncode == 0, result.stderr
     succeeds(run(*(word.replace("/data", str(tmp_path)) for word in pod(finish)["command"])))
-    assert is_the_whole_run(tmp_path / "run-7", whole)
+    assert is_the_whole_run(tmp_path / "synthetic/run-7", whole)
+
+
+@pytest.mark.parametrize("name", ["parts.yaml", "nightly/cronjob.yaml"])
+def test_schema_of_kubernetes_knows_all_that_a_file_says(name: str) -> None:
+    result = lint("kubernetes-validate", "--strict", DEPLOY / "kubernetes" / name)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_kubernetes_night_on_a_gpu_asks_for_one_and_for_its_image(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="in the extra test")
+    plain, cuda = (
+        lint("kubectl", "kustomize", DEPLOY / "kubernetes" / name).stdout for name in ("nightly", "nightly-cuda")
+    )
+    containers = [pod(list(yaml.safe_load_all(text))[-1]["spec"]["jobTemplate"]) for text in (plain, cuda)]
+    assert [container["image"].rpartition("/")[2] for container in containers] == [
+        "gan-batch:0.1.0",
+        "gan-batch-cuda:0.1.0",
+    ]
+    assert [container["resources"]["limits"].get("nvidia.com/gpu") for container in containers] == [None, "1"]
+    (tmp_path / "cuda.yaml").write_text(cuda)
+    result = lint("kubernetes-validate", "--strict", tmp_path / "cuda.yaml")
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 # Ray
@@ -196,6 +259,6 @@ def test_commands_of_ray_know_the_options_that_are_used() -> None:
     ray = run("ray", "start", "--help").stdout
     if not ray:
         pytest.skip("Ray is not installed")
-    used = set(re.findall(r"(--[a-z-]+)[= ]", (ROOT / "docs/ray-cluster.yaml").read_text().split("head_start")[1]))
+    used = set(re.findall(r"(--[a-z-]+)[= ]", (DEPLOY / "ray-cluster.yaml").read_text().split("head_start")[1]))
     assert used > {"--head", "--include-dashboard"}
     assert [option for option in used if option not in ray] == []

@@ -1,4 +1,4 @@
-"""docs/cron.md: its lines run as cron and systemd run them, and its tables are whole."""
+"""docs/cron.md and systemd's units: they run as cron and systemd run them, and the tables are whole."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from jobs.dataset.state import COMPLETE, RunState
 from jobs.stores.local_store import LocalStore
 from models.errors import ExitCode
 from tests.conftest import ROOT, SCRIPTS
+from tests.system.conftest import lint
 
 PAGE = (ROOT / "docs" / "cron.md").read_text()
+UNITS = ROOT / "deploy/systemd/gan-batch"
 COUNT = 60
 
 
@@ -91,7 +93,7 @@ def test_hourly_line_adds_to_one_folder(tmp_path: Path) -> None:
 @pytest.fixture
 def units(tmp_path: Path) -> tuple[Path, Path]:
     """The service and the timer as files, with a folder and a user that are here."""
-    service, timer = blocks("ini")
+    service, timer = (UNITS.with_suffix(kind).read_text() for kind in (".service", ".timer"))
     service = smaller(service).replace("/srv/defects", str(tmp_path)).replace("User=defects\n", "")
     paths = tmp_path / "gan-batch.service", tmp_path / "gan-batch.timer"
     for path, text in zip(paths, (service, timer), strict=True):
@@ -118,10 +120,31 @@ def test_service_runs(units: tuple[Path, Path], tmp_path: Path) -> None:
     assert set(service["SuccessExitStatus"].split()) <= known
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+def test_service_may_write_where_its_command_writes_and_needs_that_place(units: tuple[Path, Path]) -> None:
+    parser = configparser.ConfigParser()
+    parser.optionxform = str
+    parser.read_string(UNITS.with_suffix(".service").read_text())
+    service = parser["Service"]
+    folder = service["WorkingDirectory"]
+    written = [f"{folder}/synthetic", str(Path(service["ExecStart"].split("--metrics-file ")[1]).parent)]
+    assert service["ProtectSystem"] == "strict"
+    assert service["ReadWritePaths"].split() == written
+    assert parser["Unit"]["RequiresMountsFor"] == f"{folder}/synthetic"
+    timer = configparser.ConfigParser()
+    timer.read(units[1])
+    assert timer["Timer"]["Persistent"] == "true"
+
+
 def test_systemd_understands_the_units(units: tuple[Path, Path]) -> None:
-    result = subprocess.run(["systemd-analyze", "verify", *map(str, units)], capture_output=True, text=True)
+    result = lint("systemd-analyze", "verify", *units)
     assert (result.returncode, [line for line in result.stderr.splitlines() if "gan-batch" in line]) == (0, [])
+
+
+def test_systemd_finds_the_service_shut_in() -> None:
+    result = lint("systemd-analyze", "security", "--offline=true", "--threshold=15", UNITS.with_suffix(".service"))
+    if "unrecognized option" in result.stderr:
+        pytest.skip("systemd is older than 250")
+    assert result.returncode == 0, result.stdout  # an exposure of at most 1.5, of 10
 
 
 def test_exit_code_table_names_every_exit_code() -> None:
