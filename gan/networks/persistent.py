@@ -77,8 +77,8 @@ def is_snapshot(file: BinaryIO) -> bool:
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
         return False
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        # Files of torch.save may hold such a text, too.
-        return any(content.find(mark) >= 0 for mark in _MARKS) and content.find(_MAGIC.to_bytes(10, "little"), 0, 32) < 0
+        of_torch_save = content.find(_MAGIC.to_bytes(10, "little"), 0, 32) >= 0
+        return not of_torch_save and any(content.find(mark) >= 0 for mark in _MARKS)
 
 
 def read_snapshot(file: BinaryIO) -> dict[str, PickledNetwork]:
@@ -114,6 +114,11 @@ class _Scalar:
     """A kind of NumPy's numbers."""
 
     code: str
+
+
+_EMPTY: dict[str, Callable[[], Any]] = {
+    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": _Unread
+}  # fmt: skip
 
 
 class _Machine:
@@ -157,7 +162,7 @@ class _Machine:
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(name == "NEWTRUE")
             case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE" | "EMPTY_SET":
-                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": _Unread}[name]())
+                stack.append(_EMPTY[name]())
             case "MARK":
                 self._marks.append(len(stack))
             case "TUPLE":
@@ -232,8 +237,8 @@ class _Maker:
 
 
 _TENSORFLOW = (
-    "it is a snapshot of StyleGAN for TensorFlow: legacy.py of stylegan2-ada-pytorch turns one of version 2 into one of "
-    "PyTorch, which is read"
+    "it is a snapshot of StyleGAN for TensorFlow: legacy.py of stylegan2-ada-pytorch makes one of PyTorch of it, which "
+    "is read"
 )
 
 
@@ -244,9 +249,7 @@ def _module(meta: dict[str, Any]) -> _Module:
     return _Module(kind, state)
 
 
-def _tensor(
-    storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
-) -> Tensor:
+def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
     if not isinstance(storage, Tensor) or offset < 0:
         raise ValueError("a tensor in it is damaged")
     return torch.as_strided(storage, size, stride, offset)  # which stays within the storage, or fails

@@ -292,7 +292,9 @@ def of_snapshot(network: PickledNetwork) -> dict[str, Any]:
     for setting, pattern in _SETTINGS.items():
         said = {value for name, value in network.settings.items() if re.fullmatch(pattern, name)}
         if len(said) != 1:
-            raise ValueError(f"its class {network.kind} is no StyleGAN2 generator: its {setting} is told {len(said)} ways")
+            raise ValueError(
+                f"a {network.kind} with {len(said)} values for {setting}, which no StyleGAN2 generator has"
+            )
         (told[setting],) = said
     StyleGAN2.shaped_like(network, **told)
     return told

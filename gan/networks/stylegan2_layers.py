@@ -1,8 +1,9 @@
-"""The layers of StyleGAN2's generator: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020.
+"""The layers of StyleGAN2's generator.
 
-Weights are stored as they are learned, and multiplied by a constant whenever they are used ("equalised learning rate":
-Karras et al., "Progressive Growing of GANs", ICLR 2018, section 4.1). `fold` does that once and for all. Tensors have
-the names that a snapshot gives them.
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, sections 2 and 4.1. Weights are stored
+as they are learned, and multiplied by a constant whenever they are used ("equalised learning rate": Karras et al.,
+"Progressive Growing of GANs", ICLR 2018, section 4.1). `fold` does that once and for all. Tensors have the names that a
+snapshot gives them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _SMALLER = math.sqrt(0.5)
 
 def normalised(x: Tensor) -> Tensor:
     """Vectors `[N, C]` divided by the root of their mean square."""
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + _EPSILON)
+    return x * _inverse_root(x.square().mean(dim=1, keepdim=True))
 
 
 def upsampled(x: Tensor, taps: Tensor) -> Tensor:
@@ -149,14 +150,14 @@ class StyledConvolution(nn.Module):
             noise: in the place of the noise that is stored, float `[N, 1, side, side]`.
         """
         scales = self.affine(style)
-        norms = F.linear(scales.square(), self._power()) + _EPSILON
+        norms = _inverse_root(F.linear(scales.square(), self._power()))
         x = x * scales[..., None, None]
         if self.up:
             x = _smoothed(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), self.resample_filter)
         else:
             x = F.conv2d(x, self.weight, padding=1)
         before, after = self.gains  # where there is least to multiply
-        x = x * _times(torch.rsqrt(norms), before)[..., None, None]
+        x = x * _times(norms, before)[..., None, None]
         if self.noise_strength is not None and not (noise is None and self.quiet):
             x = x + (self.noise_const if noise is None else noise) * _times(self.noise_strength, before)
         x = x + _times(self.bias, before)[:, None, None]
@@ -333,6 +334,11 @@ def _smoothed(x: Tensor, taps: Tensor) -> Tensor:
     channels, side = x.shape[1], taps.shape[0]
     kernel = (4 * taps.flip(0, 1)).expand(channels, 1, -1, -1)
     return F.conv2d(x, kernel, padding=side // 2 - 1, groups=channels)
+
+
+def _inverse_root(x: Tensor) -> Tensor:
+    """1 / √(x + ε); sixteen times as large inside, as the exporter takes an addend of ε for 0, and leaves it out."""
+    return 4 * torch.rsqrt(16 * x + 16 * _EPSILON)
 
 
 def _times(x: Tensor, factor: float) -> Tensor:
