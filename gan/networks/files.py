@@ -53,10 +53,11 @@ def load(path: Path) -> dict[Any, Any]:
         if kind:
             raise CommandError(ExitCode.BAD_DATA, f"{path} is {kind}")
         foreign: str | None = None
+        snapshot = False
         try:
             if is_safetensors(file):
                 return {**read_safetensors(file)}
-            if is_snapshot(file):
+            if snapshot := is_snapshot(file):
                 return {**read_snapshot(file)}
             foreign = next(_foreign_names(file), None)
             file.seek(0)
@@ -66,8 +67,9 @@ def load(path: Path) -> dict[Any, Any]:
         except pickle.UnpicklingError:
             foreign = "more than tensors and plain values"
         except Exception as error:  # many kinds are raised on damaged files
-            kind = likely_kind(file)
-            reason = f"{path} is {kind}" if kind else f"{path} is damaged or no PyTorch file: {first_line(error)}"
+            kind = "" if snapshot else likely_kind(file)
+            unread = "not read as a snapshot of StyleGAN" if snapshot else "damaged or no PyTorch file"
+            reason = f"{path} is {kind or f'{unread}: {first_line(error)}'}"
             raise memory_error(error) or CommandError(ExitCode.BAD_DATA, reason) from None
     if foreign:
         raise CommandError(

@@ -155,9 +155,19 @@ class _Machine:
         match name:
             case "PROTO" | "FRAME" | "STOP":
                 pass
+            case "POP":
+                self._last(1)
             case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "NONE":
                 stack.append(argument)
-            case "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8" | "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8":
+            case (
+                "BINUNICODE"
+                | "SHORT_BINUNICODE"
+                | "BINUNICODE8"
+                | "BINBYTES"
+                | "SHORT_BINBYTES"
+                | "BINBYTES8"
+                | "BYTEARRAY8"
+            ):
                 stack.append(argument)
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(name == "NEWTRUE")
@@ -308,9 +318,13 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "builtins.set": lambda values: _Unread(),
     "numpy.dtype": lambda code, align, copied: _Scalar(code),
     **{
-        f"numpy.{core}.multiarray.{name}": maker
+        f"numpy.{core}.{name}": maker
         for core in ("core", "_core")
-        for name, maker in (("scalar", _scalar), ("_reconstruct", lambda kind, shape, code: _Unread()))
+        for name, maker in (
+            ("multiarray.scalar", _scalar),
+            ("multiarray._reconstruct", lambda kind, shape, code: _Unread()),
+            ("numeric._frombuffer", lambda raw, kind, shape, order: _Unread()),
+        )
     },
     "numpy.ndarray": lambda: _Unread(),
 }

@@ -1,6 +1,6 @@
 """The layers of StyleGAN2's generator.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, sections 2 and 4.1. Weights are stored
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020, sections 2 and 4.1. Weights are kept
 as they are learned, and multiplied by a constant whenever they are used ("equalised learning rate": Karras et al.,
 "Progressive Growing of GANs", ICLR 2018, section 4.1). `fold` does that once and for all. Tensors have the names that a
 snapshot gives them.
