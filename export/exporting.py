@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -84,6 +85,8 @@ def export_file(
         "truncation_psi": truncation_psi, "noise": noise,
     }  # fmt: skip
     unseen = {name: value for name, value in given.items() if value is not None}
+    if truncation_psi is not None and not math.isfinite(truncation_psi):
+        raise CommandError(ExitCode.USAGE, f"`truncation_psi` is {truncation_psi}, not a number")
     generator = load_generator(model, key, **unseen)
     training = read_training(model, weights_sha256(generator.state_dict()))
     if not photos:

@@ -179,5 +179,9 @@ def write_snapshot(path: Path, state: Mapping[str, Tensor], protocol: int = 4, *
 def stored(tensor: Tensor) -> bytes:
     """A storage in PyTorch's old format, as a pickled tensor brings it."""
     buffer = io.BytesIO()
-    torch.save(tensor.storage(), buffer, _use_new_zipfile_serialization=False)
+    torch.save(
+        torch.storage.TypedStorage(wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True),
+        buffer,
+        _use_new_zipfile_serialization=False,
+    )
     return buffer.getvalue()
