@@ -24,9 +24,10 @@ from torch import Tensor
 
 _MARKS = (b"torch_utils.persistence", b"dnnlib.tflib")
 """What the pickles name of StyleGAN for PyTorch, and for TensorFlow."""
-_MOST_INSTRUCTIONS = 300_000
-"""The largest snapshots have some 60,000. Each instruction may take some 200 bytes of memory."""
-_MOST_OF_A_STORAGE = 500
+_MOST_INSTRUCTIONS = 150_000
+"""The largest snapshots have some 50,000. Each instruction may take some 200 bytes of memory."""
+_MOST_OF_A_STORAGE = 100
+"""Of each of the five pickles around a storage, which have some 25."""
 _MOST_ENTRIES = 20_000
 """Tensors and numbers of a network: a file may hold one dictionary in many places."""
 _DEEPEST, _LONGEST = 16, 100
@@ -234,9 +235,11 @@ class _Machine:
         target.update(zip(keys, values[1::2], strict=True))
 
     def _maker(self, module: Any, name: Any) -> _Maker:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ForeignNameError("a name that is no text")
         maker = self._makers.get(f"{module}.{name}")
         if maker is None:
-            tensorflow = str(module).startswith("dnnlib.tflib")
+            tensorflow = module.startswith("dnnlib.tflib")
             raise ValueError(_TENSORFLOW) if tensorflow else ForeignNameError(f"{module}.{name}")
         return _Maker(maker)
 
@@ -260,7 +263,10 @@ def _module(meta: dict[str, Any]) -> _Module:
 
 
 def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
-    if not isinstance(storage, Tensor) or offset < 0:
+    # Nothing of unknown depth may be hashed or put into a message: it could take for ever.
+    if not isinstance(storage, Tensor) or not isinstance(size, tuple) or not isinstance(stride, tuple):
+        raise ValueError("a tensor in it is damaged")
+    if any(type(number) is not int or number < 0 for number in (*size, *stride, offset)):
         raise ValueError("a tensor in it is damaged")
     return torch.as_strided(storage, size, stride, offset)  # which stays within the storage, or fails
 
@@ -316,7 +322,7 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": lambda: {},
     "dnnlib.util.EasyDict": lambda: {},
     "builtins.set": lambda values: _Unread(),
-    "numpy.dtype": lambda code, align, copied: _Scalar(code),
+    "numpy.dtype": lambda code, align, copied: _Scalar(code if isinstance(code, str) else ""),
     **{
         f"numpy.{core}.{name}": maker
         for core in ("core", "_core")

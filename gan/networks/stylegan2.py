@@ -8,7 +8,6 @@ precision: what the snapshots' own program computes in float16 here is float32.
 from __future__ import annotations
 
 import copy
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -257,8 +256,10 @@ class StyleGAN2(Generator):
                 "averaged": "mapping.w_avg" in state,
                 "taps": state["synthesis.b4.resample_filter"].shape[0],
             }
-        except (KeyError, AttributeError, IndexError, ValueError) as error:
+        except KeyError as error:
             raise ValueError(f"not a StyleGAN2 generator either, without {error}") from None
+        except (AttributeError, IndexError, ValueError):
+            raise ValueError("not a StyleGAN2 generator either: its weights have other dimensions") from None
         try:
             with torch.device("meta"):
                 generator = cls(**described, **unseen)
@@ -272,7 +273,11 @@ _NOT_TRAINED = "a StyleGAN2 generator is read from snapshots, and is not trained
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _ENDLESS
+
+
+_ENDLESS = 1e30
+"""No number in a snapshot is as large; `math.isfinite` fails for whole ones that are much larger."""
 
 
 def of_snapshot(network: PickledNetwork) -> dict[str, Any]:

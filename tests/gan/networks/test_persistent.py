@@ -98,6 +98,13 @@ def shared_modules() -> Stub:
     return inner
 
 
+def laughs(empty: bytes, end: bytes) -> bytes:
+    """Instructions for a list or tuple of two of the same, which are of two of the same, …, 40 times."""
+    put, last = b"q\x00", b"q\x01"
+    doubled = b"".join((empty if end == b"e" else b"") + b"(h\x00h\x00" + end + put for _ in range(40))
+    return empty + put + doubled.replace(last, put)
+
+
 def within_itself() -> Stub:
     outer = module()
     outer.state["_modules"]["a"] = outer
@@ -144,6 +151,28 @@ HOSTILE: dict[str, tuple[Callable[[Path], bytes], str]] = {
     ),
     "deep key": (lambda mark: nested(100_000), "keys that are no names"),
     "too many instructions": (lambda mark: BEGIN + b"}" * 400_000 + b".", "too many instructions"),
+    "a name of a billion lists": (
+        lambda mark: BEGIN + laughs(b"]", b"e") + b"\x8c\x01x\x93.",
+        "a name that is no text",
+    ),
+    "a kind of a billion tuples": (
+        lambda mark: (
+            BEGIN + b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(" + laughs(b")", b"t") + b"\x89\x88tRC\x01xtR."
+        ),
+        "not read",
+    ),
+    "a size of a billion tuples": (
+        lambda mark: (
+            BEGIN
+            + b"ctorch._utils\n_rebuild_tensor_v2\n(ctorch.storage\n_load_from_bytes\nB"
+            + struct.pack("<I", len(stored(torch.ones(2))))
+            + stored(torch.ones(2))
+            + b"\x85RK\x00"
+            + laughs(b")", b"t")
+            + b"K\x01\x85tR."
+        ),
+        "a tensor in it is damaged",
+    ),
     "far memo": (lambda mark: BEGIN + b"Nr\xff\xff\xff\x7f.", "it holds no networks"),
     "text of 8 EB": (lambda mark: BEGIN + b"\x8d" + b"\xff" * 7 + b"\x7f", "not read"),
     "bytes of 1 TB": (lambda mark: BEGIN + b"\x8e" + (2**40).to_bytes(8, "little") + b"x.", "not read"),

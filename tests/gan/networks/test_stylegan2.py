@@ -36,8 +36,8 @@ NUMBERS = {
     ("orig", 1, "none"): (0.2308904, [0.01742, -0.38183, -0.06568, -0.3928]),
     ("orig", 0.7, "const"): (0.2498834, [0.00088, -0.47874, -0.09704, -0.29539]),
 }
-"""Of `state_of` and `latents`, by stylegan2-ada-pytorch in float32 on a CPU, with clamp 256: the deviation of all values
-before they are clipped, and the first of every 997th from the sixth."""
+"""Of `state_of` and `latents`, by stylegan2-ada-pytorch in float32, clamp 256: the deviation of all values, before they
+are clipped, and the first of every 997th from the sixth."""
 
 
 def latents() -> Tensor:
