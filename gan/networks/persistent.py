@@ -304,6 +304,8 @@ def _storage(raw: bytes) -> Tensor:
 
 
 def _scalar(kind: _Scalar, raw: bytes) -> float:
+    if kind.code not in _SCALARS:
+        raise ValueError("a number in it is of a kind that no snapshot has")
     (value,) = struct.unpack(_SCALARS[kind.code], raw)
     return value  # type: ignore[no-any-return]  # each of `_SCALARS` is a number
 
@@ -322,7 +324,7 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": lambda: {},
     "dnnlib.util.EasyDict": lambda: {},
     "builtins.set": lambda values: _Unread(),
-    "numpy.dtype": lambda code, align, copied: _Scalar(code if isinstance(code, str) else ""),
+    "numpy.dtype": lambda code, align, copied: _Scalar(code if isinstance(code, str) else "no text"),
     **{
         f"numpy.{core}.{name}": maker
         for core in ("core", "_core")

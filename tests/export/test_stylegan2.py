@@ -116,7 +116,7 @@ def test_classes_without_names_have_numbers(snapshot: Path) -> None:
         (("--activation", "relu"), "--activation: a stylegan2 generator has no activation"),
         (("--bn-eps", "0.1"), "--bn-eps: a stylegan2 generator has no bn_eps"),
         (("--truncation-psi", "3"), "--truncation-psi"),
-        (("--truncation-psi", "nan"), "truncation_psi"),
+        (("--truncation-psi", "nan"), "--truncation-psi is nan"),
         (("--noise", "random"), "--noise"),
     ],
 )

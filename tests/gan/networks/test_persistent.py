@@ -100,9 +100,9 @@ def shared_modules() -> Stub:
 
 def laughs(empty: bytes, end: bytes) -> bytes:
     """Instructions for a list or tuple of two of the same, which are of two of the same, …, 40 times."""
-    put, last = b"q\x00", b"q\x01"
-    doubled = b"".join((empty if end == b"e" else b"") + b"(h\x00h\x00" + end + put for _ in range(40))
-    return empty + put + doubled.replace(last, put)
+    put = b"q\x00"
+    doubled = (empty if end == b"e" else b"") + b"(h\x00h\x00" + end + put
+    return b"0".join([empty + put, *[doubled] * 40])
 
 
 def within_itself() -> Stub:
