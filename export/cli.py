@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from export.defaults import BATCHES, OPSET, PHOTOS, PRECISION
+from export.defaults import OPSET, PHOTOS, PRECISION
 from export.exporting import NAMES, ONNX, TORCH, export_file, without_notes
 from export.target import refuse_missing
 from models import console
@@ -48,8 +48,7 @@ file_argument = click.argument("file", type=console.READ)
 batch_option = click.option(
     "--batch-check",
     type=BatchSizes(),
-    default=",".join(map(str, BATCHES)),
-    help="Compare batches of these sizes with PyTorch.",
+    help="Compare batches of these sizes with PyTorch.  [default: 1,2,3,64,129; of networks with large maps 1,2,3]",
 )
 atol_option = click.option(
     "--atol",
@@ -75,6 +74,22 @@ unseen_options = (
         type=click.FloatRange(0, 1, min_open=True),
         help="What batch norm adds to the variance.  [default: 1e-05]",
     ),
+    click.option(
+        "--truncation-psi",
+        type=click.FloatRange(-2, 2),
+        help="Of a StyleGAN2 snapshot: how far its images may be from the average one; less is safer and more alike.  "
+        "[default: 1]",
+    ),
+    click.option(
+        "--noise",
+        type=click.Choice(["const", "none"]),
+        help="Of a StyleGAN2 snapshot: its own fixed noise, or none.  [default: const]",
+    ),
+)
+class_names_option = click.option(
+    "--class-names",
+    help="Of a StyleGAN2 snapshot with classes: their names in the order of its labels, such as crack,dent.  "
+    "[default: 0,1,2,…]",
 )
 photos_option = click.option(
     "--photos/--no-photos",
@@ -86,7 +101,7 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the f
 
 def foreign_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options for checkpoints made elsewhere."""
-    for option in reversed((key_option, *unseen_options)):
+    for option in reversed((key_option, *unseen_options, class_names_option)):
         function = option(function)
     return function
 
@@ -118,7 +133,7 @@ def out_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]
 @overwrite_option
 @console.debug_option
 def onnx_command(model: Path, out: Path | None, **options: Any) -> None:
-    """Export MODEL, a generator_model.pth or network-snapshot-*.pt of gan-train, to ONNX.
+    """Export MODEL, a generator_model.pth or network-snapshot-*.pt of gan-train, or a StyleGAN2 *.pkl, to ONNX.
 
     The file appears only after ONNX Runtime gave the same images as PyTorch. It says how it was trained and compared:
     `gan-export info FILE`.

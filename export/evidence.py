@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from export.exported import output_names, reference
-from export.parity import ParityReport, one_thread
+from export.parity import ParityReport, in_chunks, one_thread
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_pixels
 from gan.networks.reader import weights_sha256
@@ -28,14 +28,14 @@ def seed_of(generator: Generator) -> int:
 
 
 def class_names(generator: Generator, training: dict[str, Any]) -> list[str]:
-    """What the generator's labels stand for, in their order, as its training says; empty where it has none.
+    """What the generator's labels stand for, in their order, as its training or it says; empty where it has none.
 
     Raises:
         CommandError: 65 where the names are not known, or not one for each label.
     """
     if LABEL not in generator.inputs:
         return []
-    found, labels = training.get("class_names"), generator.inputs[LABEL].high
+    found, labels = training.get("class_names") or generator.class_names, generator.inputs[LABEL].high
     names = found if isinstance(found, list) else []
     fault = f"{len(names)} names for {labels} classes" if len(names) != labels else names_fault(names)
     if fault:
@@ -50,7 +50,8 @@ def class_names(generator: Generator, training: dict[str, Any]) -> list[str]:
 def evidence(generator: Generator, report: ParityReport, training: dict[str, Any]) -> GeneratorInfo:
     """The metadata of a file that passed its check; its golden images are those of PyTorch in float64."""
     with one_thread(), torch.no_grad():
-        images, *masks = reference(generator)(inputs(report.seed, 0, GOLDEN_COUNT, generator.inputs))
+        golden = inputs(report.seed, 0, GOLDEN_COUNT, generator.inputs)
+        images, *masks = in_chunks(reference(generator), golden, np.float64)
     return GeneratorInfo(
         architecture=generator.summary,
         precision=report.precision,

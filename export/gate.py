@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
+from export.defaults import BATCHES, SMALL_BATCHES
 from export.evidence import class_names, evidence, seed_of
 from export.exported import at_precision, reference
 from export.parity import ParityError, ParityReport, check_parity
@@ -18,6 +22,9 @@ from models.golden import Golden, InfoError, Run
 from models.info import GeneratorInfo
 from models.log import log
 
+_MOST_BYTES = 2**30
+"""Of the largest map of a batch; there are a few such at once."""
+
 
 def write_proven(
     generator: Generator,
@@ -26,7 +33,7 @@ def write_proven(
     runs_of: Callable[[Path], Mapping[str, Run]],
     *,
     precision: str,
-    batch_check: Sequence[int],
+    batch_check: Sequence[int] | None,
     atol: float | None,
     training: dict[str, Any],
     overwrite: bool,
@@ -39,7 +46,8 @@ def write_proven(
         path: file to write.
         save: writes the file, without and then with what it shall say of itself.
         runs_of: the runtimes that load such a file, by name.
-        precision, batch_check, atol, reported: see `check_parity`.
+        precision, atol, reported: see `check_parity`.
+        batch_check: sizes to compare at; None: those of `BATCHES` whose maps fit into memory.
         training: what is known of the training, for the evidence.
         overwrite: replace an existing file.
 
@@ -50,8 +58,9 @@ def write_proven(
     """
     refuse_existing(path, overwrite)
     class_names(generator, training)  # known before the work
-    if not training:
+    if not training and not generator.told:
         _tell_assumed(generator)
+    batches = fitting_batches(generator) if batch_check is None else batch_check
     reports: list[ParityReport] = []
 
     def write(temporary: Path) -> None:
@@ -63,7 +72,7 @@ def write_proven(
             needed=generator.inputs,
             seed=seed_of(generator),
             precision=precision,
-            batches=batch_check,
+            batches=batches,
             atol=atol,
             reported=reported,
         )
@@ -82,6 +91,28 @@ def write_proven(
         error.filename = error.filename or os.fspath(path)
         raise writing_error(error) from None
     return reports[0]
+
+
+def fitting_batches(generator: Generator) -> tuple[int, ...]:
+    """Those of `BATCHES` whose largest map, by what an image takes, is within `_MOST_BYTES`."""
+    largest = 0
+
+    def look(module: nn.Module, given: Any, value: Any) -> None:
+        nonlocal largest
+        largest = max(largest, value.nbytes if isinstance(value, Tensor) else 0)
+
+    handles = [module.register_forward_hook(look) for module in generator.modules()]
+    with torch.no_grad():
+        generator.named(**generator.inputs_at(0, 0, 1))
+    for handle in handles:
+        handle.remove()
+    fitting = tuple(size for size in BATCHES if size <= SMALL_BATCHES or size * largest <= _MOST_BYTES)
+    if fitting != BATCHES:
+        log.info(
+            "its maps are large, so batches of %s alone are compared; `batch_check` says others",
+            ", ".join(map(str, fitting)),
+        )
+    return fitting
 
 
 def _tell_assumed(generator: Generator) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 import torch
 
-from export.defaults import BATCHES, OPSET, PRECISION
+from export.defaults import OPSET, PRECISION
 from export.exported import Exported, example, output_names
 from export.gate import write_proven
 from export.parity import ParityReport
@@ -36,7 +36,7 @@ def export_onnx(
     *,
     opset: int = OPSET,
     precision: str = PRECISION,
-    batch_check: Sequence[int] = BATCHES,
+    batch_check: Sequence[int] | None = None,
     atol: float | None = None,
     training: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -52,7 +52,7 @@ def export_onnx(
         path: file to write.
         opset: ONNX operator set.
         precision: `float32` or `fp16`, of the weights and of what is computed with them.
-        batch_check: batch sizes to compare at.
+        batch_check: batch sizes to compare at; None: those of `export.defaults.BATCHES` whose maps fit into memory.
         atol: tolerance on `images`, and on masks before they are told from 0 and 255; by default derived from
             PyTorch's own error at that precision.
         training: what is known of the training, for the metadata.

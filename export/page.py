@@ -88,7 +88,7 @@ def _page(path: Path, info: GeneratorInfo, facts: dict[str, str]) -> str:
         ("outputs", ", ".join(info.outputs)),
         ("other inputs", ", ".join(f"{name} {_kind(kind)}" for name, kind in others.items())),
         ("network", f"{info.architecture}, weights sha256 {info.weights_sha256}"),
-        ("assumed of it", ", ".join(f"{name} {value}" for name, value in info.assumed.items())),
+        ("settings", ", ".join(f"{name} {value}" for name, value in info.assumed.items())),
         ("classes", ", ".join(info.class_names)),
         ("made with", ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items()))),
         ("trained on", f"{data['images']} images, sha256 {data['sha256'][:_MANY]}…" if data else "not known"),

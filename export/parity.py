@@ -29,7 +29,8 @@ HALF_A_STEP = 0.501
 HUGE_CASE = "one of 100 σ"
 """Three latents, one of them 100 times a usual one: no sample is ever so far out. fp16 is not held to it, since its
 rounding grows with the values."""
-_CHUNK = 32  # images that PyTorch makes at once: float64 at 512×512 takes 16 MB an image and stage
+_CHUNK, _MOST_PIXELS = 32, 2**20
+"""Images that PyTorch makes at once, and their pixels together: 64 maps of that size take 512 bytes a pixel."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,8 +201,8 @@ def check_parity(
     rows, errors = [], {}
     with one_thread(), torch.no_grad():
         for name, case in cases.items():
-            expected[name] = _in_chunks(exact, case, np.float64)
-            floats = _in_chunks(own, case, np.float32)
+            expected[name] = in_chunks(exact, case, np.float64)
+            floats = in_chunks(own, case, np.float32)
             errors[name] = max(_largest(some - due) for some, due in zip(floats, expected[name], strict=True))
             rows.append(_compare(f"PyTorch {precision}", name, expected[name], _as_written(floats), None))
     margin = MARGINS[precision]
@@ -248,10 +249,14 @@ def _extremes(usual: Inputs, needed: Mapping[str, Input]) -> dict[str, Inputs]:
     return {"zeros": zeros, "+4 and -4 σ": far, HUGE_CASE: huge}
 
 
-def _in_chunks(floats: Floats, inputs: Inputs, dtype: type) -> tuple[NDArray[Any], ...]:
-    count = len(next(iter(inputs.values())))
-    starts = range(0, count, _CHUNK)
-    parts = [floats({name: values[at : at + _CHUNK] for name, values in inputs.items()}) for at in starts]
+def in_chunks(floats: Floats, inputs: Inputs, dtype: type) -> tuple[NDArray[Any], ...]:
+    """What a network computes, a few images at a time where they are large; the first one shows how large they are."""
+    count, done, at_once = len(next(iter(inputs.values()))), 0, 1
+    parts: list[tuple[NDArray[Any], ...]] = []
+    while done < count:
+        parts.append(floats({name: values[done : done + at_once] for name, values in inputs.items()}))
+        done += at_once
+        at_once = max(1, min(_CHUNK, _MOST_PIXELS // math.prod(parts[0][0].shape[2:])))
     return tuple(np.concatenate(values).astype(dtype) for values in zip(*parts, strict=True))
 
 

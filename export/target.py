@@ -14,8 +14,8 @@ def refuse_missing(path: Path) -> None:
         CommandError: 66.
     """
     if not path.exists():
-        maker = "gan-train makes one" if path.suffix == ".pth" else "gan-export makes one"
-        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}: {maker}, or name another")
+        maker = {".pth": "gan-train makes one, or ", ".pkl": ""}.get(path.suffix, "gan-export makes one, or ")
+        raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}: {maker}name another")
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.defaults import BATCHES
 from export.exported import Inputs, example, outputs
 from export.gate import write_proven
 from export.parity import ParityReport
@@ -48,7 +47,7 @@ def export_torch(
     generator: Generator,
     path: Path,
     *,
-    batch_check: Sequence[int] = BATCHES,
+    batch_check: Sequence[int] | None = None,
     atol: float | None = None,
     training: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -70,7 +69,9 @@ def export_torch(
         CommandError: 76 the file does not run, 73 it exists or cannot be written.
         ValueError: no batch size.
     """
+    told = generator.told
     generator = generator_of(generator.state_dict(), **generator.unseen)  # no settings of the training but its weights
+    generator.told = told
     return write_proven(
         generator,
         path,

@@ -164,7 +164,8 @@ def run_batch(
                 mine = fingerprint(facts, own.seed, own.shard_size, own.format, own.layout, ours, wish)
                 if state:
                     state.refuse_other(store, mine)
-                each = _candidates(order, ours, state, count, append, work.batch(facts.provider), check)
+                batch_size = work.batch(facts.provider, facts.width, facts.height)
+                each = _candidates(order, ours, state, count, append, batch_size, check)
                 _take(store, part)
                 line = line or (state.line if state else None) or model.name
                 state = _state(store, mine, line, count if part else None)
@@ -172,7 +173,7 @@ def run_batch(
                 remaining, made = run.remaining(count, append), Made()
                 if remaining.missing:
                     work.grow(pool, facts.provider, most)
-                    made = make(run, remaining, pool, work.batch(facts.provider), deadline, each)
+                    made = make(run, remaining, pool, batch_size, deadline, each)
             form = form_of(store, on_disk.manifest)
             if part is None:
                 complete(run, remaining, form, gate, publishing, out, names)

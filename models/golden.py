@@ -19,6 +19,8 @@ UNSURE = 128
 _STRIDE = 8
 _MOST_BYTES = 1 << 28
 """Of golden pixels: of 16 images of 512×512 in colour there are 13 million."""
+_MOST_PIXELS = 1 << 20
+"""Of images that are made at once."""
 Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
 """Inputs by name, `[N, …]` each, to `images` float32 `[N, C, H, W]`, `pixels` uint8 `[N, H, W, C]` and, of a generator
 that gives them, `masks` uint8 `[N, H, W]`, 0 or 255."""
@@ -104,12 +106,23 @@ class Golden:
             needed: the generator's inputs.
             run: gives whole `images` and `pixels`, and `masks` where there are any.
         """
-        images, pixels, *masks = run(inputs(self.seed, 0, GOLDEN_COUNT, needed))
+        images, pixels, *masks = self._made(needed, run)
         by_value, by_pixels = self.differences(images, pixels)
         if by_value <= self.atol and by_pixels <= 1:
             others = 0 if self.masks is None else mask_differences(masks[0], self.masks)
             return f"{others} pixels of their masks differ (allowed none)" if others else ""
         return f"they differ by {by_value:.2e} (allowed {self.atol:.2e}) and {by_pixels} pixel steps (allowed 1)"
+
+    def _made(self, needed: Mapping[str, Input], run: Run) -> list[NDArray[Any]]:
+        """The images; large ones a few at a time, as their maps take memory."""
+        height, width = self.pixels.shape[1:3]
+        at_once = min(GOLDEN_COUNT, max(1, _MOST_PIXELS // (height * width)))
+        given = inputs(self.seed, 0, GOLDEN_COUNT, needed)
+        parts = [
+            run({name: values[start : start + at_once] for name, values in given.items()})
+            for start in range(0, GOLDEN_COUNT, at_once)
+        ]
+        return [np.concatenate(several) for several in zip(*parts, strict=True)]
 
     def differences(self, images: NDArray[np.float32], pixels: NDArray[np.uint8]) -> tuple[float, int]:
         """Largest difference of whole outputs for the golden latents: in `images`, and in steps of `pixels`."""

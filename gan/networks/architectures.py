@@ -14,11 +14,15 @@ from gan.networks.generator import Generator
 from gan.networks.pairs import PairDiscriminator
 from gan.networks.shift import ShiftGenerator
 from gan.networks.standardizer import SIGMAS
+from gan.networks.stylegan2 import StyleGAN2
 from gan.networks.two_part import TwoPartDiscriminator
+from models.errors import CommandError, ExitCode
 
 AnyDiscriminator = Discriminator | TwoPartDiscriminator | PairDiscriminator
 ARCHITECTURES: dict[str, type[Generator]] = {kind.architecture: kind for kind in (DCGAN, ShiftGenerator)}
 """The generators, by the name that `TrainConfig.architecture` and a file's metadata give them."""
+_READ: tuple[type[Generator], ...] = (StyleGAN2,)
+"""Those that are only read, and not trained here."""
 
 
 def new_generator(config: TrainConfig) -> Generator:
@@ -53,7 +57,7 @@ def architecture_of(state: Mapping[Any, Any]) -> type[Generator]:
         ValueError: none of them; it says why.
     """
     reasons: list[str] = []
-    for kind in ARCHITECTURES.values():
+    for kind in (*ARCHITECTURES.values(), *_READ):
         try:
             kind.shaped_like(state)
         except ValueError as error:
@@ -72,9 +76,12 @@ def generator_of(state: Mapping[str, Tensor], **unseen: Any) -> Generator:
 
     Raises:
         ValueError: it is that of no architecture, or holds values that give no image.
+        CommandError: 2 `unseen` names what such a generator has not.
     """
     kind = architecture_of(state)
     unknown = sorted(unseen.keys() - kind.UNSEEN)
     if unknown:
-        raise ValueError(f"a {kind.architecture} generator has no {', '.join(unknown)} to choose")
+        raise CommandError(
+            ExitCode.USAGE, f"`{unknown[0]}`: a {kind.architecture} generator has no {', '.join(unknown)} to choose"
+        )
     return kind.from_state_dict(state, **unseen)

@@ -1,4 +1,6 @@
-"""Files of weights read without executing anything in them: PyTorch's, in both of its formats, and safetensors."""
+"""Files of weights read without executing anything in them: PyTorch's, in both of its formats, safetensors, and
+StyleGAN's snapshots.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from typing import Any, BinaryIO
 import torch
 
 from gan.networks.kinds import certain_kind, likely_kind
+from gan.networks.persistent import ForeignNameError, is_snapshot, read_snapshot
 from gan.networks.safetensors import is_safetensors, read_safetensors
 from models.errors import CommandError, ExitCode, first_line, memory_error
 
@@ -32,8 +35,8 @@ def load(path: Path) -> dict[Any, Any]:
     """Read a file of weights without executing anything in it, in about as much memory as the file has bytes.
 
     Returns:
-        What it holds: the tensors of a safetensors file by name; of a PyTorch file its dictionary, or its list or tuple
-        as a dictionary by place.
+        What it holds: the tensors of a safetensors file by name; of a snapshot of StyleGAN its networks by name, each a
+        `persistent.PickledNetwork`; of a PyTorch file its dictionary, or its list or tuple as a dictionary by place.
 
     Raises:
         CommandError: 66 no such file; 69 too little memory; 65 damaged, a file of another kind, or one that holds more
@@ -50,17 +53,23 @@ def load(path: Path) -> dict[Any, Any]:
         if kind:
             raise CommandError(ExitCode.BAD_DATA, f"{path} is {kind}")
         foreign: str | None = None
+        snapshot = False
         try:
             if is_safetensors(file):
                 return {**read_safetensors(file)}
+            if snapshot := is_snapshot(file):
+                return {**read_snapshot(file)}
             foreign = next(_foreign_names(file), None)
             file.seek(0)
             content = None if foreign else torch.load(file, map_location="cpu", weights_only=True)
+        except ForeignNameError as error:
+            foreign = error.name
         except pickle.UnpicklingError:
             foreign = "more than tensors and plain values"
         except Exception as error:  # many kinds are raised on damaged files
-            kind = likely_kind(file)
-            reason = f"{path} is {kind}" if kind else f"{path} is damaged or no PyTorch file: {first_line(error)}"
+            kind = "" if snapshot else likely_kind(file)
+            unread = "not read as a snapshot of StyleGAN" if snapshot else "damaged or no PyTorch file"
+            reason = f"{path} is {kind or f'{unread}: {first_line(error)}'}"
             raise memory_error(error) or CommandError(ExitCode.BAD_DATA, reason) from None
     if foreign:
         raise CommandError(

@@ -25,6 +25,7 @@ class Generator(nn.Module, ABC):
     Attributes:
         architecture: its name in options and in messages.
         channels, height, width: sizes of an image.
+        told: whether the file that it was read from says what `unseen` holds, so that none of it is assumed.
     """
 
     architecture: ClassVar[str]
@@ -33,6 +34,7 @@ class Generator(nn.Module, ABC):
     channels: int
     height: int
     width: int
+    told: bool = False
 
     @property
     @abstractmethod
@@ -56,6 +58,11 @@ class Generator(nn.Module, ABC):
     def classes(self) -> int:
         """How many classes its input `label` tells apart; 0 where it has none."""
         return self.inputs[LABEL].high if LABEL in self.inputs else 0
+
+    @property
+    def class_names(self) -> list[str]:
+        """What its labels stand for, where the weights or their format tell; else nothing."""
+        return []
 
     def phase_in(self, strength: float) -> None:
         """Let the class count so much, from 0, where all images are alike whatever their label, to 1.

@@ -14,12 +14,16 @@ from torch import Tensor
 from gan.networks.architectures import architecture_of, generator_of
 from gan.networks.files import excerpt, holds_safetensors, load, plain
 from gan.networks.generator import Generator
+from gan.networks.persistent import PickledNetwork
 from gan.networks.spectral import folded
+from gan.networks.stylegan2 import of_snapshot
 from models.errors import CommandError, ExitCode
 from models.log import log
 
 _DEEPEST = 32
 """Levels of a checkpoint that are looked into; a dot in a name begins one."""
+_AVERAGE = "G_ema"
+"""What a snapshot of StyleGAN calls the generator that makes its images."""
 _FEW = 3
 _LONGEST = 1000
 """Characters of a name; what is longer is cut."""
@@ -66,28 +70,47 @@ def load_generator(path: Path, key: str = "", **unseen: Any) -> Generator:
     begin with anything. What makes its images doubtful is logged.
 
     Args:
-        path: a PyTorch or safetensors file.
+        path: a PyTorch or safetensors file, or a snapshot of StyleGAN, which tells of `unseen` itself.
         key: where in the file it lies, its names joined by dots; needed where there are several.
         unseen: what weights do not show, see `Generator.unseen`; the usual values where not given.
 
     Raises:
-        CommandError: 66 no such file, 69 too little memory, 65 not one generator of a known architecture.
+        CommandError: 66 no such file, 69 too little memory, 65 not one generator of a known architecture, 2 `unseen`
+            names what such a generator has not.
     """
     content = load(path)
     if "snapshot_format" in content and not key:
         average = content.get("g_ema")
         content = {"g": content.get("g") if average is None else average}
+    told: dict[str, Any] = {}
     try:
-        state = _generator_state(content, key)
+        state = _generator_state(content, key) if (pickled := _pickled(content, key)) is None else pickled
+        if pickled is not None:
+            told = of_snapshot(pickled)
         if sum(tensor.nbytes for tensor in state.values()) > path.stat().st_size:
             raise ValueError("its tensors claim more bytes than the file has")
-        generator = generator_of(state, **unseen)
+        generator = generator_of(state, **{**told, **unseen})
     except ValueError as error:
         kind = " is a safetensors file" if holds_safetensors(path) else ""
         raise CommandError(ExitCode.BAD_DATA, f"{path}{kind}: {excerpt(error)}") from None
+    generator.told = bool(told)
     for doubt in generator.doubts:
         log.warning("%s: %s", path, doubt)
     return generator
+
+
+def _pickled(content: dict[Any, Any], key: str) -> PickledNetwork | None:
+    """The network of a snapshot of StyleGAN that `key` names, or the average; None where the file is another.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    networks = {name: network for name, network in content.items() if isinstance(network, PickledNetwork)}
+    if not networks:
+        return None
+    if (key or _AVERAGE) not in networks:
+        raise ValueError(f"it holds no {key or _AVERAGE}, but {', '.join(networks)}: choose one by `key`")
+    return networks[key or _AVERAGE]
 
 
 def _generator_state(content: dict[Any, Any], key: str) -> dict[str, Tensor]:

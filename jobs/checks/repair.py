@@ -29,7 +29,7 @@ from jobs.dataset.tally import MASK
 from jobs.stores.opening import open_store
 from jobs.stores.store import Store
 from jobs.workers.drawing import is_finite
-from jobs.workers.engine import BATCH_SIZE
+from jobs.workers.engine import images_a_batch
 from jobs.workers.model import model_of_run
 from jobs.workers.piece import MadeImage, make_images
 from models.attributes import MEASURE
@@ -331,5 +331,5 @@ def _made(session: GeneratorSession, plan: Plan, indices: list[int]) -> Iterator
     for _, group in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
         run = [index for _, index in group]
         piece = Shard(run[0] // plan.shard_size, run[0], run[-1] + 1)
-        batch_size = BATCH_SIZE[session.provider]
+        batch_size = images_a_batch(session.provider, plan.width, plan.height)
         yield from make_images(piece, session, plan.seed, batch_size, plan.format, plan.mix, plan.wish)

@@ -55,6 +55,7 @@ def measure(start: int, pixels: NDArray[np.uint8], finite: Finite) -> list[Measu
         pixels: uint8 `[N, H, W, C]`.
         finite: asked for bool `[N]` where an image is suspect.
     """
+    pixels = pixels[..., : pixels.shape[-1] - (pixels.shape[-1] + 1) % 2]  # without transparency
     n, _, width, channels = pixels.shape
     planes = pixels.transpose(0, 3, 1, 2).reshape(n * channels, -1)
     # Every fifth value is enough for the contrast, or seventh, so that no column is left out.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jobs.dataset import manifest
+from jobs.dataset import manifest, png
 from jobs.dataset.formats import Format, format_of
 from jobs.dataset.kind import Kind
 from jobs.dataset.layout import manifest_name
@@ -54,7 +54,7 @@ class Plan:
             seed=fingerprint["seed"],
             width=fingerprint["width"],
             height=fingerprint["height"],
-            mode="L" if fingerprint["channels"] == 1 else "RGB",
+            mode=png.MODES[fingerprint["channels"]],
             shard_size=fingerprint["shard_size"],
             format=format_of(fingerprint),
             mix=Mix.parse(fingerprint["mix"]) if "mix" in fingerprint else None,

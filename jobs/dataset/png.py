@@ -19,7 +19,9 @@ ENCODER = f"png-up-huffman, zlib-ng {zlib.ZLIBNG_VERSION}"
 MASK_ENCODER = "png-up-rle"
 """Of masks, by the same zlib-ng."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOUR_TYPES = {1: 0, 3: 2}
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""What Pillow and the manifest call images of so many channels; an even number has transparency as the last."""
 _UP = 2
 
 
@@ -32,7 +34,7 @@ def encode(pixels: NDArray[np.uint8], strategy: int = zlib.Z_HUFFMAN_ONLY) -> It
     """The PNG files of a batch of images, one after the other.
 
     Args:
-        pixels: uint8 `[N, H, W, C]`, C 1 (gray) or 3 (colour).
+        pixels: uint8 `[N, H, W, C]`, C 1 (gray) or 3 (colour), and one more with transparency.
         strategy: of zlib.
     """
     n, height, width, channels = pixels.shape

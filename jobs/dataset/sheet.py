@@ -102,7 +102,10 @@ def _caption(text: str, width: int, channels: int) -> NDArray[np.uint8]:
     line = Image.new("L", (width, _CAPTION), 255)
     letters = text.encode("latin-1", "replace").decode("latin-1")  # more the font does not have
     ImageDraw.Draw(line).text((GAP, GAP), letters, fill=0, font=ImageFont.load_default_imagefont())
-    return np.repeat(np.asarray(line, np.uint8)[:, :, None], channels, axis=2)
+    caption = np.repeat(np.asarray(line, np.uint8)[:, :, None], channels, axis=2)
+    if channels % 2 == 0:
+        caption[..., -1] = 255  # transparency
+    return caption
 
 
 def read_images(store: Store, format: Format, names: Iterable[str]) -> Iterator[NDArray[np.uint8]]:

@@ -11,6 +11,9 @@ from models.providers import CPU, CUDA
 
 BATCH_SIZE = {CPU: 50, CUDA: 250}
 """Both divide the default shard size, so no batch is smaller than the others."""
+_MOST_PIXELS = {CPU: 2**20, CUDA: 5 * 2**20}
+"""Of a batch, where it is not told how large. A network may have 64 maps of an image's size, which are 256 bytes a
+pixel, and a few such at once."""
 CHOSEN = 8
 """Images that a worker is told of at once where there is a wish, and each takes many candidates: so one hears of them,
 and no worker waits long for another."""
@@ -47,6 +50,11 @@ class Engine:
 LOCAL = Engine()
 
 
+def images_a_batch(provider: str, width: int, height: int) -> int:
+    """How many go through the model at once where nobody says it: fewer large ones, whose maps take memory."""
+    return max(1, min(BATCH_SIZE[provider], _MOST_PIXELS[provider] // (width * height)))
+
+
 @dataclass(frozen=True)
 class Work:
     """How a run is made; none of it changes an image.
@@ -54,7 +62,7 @@ class Work:
     Attributes:
         device: `auto`, `cuda` or `cpu`; `auto` keeps to what a run began with.
         workers: processes; None: as many as this process has cores, on CUDA at most 6.
-        batch_size: images a batch; None: 50 on the CPU and 250 on CUDA.
+        batch_size: images a batch; None: `images_a_batch`, which are 50 on the CPU and 250 on CUDA up to 128×128.
         max_seconds: from the call on; no new shard is begun after that. None: no limit.
         engine: where the workers are.
     """
@@ -65,9 +73,9 @@ class Work:
     max_seconds: float | None = None
     engine: Engine = LOCAL
 
-    def batch(self, provider: str) -> int:
-        """Images a batch on this provider."""
-        return self.batch_size or BATCH_SIZE[provider]
+    def batch(self, provider: str, width: int, height: int) -> int:
+        """Images of this size a batch on this provider."""
+        return self.batch_size or images_a_batch(provider, width, height)
 
     def piece(self, shard_size: int, *, is_whole: bool, chosen: bool = False) -> int:
         """Images that a worker is told of at once, as far as that is known before a worker is there.
@@ -79,7 +87,8 @@ class Work:
         """
         if is_whole or self.engine.name == "ray":
             return shard_size
-        return min(self.batch(CPU), CHOSEN) if chosen else self.batch(CPU)
+        batch = self.batch_size or BATCH_SIZE[CPU]
+        return min(batch, CHOSEN) if chosen else batch
 
     def open(self, order: Order, most: int, check: Callable[[], None]) -> Pool:
         """Start the workers, no more than `most`; `check` is called often, and what it raises ends the work."""

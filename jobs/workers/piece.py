@@ -71,7 +71,7 @@ def make_images(
         drawn = draw(session, seed, start, stop, batch_size, mix, wish)
         pixels, masks = drawn.pixels, drawn.masks
         _, height, width, channels = pixels.shape
-        mode = "L" if channels == 1 else "RGB"
+        mode = png.MODES[channels]
         measures = measure(start, pixels, partial(session.finite, drawn.inputs))
         covers = itertools.repeat(None, stop - start) if masks is None else png.encode_masks(masks)
         made = zip(

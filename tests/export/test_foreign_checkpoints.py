@@ -154,7 +154,7 @@ def test_what_is_assumed_of_the_weights_is_said_and_kept_and_can_be_chosen(tmp_p
     with pytest.raises(AssertionError):
         gives_the_images_of(network, wrong, 8)
     page = run_in_process("info", right).stdout
-    assert "assumed of it  activation leaky-relu, bn_eps 1e-05, last_activation tanh, slope 0.3" in page
+    assert "settings       activation leaky-relu, bn_eps 1e-05, last_activation tanh, slope 0.3" in page
     result = run_in_process("verify", right, "--model", tmp_path / "gan.pth", "--key", "nets.G")
     assert result.returncode == 0, result.stderr
 

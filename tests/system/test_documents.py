@@ -27,6 +27,7 @@ from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save_weights
 from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, surface, write_photos
+from tests.gan.networks.snapshots import state_of, write_snapshot
 from tests.jobs.object_server import ObjectServer
 from tests.jobs.small_models import RARE, write_model
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
@@ -160,6 +161,7 @@ def later(trained: Path, exported: Path, tmp_path_factory: pytest.TempPathFactor
     for name in ("models/generator_model.pth", "their_generator.pth"):
         shutil.copy(trained / "generator_model.pth", folder / name)
     shutil.copy(exported, folder / "models/generator.onnx")
+    write_snapshot(folder / "network-snapshot-001000.pkl", state_of(side=16))
     for part, seed in (("train", 7), ("validation", 9)):
         for name in ("pits", "scratches"):
             write_photos(folder / "datasets/classes" / part / name, 12, seed + len(name))

@@ -311,7 +311,9 @@ def test_what_is_not_known_is_refused_by_name(tmp_path: Path, state: State) -> N
     torch.save(state, tmp_path / "model.pth")
     assert "activation is 'swish', not one of relu" in refusal(tmp_path / "model.pth", activation="swish")
     assert "last_activation is 'none'" in refusal(tmp_path / "model.pth", last_activation="none")
-    assert "has no noise to choose" in refusal(tmp_path / "model.pth", noise=1)
+    with pytest.raises(CommandError, match="`noise`: a dcgan generator has no noise to choose") as error:
+        reader.load_generator(tmp_path / "model.pth", noise=1)
+    assert error.value.exit_code is ExitCode.USAGE
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -61,3 +61,10 @@ def test_stripes_are_not_blank() -> None:
 def test_flat_colour_is_constant_and_not_contrast_between_channels() -> None:
     beige = np.broadcast_to(np.array([200, 180, 140], np.uint8), (1, SIZE, SIZE, 3))
     assert measure(0, beige, lambda: np.ones(1, bool))[0].contrast == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparency_is_not_measured(channels: int) -> None:
+    pixels = np.random.RandomState(0).randint(0, 256, (4, SIZE, SIZE, channels)).astype(np.uint8)
+    opaque = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
+    assert measure(0, opaque, lambda: np.ones(4, bool)) == measure(0, pixels, lambda: np.ones(4, bool))

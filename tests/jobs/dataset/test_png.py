@@ -36,7 +36,7 @@ def chunks(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
         position += 12 + size
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize(("height", "width"), SHAPES)
 def test_pillow_decodes_the_same_pixels(height: int, width: int, channels: int) -> None:
     pixels = noise((3, height, width, channels))
@@ -65,10 +65,10 @@ def test_steps_between_black_and_white_survive() -> None:
     np.testing.assert_array_equal(decoded(content), pixels[0])
 
 
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_mode_is_gray_or_colour(channels: int, mode: str) -> None:
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_mode_is_gray_or_colour_and_with_transparency_where_there_is_one_more(channels: int, mode: str) -> None:
     (content,) = png.encode(noise((1, 8, 8, channels)))
-    assert Image.open(io.BytesIO(content)).mode == mode
+    assert Image.open(io.BytesIO(content)).mode == mode == png.MODES[channels]
 
 
 def test_view_with_strides_is_encoded_as_seen() -> None:
