@@ -6,3 +6,5 @@ PHOTOS = True
 """Whether the file says which photos it was trained on."""
 BATCHES = (1, 2, 3, 64, 129)
 """1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""
+PORT = 8000
+"""Of the server that shows a page."""
