@@ -167,9 +167,7 @@ def info_command(file: Path, as_json: bool) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="Port for --serve; 0 is any that is free.")
 @click.option("--overwrite", is_flag=True, help="Replace the page that is there.")
 @console.debug_option
-def page_command(
-    file: Path, out: Path | None, runtime: Path | None, serve: bool, port: int, overwrite: bool
-) -> None:
+def page_command(file: Path, out: Path | None, runtime: Path | None, serve: bool, port: int, overwrite: bool) -> None:
     """Write a folder with FILE, an ONNX file of gan-export, to play with in a browser, without a network.
 
     Open index.html in it, or let --serve show it. A page of the same file that is there is served as it is.

@@ -105,7 +105,8 @@ def _regressed(looks: NDArray[np.float64], latents: NDArray[np.float64], count: 
     scores = left[:, :_KEPT] * strengths[:_KEPT]
     slopes, *_ = np.linalg.lstsq(latents, scores, rcond=None)
     directions, strengths, _ = np.linalg.svd(slopes, full_matrices=False)
-    return directions[:, : min(count, int((strengths > 1e-9).sum()))].T
+    found: NDArray[np.float64] = directions[:, : min(count, int((strengths > 1e-9).sum()))].T
+    return found
 
 
 def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from export.parity import ParityReport
-from export.torch_exporter import SUFFIX, ProgramFile
-from export.verify import load_onnx
+from export.reading import PROGRAM, load_onnx
+from export.torch_exporter import ProgramFile
 from models.errors import CommandError, ExitCode
 from models.golden import GOLDEN_COUNT
 from models.info import GeneratorInfo
@@ -26,7 +26,7 @@ def read_facts(path: Path) -> tuple[GeneratorInfo, dict[str, str]]:
     """
     if not path.is_file():
         raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
-    if path.suffix == SUFFIX:
+    if path.suffix == PROGRAM:
         info, form = ProgramFile(path).info, "torch.export"
     else:
         model, info = load_onnx(path)

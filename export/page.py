@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.directions import FITTED, JUDGED, Direction, main_directions
+from export.reading import PROGRAM, load_onnx
 from export.sessions import open_session
-from export.torch_exporter import SUFFIX
-from export.verify import load_onnx
-from export.web_runtime import LOADER, PROGRAM, SCRIPT, WebRuntime, find_runtime
+from export.web_runtime import LOADER, SCRIPT, WASM, WebRuntime, find_runtime
 from models.errors import CommandError, ExitCode, writing_error
 from models.files import temporary_name
 from models.info import PIXELS, GeneratorInfo
@@ -47,14 +46,14 @@ def make_page(
         Whether it was made now.
 
     Raises:
-        CommandError: 65 `file` is not an ONNX file of gan-export; 66 no such file, or no onnxruntime-web; 73 `out` holds
-            something, or cannot be written; 74 the disk is full; 76 ONNX Runtime cannot load `file`.
+        CommandError: 65 `file` is not an ONNX file of gan-export; 66 no such file, or no onnxruntime-web; 73 `out`
+            holds something, or cannot be written; 74 the disk is full; 76 ONNX Runtime cannot load `file`.
     """
     if not file.is_file():
         raise CommandError(ExitCode.NO_INPUT, f"no file {file.absolute()}")
-    if file.suffix == SUFFIX:
+    if file.suffix == PROGRAM:
         raise CommandError(ExitCode.BAD_DATA, f"{file}: no browser runs it: export the trained model to ONNX")
-    model, info = load_onnx(file)
+    info = load_onnx(file)[1]
     content = file.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     there = _sha256_in(out)
@@ -172,7 +171,7 @@ def _files(data: dict[str, Any], model: bytes, runtime: WebRuntime) -> Iterable[
     yield SCRIPT, runtime.read(SCRIPT)
     yield DATA, _script("GENERATOR", json.dumps(data))
     yield MODEL, _script("MODEL", json.dumps(_packed([model])[0]))
-    packed = dict(zip(("loader", "program"), _packed([runtime.read(LOADER), runtime.read(PROGRAM)]), strict=True))
+    packed = dict(zip(("loader", "program"), _packed([runtime.read(LOADER), runtime.read(WASM)]), strict=True))
     yield RUNTIME, _script("RUNTIME", json.dumps(packed))
 
 

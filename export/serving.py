@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,9 @@ HOST = "127.0.0.1"
 class _Handler(SimpleHTTPRequestHandler):
     """Files of the page; what a browser keeps of them it asks for again."""
 
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}  # whatever the system says
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        """Scripts are scripts, whatever the system's table says of them."""
+        return "text/javascript" if os.fspath(path).endswith(".js") else super().guess_type(path)
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-cache")

@@ -9,7 +9,7 @@ from pathlib import Path
 from models.errors import CommandError, ExitCode
 
 PACKAGE = "onnxruntime-web"
-SCRIPT, LOADER, PROGRAM = "ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"
+SCRIPT, LOADER, WASM = "ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"
 """The library as a plain script, what it loads, and the WebAssembly that this loads."""
 
 
@@ -43,14 +43,14 @@ def find_runtime(runtime: Path | None, start: Path) -> WebRuntime:
     places = [runtime] if runtime else [folder / "node_modules" / PACKAGE for folder in (start, *start.parents)]
     package = next((place for place in places if place.is_dir()), None)
     where = (
-        f"where there is a network, `npm install {PACKAGE}` puts it into node_modules, and `npm pack {PACKAGE}` makes a "
-        ".tgz to carry to another machine and unpack there"
+        f"where there is a network, `npm install {PACKAGE}` puts it into node_modules, and `npm pack {PACKAGE}` makes "
+        "a .tgz to carry to another machine and unpack there"
     )
     if package is None:
         missing = f"no folder {runtime}" if runtime else f"no {PACKAGE} in node_modules here or above"
         raise CommandError(ExitCode.NO_INPUT, f"{missing}: name its folder by `runtime`; {where}")
     folder = package / "dist" if (package / "dist").is_dir() else package
-    lacking = [name for name in (SCRIPT, LOADER, PROGRAM) if not (folder / name).is_file()]
+    lacking = [name for name in (SCRIPT, LOADER, WASM) if not (folder / name).is_file()]
     if lacking:
         raise CommandError(ExitCode.NO_INPUT, f"{folder} lacks {', '.join(lacking)} of {PACKAGE}; {where}")
     return WebRuntime(folder, _version(folder))

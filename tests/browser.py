@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import select
 import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Browser:
 
     Attributes:
         requests: addresses that the page asked for, in order.
-        complaints: errors of the page, and what it wrote to the console.
+        complaints: errors of the page and of the browser about it.
     """
 
     def __init__(self, told: int, heard: int) -> None:
@@ -128,21 +128,22 @@ class Browser:
                 self.requests.append(told["request"]["url"])
             case "Runtime.exceptionThrown":
                 self.complaints.append(str(told["exceptionDetails"]))
-            case "Runtime.consoleAPICalled":
+            case "Runtime.consoleAPICalled" if told["type"] == "error":
                 self.complaints.append(str([each.get("value") for each in told["args"]]))
-            case "Log.entryAdded":
+            case "Log.entryAdded" if told["entry"]["level"] == "error":
                 self.complaints.append(told["entry"]["text"])
 
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Browser]:
     """A browser whose own files lie in `folder`; it has ended afterwards, with all its processes."""
-    (read, told), (heard, written) = os.pipe(), os.pipe()
-    command = ["sh", "-c", f'exec "$@" 3<&{read} 4>&{written}', "sh", chromium(), *_OPTIONS]
-    command.append(f"--user-data-dir={folder}")
-    process = subprocess.Popen(
-        command, pass_fds=(read, written), start_new_session=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "HOME": str(folder)},
+    program = chromium()
+    (read, told), (heard, written) = map(_high, (os.pipe(), os.pipe()))
+    silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+    pipes = [(os.POSIX_SPAWN_DUP2, read, 3), (os.POSIX_SPAWN_DUP2, written, 4)]
+    process = os.posix_spawn(
+        program, [program, *_OPTIONS, f"--user-data-dir={folder}"], {**os.environ, "HOME": str(folder)},
+        file_actions=[*silent, *pipes], setsid=True,
     )  # fmt: skip
     os.close(read)
     os.close(written)
@@ -150,10 +151,15 @@ def running(folder: Path) -> Iterator[Browser]:
         yield Browser(told, heard)
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # it is the leader of a group of its own
-        process.wait()
+            os.killpg(process, signal.SIGKILL)  # it is the leader of a group of its own
+        os.waitpid(process, 0)
         os.close(told)
         os.close(heard)
 
 
-Opened = Callable[[str], Browser]
+def _high(pipe: tuple[int, int]) -> tuple[int, ...]:
+    """The same pipe by descriptors above those that the browser wants, 3 and 4."""
+    ends = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in pipe)
+    for end in pipe:
+        os.close(end)
+    return ends

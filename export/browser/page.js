@@ -8,7 +8,7 @@ const LARGEST_SEED = 2n ** 64n - 1n, LARGEST_INDEX = 10 ** 12;
 const WORDS = { kind: 'kind', shift: 'place', noise: 'grain' };
 
 let now = null; // what is shown: {inputs, label, from}; from is [seed, index], or null where a hand changed it
-let walkEnds = [null, null];
+const walkEnds = [null, null]; // where it begins and ends, as `now`
 let network, shown, playing = 0;
 
 // --- what is shown
@@ -28,7 +28,8 @@ async function show(next) {
       wanted = null;
       shown = await network(making);
       draw(of('image'), shown);
-      say(`${shown.milliseconds.toFixed(0)} ms an image`);
+      say('');
+      of('time').textContent = `${shown.milliseconds.toFixed(0)} ms an image`;
       await new Promise(requestAnimationFrame);
     }
     document.body.dataset.state = 'ready';
@@ -84,12 +85,12 @@ function write() {
   GENERATOR.directions.forEach(({ values }, number) => {
     const place = along(z, content, values), slider = of(`slider-${number}`);
     if (document.activeElement !== slider) slider.value = place;
-    of(`value-${number}`).textContent = place.toFixed(1);
+    of(`value-${number}`).textContent = (Math.round(10 * place) / 10 + 0).toFixed(1); // no -0.0
   });
   for (const row of stepperRows) row.output.textContent = row.said(z);
   of('class').value = label;
   of('origin').textContent = from
-    ? `As gan-batch makes image ${from[1]} with seed ${from[0]}.`
+    ? `As gan-batch makes image ${from[1]} with seed ${from[0]}, where it has no wish (--want).`
     : 'Changed by hand: no run has this image.';
 }
 
@@ -122,7 +123,7 @@ function showTyped() {
   if (!numbers) return;
   const [seed, index] = numbers;
   stop();
-  show({ inputs: drawn(seed, Number(index)), label: now?.label ?? 0, from: [seed, index] });
+  return show({ inputs: drawn(seed, Number(index)), label: now?.label ?? 0, from: [seed, index] });
 }
 
 function step(by) {
@@ -157,6 +158,7 @@ function makeSliders() {
   for (const [number, { name, fits, values }] of GENERATOR.directions.entries()) {
     const row = document.createElement('label');
     row.className = 'slider';
+    row.htmlFor = `slider-${number}`;
     row.append(name, made('output', { id: `value-${number}`, ariaLive: 'off' }));
     if (fits) row.title = `goes with an image's ${name.toLowerCase()}: correlation ${fits}`;
     const slider = made('input', { id: `slider-${number}`, type: 'range', min: -4, max: 4, step: 0.05 });
@@ -173,7 +175,7 @@ function makeSliders() {
 }
 
 const stepperRows = [];
-const holds = {};
+const holds = {}; // a box a part: both ways of the place share theirs
 
 function heldParts() {
   return Object.keys(holds).filter((part) => holds[part].checked);
@@ -214,8 +216,9 @@ function addStep(part, label, controls) {
   row.append(made('span', { textContent: label }), ...controls);
   if (!holds[part]) {
     holds[part] = made('input', { type: 'checkbox', id: `hold-${part}` });
+    holds[part].ariaLabel = `hold the ${WORDS[part]}`;
     const hold = made('label', { className: 'check', title: `Random leaves the ${WORDS[part]} as it is` });
-    hold.append(holds[part], ` hold ${part === 'shift' ? 'place' : ''}`);
+    hold.append(holds[part], ' hold');
     row.append(hold);
   }
   of('steps').append(row);
@@ -227,10 +230,10 @@ function made(name, properties) {
 
 // --- walk
 
-function setEnd(number) {
+function setEnd(number, end = now, image = shown) {
   stop();
-  walkEnds[number] = { ...now };
-  draw(of(number ? 'to-image' : 'from-image'), shown);
+  walkEnds[number] = end;
+  draw(of(number ? 'to-image' : 'from-image'), image);
   const ready = walkEnds.every(Boolean);
   of('walk').disabled = of('play').disabled = !ready;
   of('walk').value = number;
@@ -302,6 +305,7 @@ function listen() {
 function describe() {
   const { name, width, height, channels, architecture, sha256, runtime, masks, classes, named } = GENERATOR;
   document.title = name;
+  of('image').style.setProperty('--ratio', width / height);
   of('name').textContent = name;
   const size = `${width}×${height}, ${channels === 1 ? 'gray' : 'colour'}`;
   const rest = named ? '' : ' The file does not name the parts of its latents: all of them are content here.';
@@ -315,8 +319,13 @@ function describe() {
 describe();
 makeSliders();
 makeSteps();
-loadNetwork().then((loaded) => {
+loadNetwork().then(async (loaded) => {
   network = loaded;
+  const next = { inputs: drawn(1n, 1), label: 0, from: [1n, 1n] }; // so that there is a walk from the start
+  const image = await network(next);
   listen();
-  showTyped();
-}, fail);
+  await showTyped();
+  setEnd(0);
+  setEnd(1, next, image);
+  of('walk').value = 0;
+}).catch(fail);

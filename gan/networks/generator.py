@@ -41,7 +41,7 @@ class Generator(nn.Module, ABC):
 
     @property
     def parts(self) -> dict[str, int]:
-        """The parts that a latent is made of, in order, and how many numbers each has; names are of `models.latents`."""
+        """The parts that a latent is made of, in order, by names of `models.latents`, and how many numbers each has."""
         return {CONTENT: self.inputs[LATENT].shape[0]}
 
     @property
