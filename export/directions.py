@@ -96,7 +96,8 @@ def _drawn(needed: dict[str, Input], content: slice) -> dict[str, NDArray[Any]]:
 def _within_groups(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values `[N, F]` without the mean of their group."""
     grouped = values.reshape(-1, _GROUP, values.shape[1])
-    return (grouped - grouped.mean(axis=1, keepdims=True)).reshape(values.shape)
+    centred: NDArray[np.float64] = (grouped - grouped.mean(axis=1, keepdims=True)).reshape(values.shape)
+    return centred
 
 
 def _regressed(looks: NDArray[np.float64], latents: NDArray[np.float64], count: int) -> NDArray[np.float64]:

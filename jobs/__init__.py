@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING
 
 from models.lazy import lazy_names
 
-__all__ = ["Engine", "Gate", "OnDisk", "Part", "Publishing", "RunResult", "Work", "convert", "finish", "run_batch"]
+__all__ = [
+    "Engine",
+    "Gate",
+    "OnDisk",
+    "Part",
+    "Publishing",
+    "RunResult",
+    "Work",
+    "convert",
+    "finish",
+    "report",
+    "run_batch",
+]
 
 if TYPE_CHECKING:
     from jobs.checks.gate import Gate
+    from jobs.checks.report import report
     from jobs.dataset.convert.conversion import convert
     from jobs.dataset.part import Part
     from jobs.dataset.result import RunResult
@@ -24,6 +37,7 @@ else:
         {
             "convert": "jobs.dataset.convert.conversion",
             "finish": "jobs.finishing",
+            "report": "jobs.checks.report",
             "run_batch": "jobs.run",
             "OnDisk": "jobs.run",
             "Part": "jobs.dataset.part",

@@ -1,13 +1,32 @@
-"""The look that all pages of `gan-eval` share, and the frame of one: a file that needs no other and no network."""
+"""The look that all reports share, and the frame of one: a file that needs no other and no network."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable, Sequence
 from html import escape
 
 
 def page(title: str, body: str) -> str:
     """An HTML page with this title, as a heading, too, and this HTML below it."""
     return _FRAME.format(title=escape(title), style=_STYLE, body=body)
+
+
+def picture(png: bytes, text: str, width: int) -> str:
+    """An HTML image that holds its PNG, so many pixels wide; `text` is for who does not see it."""
+    content = base64.b64encode(png).decode()
+    return f'<img alt="{escape(text)}" width="{width}" src="data:image/png;base64,{content}">'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts, which may be wider than a telephone; the first of a row names it. No head where it is empty."""
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = "".join(
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        for name, *cells in rows
+    )
+    above = f"<thead><tr>{titles}</tr></thead>" if head else ""
+    return f'<div class="wide"><table>{above}<tbody>{body}</tbody></table></div>'
 
 
 _FRAME = """<!doctype html>
@@ -46,6 +65,7 @@ figcaption, li { font-size: .85rem; }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: 2px; vertical-align: -.1em; }
 svg { max-width: 800px; font-size: 12px; fill: currentColor; }
 svg line, svg polyline { fill: none; stroke-width: 2; }
+svg.bars { display: block; max-width: none; fill: #e8590c; }
 svg .grid { stroke: #8886; stroke-width: 1; }
 svg .real { stroke: currentColor; }
 svg .fake { stroke: #e8590c; stroke-dasharray: 6 3; }
