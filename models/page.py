@@ -18,15 +18,19 @@ def picture(png: bytes, text: str, width: int) -> str:
     return f'<img alt="{escape(text)}" width="{width}" src="data:image/png;base64,{content}">'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts, which may be wider than a telephone; the first of a row names it. No head where it is empty."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, told: bool = False) -> str:
+    """A table of texts, the first of a row being its name; without a head where that is empty.
+
+    One of figures may be wider than a telephone, and is moved to the side there; one where things are `told` in words
+    breaks its lines.
+    """
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    above = f"<thead><tr>{titles}</tr></thead>" if head else ""
     body = "".join(
         f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
         for name, *cells in rows
     )
-    above = f"<thead><tr>{titles}</tr></thead>" if head else ""
-    return f'<div class="wide"><table>{above}<tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table{" class=told" if told else ""}>{above}<tbody>{body}</tbody></table></div>'
 
 
 _FRAME = """<!doctype html>
@@ -52,6 +56,8 @@ h1, code, pre, figcaption { overflow-wrap: anywhere; }
 table { border-collapse: collapse; }
 th, td:nth-child(2), td:nth-child(3) { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; }
+.told th, .told td:last-child { white-space: normal; }
+.told td:last-child { overflow-wrap: anywhere; }
 td { font-variant-numeric: tabular-nums; }
 img { max-width: 100%; height: auto; display: block; }
 figure { margin: 0; }

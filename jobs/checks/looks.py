@@ -47,7 +47,7 @@ class Looks:
 
 
 @dataclass(frozen=True)
-class Spread:
+class AttributeSpread:
     """One attribute of the largest defects of images.
 
     Attributes:
@@ -67,7 +67,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Measured:
+class DefectSample:
     """What the defects of some images are like.
 
     Attributes:
@@ -82,7 +82,7 @@ class Measured:
     with_defect: int
     bright: int
     as_wanted: int | None
-    spreads: tuple[Spread, ...]
+    spreads: tuple[AttributeSpread, ...]
 
 
 class Committed:
@@ -139,7 +139,7 @@ def looks(store: Store, plan: Plan, committed: Committed) -> Iterator[Looks]:
             yield Looks(name, committed.count(label), len(indices), sheet, int.from_bytes(sheet[16:20]))
 
 
-def measured(store: Store, plan: Plan, committed: Committed) -> Measured:
+def measured(store: Store, plan: Plan, committed: Committed) -> DefectSample:
     """Measure the largest defects of some images of all classes, by their masks or else by a ridge filter.
 
     Raises:
@@ -162,11 +162,11 @@ def measured(store: Store, plan: Plan, committed: Committed) -> Measured:
     spreads = tuple(_spread(name, of) for name, of in values.items() if len(of) > 1)
     bright = sum(each.polarity == "bright" for each in defects)
     as_wanted = None if plan.wish is None else sum(map(plan.wish.accepts, found))
-    return Measured(len(found), len(defects), bright, as_wanted, spreads)
+    return DefectSample(len(found), len(defects), bright, as_wanted, spreads)
 
 
-def _spread(name: str, values: NDArray[Any]) -> Spread:
+def _spread(name: str, values: NDArray[Any]) -> AttributeSpread:
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     bars, edges = np.histogram(values, _BARS)
     shares = tuple(float(bar) / len(values) for bar in bars)
-    return Spread(name, float(low), float(middle), float(high), shares, float(edges[0]), float(edges[-1]))
+    return AttributeSpread(name, float(low), float(middle), float(high), shares, float(edges[0]), float(edges[-1]))

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-from jobs.checks.looks import Spread
-from jobs.checks.report import Check, RunReport
+from jobs.checks.looks import AttributeSpread
+from jobs.checks.run_facts import Check, RunReport
 from jobs.dataset.state import COMPLETE, REJECTED
 from models.attributes import UNITS
 from models.info import GeneratorInfo
@@ -38,7 +38,8 @@ def _headline(run: RunReport) -> str:
         f"{there} of {plan.width}×{plan.height}, {colour}, {'with masks, ' if plan.has_masks else ''}seed {plan.seed}"
     )
     wish = f"<p>All of them were chosen to be so: <code>{escape(str(plan.wish))}</code></p>" if plan.wish else ""
-    return f"<p>{escape(what)}.</p>{wish}{_warning(run)}"
+    state = "<strong>Complete</strong>: " if status.state == COMPLETE else ""
+    return f"<p>{state}{escape(what)}.</p>{wish}{_warning(run)}"
 
 
 def _warning(run: RunReport) -> str:
@@ -77,16 +78,12 @@ def _mix(run: RunReport) -> str:
 
 
 def _quality(run: RunReport) -> str:
-    found = run.quality
-    rows = list(_findings(found)) if found else []
+    rows = list(_findings(run.quality or {}))
     if not rows:
-        state = "has not judged this run yet" if run.status.state != COMPLETE else "was off, or did not judge"
+        state = "has not judged this run yet" if run.status.state != COMPLETE else "was off"
         return f"<h2>Quality</h2><p>The quality gate {state}.</p>{_generator(run.info)}"
-    head = ("fault", "class", "images", "looked at", "share", "allowed", "")
-    has_classes = any(row[1] for row in rows)
-    shown = [row if has_classes else (row[0], *row[2:]) for row in rows]
-    titles = head if has_classes else (head[0], *head[2:])
-    return f"<h2>Quality</h2>{table(titles, shown)}{_generator(run.info)}"
+    head = ("fault", "", "images", "allowed")
+    return f"<h2>Quality</h2>{table(head, rows, told=True)}{_generator(run.info)}"
 
 
 def _findings(quality: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -94,11 +91,8 @@ def _findings(quality: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for each in quality.get("found") or ():
         try:
             count, of, allowed = int(each["count"]), int(each["of"]), float(each["allowed"])
-            mark = _MARKS[count <= allowed * of]
-            share = count / of if of else 0.0
-            yield str(each["kind"]), str(each.get("label") or ""), f"{count:,}", f"{of:,}", f"{share:.1%}", (
-                f"{allowed:.1%}"
-            ), mark  # fmt: skip
+            name = f"{each['label']}: {each['kind']}" if each.get("label") else str(each["kind"])
+            yield name, _MARKS[count <= allowed * of], f"{count:,} of {of:,}", f"{allowed:.0%}"
         except (KeyError, TypeError, ValueError):
             continue
 
@@ -108,12 +102,13 @@ def _generator(info: GeneratorInfo | None) -> str:
     if info is None or info.faults is None:
         return ""
     figures = info.training["figures"]
-    rows = [("faults of the generator", "; ".join(info.faults) or "none found", "none")]
+    rows = [("faults of the generator", "; ".join(info.faults) or "none found", "")]
     if isinstance(figures.get("diversity"), int | float):
         rows.append(("diversity", f"{figures['diversity']:.2f}", "1.00"))
     if isinstance(kid := info.training.get("kid_x1000"), int | float):
-        rows.append(("KID × 1000", f"{kid:.1f}", "about 0"))
-    return f"<p>When it was trained, the generator was measured:</p>{table(('', 'its images', 'photos'), rows)}"
+        rows.append(("KID × 1000", f"{kid:.1f}", "0"))
+    shown = table(("", "its images", "photos"), rows, told=True)
+    return f"<p>When it was trained, the generator was measured:</p>{shown}"
 
 
 def _defects(run: RunReport) -> str:
@@ -138,7 +133,7 @@ def _defects(run: RunReport) -> str:
     return f"<h2>Defects</h2><p>{text}</p>{table_of}"
 
 
-def _bars(of: Spread) -> str:
+def _bars(of: AttributeSpread) -> str:
     """How often each value is, as a small drawing."""
     width, height, most = 10, 28, max(of.bars) or 1.0
     drawn = "".join(
@@ -157,7 +152,7 @@ def _bars(of: Spread) -> str:
 def _checks(checks: Iterable[Check]) -> str:
     rows = [(check.what, _MARKS[check.is_good], check.found) for check in checks]
     return (
-        f"<h2>Checks</h2>{table(('', '', 'found'), rows)}<p>Images were not compared with the manifest here: "
+        f"<h2>Checks</h2>{table((), rows, told=True)}<p>Images were not compared with the manifest here: "
         "<code>gan-batch verify</code> does.</p>"
     )
 
@@ -176,7 +171,7 @@ def _origin(run: RunReport) -> str:
         ("line", run.state.line or ""),
         *(("machine", text) for text in dict.fromkeys(filter(None, map(_machine, run.stats)))),
     ]
-    return f"<h2>Origin</h2>{table((), [row for row in rows if row[1]])}{_proof(info)}"
+    return f"<h2>Origin</h2>{table((), [row for row in rows if row[1]], told=True)}{_proof(info)}"
 
 
 def _trained(info: GeneratorInfo) -> Iterator[tuple[str, str]]:
@@ -220,10 +215,15 @@ def _times(run: RunReport) -> str:
         if isinstance(seconds, int | float):
             by = f"{stats.get('workers')} workers, batches of {stats.get('batch_size')}"
             rows.append((f"{stats.get('images')} images", f"{duration(seconds)}, {rate} images/s, {by}"))
-    events = [(str(row.get("time")), str(row.get("event")), _told(row)) for row in run.events]
-    speed = f"<p>The last call that made images:</p>{table((), rows)}" if rows else ""
-    log = table(("time", "", ""), events) if events else "<p>There is no log.</p>"
+    events = [(_time(row), str(row.get("event")), _told(row)) for row in run.events]
+    speed = f"<p>The last call that made images:</p>{table((), rows, told=True)}" if rows else ""
+    log = f"<p>The log:</p>{table((), events, told=True)}" if events else "<p>There is no log.</p>"
     return f"<h2>Times</h2>{speed}{log}"
+
+
+def _time(row: dict[str, Any]) -> str:
+    """When a line of the log was written, such as `2026-11-22 03:00:07 +0100`."""
+    return re.sub(r"(\d)T(\d.*?)([+-]\d{4})$", r"\1 \2 \3", str(row.get("time")))
 
 
 def _told(row: dict[str, Any]) -> str:
