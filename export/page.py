@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -151,6 +152,7 @@ def _sha256_in(out: Path) -> str | None:
 
 def _write(out: Path, data: dict[str, Any], model: bytes, runtime: WebRuntime) -> None:
     """Write all files beside `out`, then give the folder its name."""
+    out = Path(os.path.realpath(out))  # a link leads on, and `.` has a name
     new = temporary_name(out)
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)

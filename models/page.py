@@ -58,6 +58,7 @@ th, td:nth-child(2), td:nth-child(3) { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; }
 .told th, .told td:last-child { white-space: normal; }
 .told td:last-child { overflow-wrap: anywhere; }
+small { font-weight: normal; }
 td { font-variant-numeric: tabular-nums; }
 img { max-width: 100%; height: auto; display: block; }
 figure { margin: 0; }

@@ -46,7 +46,8 @@ function say(text) {
 
 function fail(error) {
   document.body.dataset.state = 'failed';
-  say(`This browser does not run it: ${error.message ?? error}`);
+  const other = location.protocol === 'file:' ? ' Try it at an address: gan-export page --serve.' : '';
+  say(`This browser does not run it: ${error.message ?? error}.${other}`);
 }
 
 /** Values of so many channels, row by row, as RGBA. */

@@ -120,16 +120,18 @@ def _defects(run: RunReport) -> str:
         return f"<h2>Defects</h2><p>{why}</p>"
     by = "by their masks" if run.plan.has_masks else "by a ridge filter, which may take other lines for defects"
     rows = "".join(
-        f"<tr><th>{of.name}</th><td>{of.middle:.3g}</td><td>{of.low:.3g} to {of.high:.3g}</td><td>{_bars(of)}</td>"
-        f"<td>{UNITS[of.name]}</td></tr>"
+        f"<tr><th>{of.name}<br><small>{UNITS[of.name]}</small></th><td>{of.middle:.3g}</td>"
+        f"<td>{of.low:.3g} to {of.high:.3g}</td><td>{_bars(of)}</td></tr>"
         for of in found.spreads
     )
-    head = "<tr><th></th><th>middle</th><th>four of five</th><th></th><th></th></tr>"
+    head = "<tr><th></th><th>middle</th><th>four of five</th><th></th></tr>"
     text = (
         f"{found.images} images, evenly spread, were measured {by}: {found.with_defect} show a defect, and "
         f"{found.bright} of these one that is brighter than what is around it. The figures are of the largest of each."
     )
-    table_of = f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>' if rows else ""
+    table_of = (
+        f'<div class="wide"><table class=told><thead>{head}</thead><tbody>{rows}</tbody></table></div>' if rows else ""
+    )
     return f"<h2>Defects</h2><p>{text}</p>{table_of}"
 
 
