@@ -3,7 +3,8 @@
 # make test-long  the long proofs
 # make benchmark  figures for BENCHMARKS.md
 # Each makes .venv first, once; a change of setup.cfg, pyproject.toml or constraints.txt installs again. make test also
-# installs the other runtimes that read our files; one that cannot be installed here has its tests skipped.
+# installs the other runtimes that read our files; one that cannot be installed here has its tests skipped. So have
+# pages theirs where there is no Chromium (Debian: apt-get install chromium).
 
 PYTHON ?= python3
 BIN := .venv/bin

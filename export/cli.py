@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from export.defaults import OPSET, PHOTOS, PRECISION
+from export.defaults import OPSET, PHOTOS, PORT, PRECISION
 from export.exporting import NAMES, ONNX, TORCH, export_file, without_notes
 from export.target import refuse_missing
 from models import console
@@ -164,10 +164,38 @@ def torch_command(model: Path, out: Path | None, **options: Any) -> None:
 def info_command(file: Path, as_json: bool) -> None:
     """Show what FILE says of itself: sizes, training, versions, and how it was compared with PyTorch."""
     refuse_missing(file)
-    from export import page
+    from export import facts as said
 
-    info, facts = page.read_facts(file)
-    click.echo(json.dumps(page.as_json(info, facts), indent=2) if as_json else page.as_page(file, info, facts))
+    info, facts = said.read_facts(file)
+    click.echo(json.dumps(said.as_json(info, facts), indent=2) if as_json else said.as_page(file, info, facts))
+
+
+@cli.command("page")
+@click.argument("file", type=console.READ, default=Path("models/generator.onnx"))
+@click.option("--out", type=console.WRITTEN, help="Folder to write.  [default: FILE's name and -page, beside it]")
+@click.option(
+    "--runtime",
+    type=console.READ,
+    help="Folder of npm's package onnxruntime-web.  [default: that in node_modules here or in a folder above]",
+)
+@click.option("--serve", is_flag=True, help="Show the page to this machine at an address of its own, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="Port for --serve; 0 is any that is free.")
+@click.option("--overwrite", is_flag=True, help="Replace the page that is there.")
+@console.debug_option
+def page_command(file: Path, out: Path | None, runtime: Path | None, serve: bool, port: int, overwrite: bool) -> None:
+    """Write a folder with FILE, an ONNX file of gan-export, to play with in a browser, without a network.
+
+    Open index.html in it, or let --serve show it. A page of the same file that is there is served as it is.
+    """
+    refuse_missing(file)
+    from export.page import INDEX, make_page
+    from export.serving import serve as show
+
+    out = out or file.with_name(f"{file.stem}-page")
+    if make_page(file, out, runtime=runtime, overwrite=overwrite, keep=serve and not overwrite):
+        log.info("%s is ready: open it in a browser", out / INDEX)
+    if serve:
+        show(out, port)
 
 
 @cli.command("verify")

@@ -8,3 +8,5 @@ BATCHES = (1, 2, 3, 64, 129)
 """1 and 2 catch graphs that are fixed to the size of the example, 129 those that are good for powers of two."""
 SMALL_BATCHES = 3
 """Up to this they are compared however large the network's maps are."""
+PORT = 8000
+"""Of the server that shows a page."""

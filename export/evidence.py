@@ -57,6 +57,7 @@ def evidence(generator: Generator, report: ParityReport, training: dict[str, Any
         precision=report.precision,
         class_names=class_names(generator, training),
         inputs=generator.inputs,
+        parts=generator.parts,
         outputs=output_names(generator),
         channels=generator.channels,
         height=generator.height,

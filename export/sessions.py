@@ -36,14 +36,16 @@ def onnx_runs(model: str, precision: str) -> dict[str, Run]:
     return runs
 
 
-def open_session(model: str, provider: str, settings: dict[str, str] | None = None) -> onnxruntime.InferenceSession:
-    """A session on exactly this provider, with one thread, as `gan-batch` has it.
+def open_session(
+    model: str, provider: str, settings: dict[str, str] | None = None, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """A session on exactly this provider, with one thread, as `gan-batch` has it; 0 threads are one for each core.
 
     Raises:
         CommandError: 76 where the file does not load, 69 where the session did not get the provider.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised, or asked of the session below
     try:
         content = Path(model).read_bytes()  # ONNX Runtime itself opens only names in UTF-8

@@ -23,7 +23,6 @@ from models.files import write_file
 from models.golden import InfoError, Run
 from models.info import GeneratorInfo
 
-SUFFIX = ".pt2"
 EVIDENCE = "generator.json"
 """Name of the extra file with the `models.info.GeneratorInfo`."""
 _PREFIX = "generator."

@@ -12,13 +12,13 @@ from export.defaults import BATCHES, SMALL_BATCHES
 from export.exported import at_precision, reference
 from export.gate import check_golden, refuse_faults
 from export.parity import ParityReport, check_parity
+from export.reading import PROGRAM, load_onnx
 from export.replay import Replay
 from export.sessions import TF32, onnx_runs
-from export.torch_exporter import SUFFIX, ProgramFile, program_runs
+from export.torch_exporter import ProgramFile, program_runs
 from gan.networks.generator import FOLDED, Generator
 from gan.networks.reader import load_generator, weights_sha256
-from models.errors import CommandError, ExitCode, first_line, memory_error
-from models.golden import InfoError
+from models.errors import CommandError, ExitCode, first_line
 from models.info import IMAGES, MASKS, PIXELS, GeneratorInfo
 
 _KINDS = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
@@ -46,7 +46,7 @@ def verify_file(path: Path, model: Path | None = None, key: str = "") -> ParityR
     """
     if not path.is_file():
         raise CommandError(ExitCode.NO_INPUT, f"no file {path.absolute()}")
-    if path.suffix == SUFFIX:
+    if path.suffix == PROGRAM:
         program = ProgramFile(path)
         generator, info = program.generator(), program.info
         exact, own = reference(generator), at_precision(generator, info.precision)
@@ -90,23 +90,6 @@ def _batches(info: GeneratorInfo) -> list[int]:
     usual = re.findall(r"batch (\d+)", " ".join(str(row["latents"]) for row in info.parity["rows"]))
     most = max(SMALL_BATCHES, *map(int, usual), 0)
     return [size for size in BATCHES if size <= most]
-
-
-def load_onnx(path: Path) -> tuple[onnx.ModelProto, GeneratorInfo]:
-    """An ONNX file with its metadata; weights in other files are not read.
-
-    Raises:
-        CommandError: 65 no ONNX file, or none of gan-export.
-    """
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-        return model, GeneratorInfo.from_metadata({entry.key: entry.value for entry in model.metadata_props})
-    except InfoError as error:
-        raise CommandError(ExitCode.BAD_DATA, f"{path}: {error}") from None
-    except AttributeError:  # something else has the name of onnx: that says nothing about the file
-        raise
-    except Exception as error:  # protobuf's own, which onnx does not name
-        raise memory_error(error) or CommandError(ExitCode.BAD_DATA, f"{path} is not an ONNX file") from None
 
 
 def _faults(model: onnx.ModelProto, info: GeneratorInfo) -> list[str]:

@@ -19,12 +19,14 @@ __all__ = [
     "convert",
     "finish",
     "make_images",
+    "report",
     "run_batch",
 ]
 
 if TYPE_CHECKING:
     from jobs.arrays import make_images
     from jobs.checks.gate import Gate
+    from jobs.checks.report import report
     from jobs.dataset.convert.conversion import convert
     from jobs.dataset.part import Part
     from jobs.dataset.result import RunResult
@@ -38,6 +40,7 @@ else:
             "convert": "jobs.dataset.convert.conversion",
             "finish": "jobs.finishing",
             "make_images": "jobs.arrays",
+            "report": "jobs.checks.report",
             "run_batch": "jobs.run",
             "OnDisk": "jobs.run",
             "Part": "jobs.dataset.part",

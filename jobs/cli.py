@@ -251,6 +251,21 @@ def regen(out: Path | str, index: int, to: Path | None, model: str | None, devic
 
 
 @cli.command()
+@options.run
+@click.option("--to", type=options.PATH, help="File to write.  [default: report.html in OUT]")
+@options.model
+@console.debug_option
+def report(out: Path | str, to: Path | None, model: str | None) -> None:
+    """Write a page about the run in OUT, complete or not: pictures, quality, origin, checks and times.
+
+    --model is needed only to tell how a model was trained that is not models/generator.onnx or the bundled one.
+    """
+    from jobs.checks.report import report as write
+
+    log.info("%s is ready: open it in a browser", write(out, model, to))
+
+
+@cli.command()
 @click.argument("run", type=options.PLACE)
 @click.option("--to", type=click.Choice(NAMES), required=True, help="Layout of the trainer.")
 @click.option("--out", type=options.PATH, required=True, help="Folder to write: a new or an empty one.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jobs.checks import quality
 from jobs.checks.gate import Gate
+from jobs.checks.report import write_report
 from jobs.checks.verify import is_users, verify
 from jobs.dataset import layout, manifest, table
 from jobs.dataset.pruning import RunSeries, prune
@@ -31,11 +32,13 @@ class Publishing:
         keep: runs of its line beside it, itself among them, whose names differ in the date or time: above this number
             the oldest are removed, see `jobs.dataset.pruning`.
         metrics_file: a file for node-exporter's textfile collector that tells of the call, however it ends.
+        report: write report.html into the run when it is complete, or rejected.
     """
 
     latest: Path | None = None
     keep: int | None = None
     metrics_file: Path | None = None
+    report: bool = False
 
     def __post_init__(self) -> None:
         if self.keep is not None and self.keep < 1:
@@ -69,6 +72,7 @@ def complete(
     publishing: Publishing,
     out: Path | str,
     names: re.Pattern[str] | None,
+    model: Path | str | None = None,
 ) -> None:
     """End a run that has all its shards, publish it, and remove older ones.
 
@@ -80,6 +84,7 @@ def complete(
         publishing: what others see of it.
         out: the run's folder, or the URL of an object store.
         names: of the runs of its line, see `Publishing.check`.
+        model: that made it, for its report.
 
     Raises:
         CommandError: 76 where the gate or the verification rejects it.
@@ -87,8 +92,15 @@ def complete(
     count = remaining.count
     is_new = remaining.missing > 0 or not _was_complete(run, count, form)
     if is_new:
-        with run.telling():
-            _end(run, remaining, form, gate, verified=publishing.latest is not None)
+        try:
+            with run.telling():
+                _end(run, remaining, form, gate, verified=publishing.latest is not None)
+        except CommandError as error:
+            if publishing.report and error.exit_code == ExitCode.CHECK_FAILED:
+                write_report(run.store, model)
+            raise
+    if publishing.report and not run.store.exists(layout.REPORT):
+        write_report(run.store, model)
     if isinstance(out, str):
         return  # where nothing can be published; who asked for it was told
     if publishing.latest is not None and not publish.points_to(publishing.latest, out):
@@ -109,6 +121,7 @@ def _was_complete(run: HeldRun, count: int, form: str) -> bool:
 def _end(run: HeldRun, remaining: Remaining, form: str, gate: Gate, *, verified: bool) -> None:
     """Leave nothing but the run; write its manifest and contact sheet; judge it; last, call it complete."""
     store, count = run.store, remaining.count
+    store.remove(".", (layout.REPORT,))  # it tells of the run as it was
     remove_beyond(store, run.plan, count)
     remove_temporaries(store, run.plan)
     table.write(store, run.plan.shards(count), form)

@@ -72,7 +72,7 @@ def finish(
             remaining = run.remaining()
             if remaining.missing:
                 raise _incomplete(run, remaining)
-            complete(run, remaining, form_of(store, manifest), gate or Gate(), publishing, out, names)
+            complete(run, remaining, form_of(store, manifest), gate or Gate(), publishing, out, names, model)
             result = RunResult(
                 out, run.plan.seed, remaining.count, 0, 0.0, state.fingerprint["provider"],
                 classes=run.classes(remaining.count),

@@ -104,6 +104,7 @@ _PUBLISHING = (
         type=PATH,
         help="File to write figures of the run to, for node-exporter's textfile collector; its name ends in .prom.",
     ),
+    _option("--report", is_flag=True, help="Write report.html into the run, a page about it for people."),
 )
 manifest = _option(
     "--manifest",

@@ -119,6 +119,7 @@ def run_batch(
     on_disk, work, gate, publishing = on_disk or OnDisk(), work or Work(), gate or Gate(), publishing or Publishing()
     of_all = {
         "append": append, "latest": publishing.latest, "keep": publishing.keep, "manifest": on_disk.manifest,
+        "report": publishing.report or None,
     }  # fmt: skip
     if part and (wrong := next((name for name, value in of_all.items() if value is not None), None)):
         raise CommandError(ExitCode.USAGE, f"`{wrong}` is for a whole run, not for a `part` of it")
@@ -176,7 +177,7 @@ def run_batch(
                     made = make(run, remaining, pool, batch_size, deadline, each)
             form = form_of(store, on_disk.manifest)
             if part is None:
-                complete(run, remaining, form, gate, publishing, out, names)
+                complete(run, remaining, form, gate, publishing, out, names, model)
             result = RunResult(
                 out, own.seed, remaining.share, made.images, made.seconds, facts.provider, name_of(form),
                 run.classes(remaining.count),

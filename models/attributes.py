@@ -20,6 +20,12 @@ MEASURE = 1
 """Version of `attributes_of`: it rises whenever an image may get another answer, and runs with a wish record it."""
 NUMBERS = ("count", "area", "length", "width", "direction", "contrast", "x", "y")
 """Names of the numbers in `Attributes`."""
+UNITS = {
+    "count": "defects", "area": "pixels", "length": "pixels, along the defect", "width": "pixels, across the defect",
+    "direction": "degrees from horizontal, anticlockwise", "contrast": "gray levels", "x": "pixels from the left",
+    "y": "pixels from the top",
+}  # fmt: skip
+"""Of `NUMBERS`, in words."""
 WORDS = {"polarity": ("bright", "dark"), "defect": ("none", "any")}
 """What is told in words, and the words; `defect` is `none` where `Attributes.count` is 0."""
 LEAST_AREA = 4

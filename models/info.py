@@ -25,6 +25,7 @@ _KINDS = {
     "precision": str,
     "class_names": list,
     "inputs": dict,
+    "parts": dict,
     "outputs": list,
     "weights_sha256": str,
     "assumed": dict,
@@ -55,6 +56,8 @@ class GeneratorInfo:
         parity: what was compared with PyTorch in float64, tolerances, largest differences: `export.ParityReport`.
         golden: see `models.golden.Golden`.
         schema_version: of this description.
+        parts: that `z` is made of, in order, by names of `models.latents`, and their lengths; empty where the file does
+            not say, as of older programs.
     """
 
     architecture: str
@@ -72,6 +75,7 @@ class GeneratorInfo:
     parity: dict[str, Any]
     golden: dict[str, Any]
     schema_version: int = SCHEMA_VERSION
+    parts: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def faults(self) -> tuple[str, ...] | None:
@@ -103,7 +107,8 @@ class GeneratorInfo:
     def to_metadata(self) -> dict[str, str]:
         """As ONNX `metadata_props`: one JSON value a field, keys begin with `gan.`."""
         fields = self.to_dict()
-        return {_PREFIX + name: json.dumps(value, sort_keys=name != "inputs") for name, value in fields.items()}
+        ordered = ("inputs", "parts")
+        return {_PREFIX + name: json.dumps(value, sort_keys=name not in ordered) for name, value in fields.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> GeneratorInfo:
@@ -124,6 +129,7 @@ class GeneratorInfo:
         if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
             raise InfoError(f"its metadata has schema version {version}, this program reads 1 to {SCHEMA_VERSION}")
         z_dim = values.pop("z_dim", None)
+        values.setdefault("parts", {})
         if version < 4:
             values = {"outputs": list(OUTPUTS[0]), **values}
         if version < 3:
@@ -142,6 +148,8 @@ class GeneratorInfo:
             if not _is_size(values[name]):
                 raise InfoError(f"its metadata is damaged, {name} is {values[name]!r}: export the trained model again")
         info = cls(**{**values, "inputs": _inputs(values["inputs"], values["class_names"])})
+        if info.parts and not (all(map(_is_size, info.parts.values())) and sum(info.parts.values()) == info.z_dim):
+            raise InfoError(f"its metadata is damaged, parts is {info.parts!r}: export the trained model again")
         if tuple(info.outputs) not in OUTPUTS:
             raise InfoError(f"its outputs are {info.outputs!r}, which this program does not know: install a later one")
         golden = Golden.from_dict(info.golden)

@@ -19,6 +19,10 @@ LATENT = "z"
 """The input that every generator has: the plain stream of its seed."""
 LABEL = "label"
 """The input of a generator that has classes: which one an image shows."""
+CONTENT, KIND, SHIFT, NOISE = "content", "kind", "shift", "noise"
+"""Parts that `z` may be made of. An image follows its content steadily. Of the others the signs count, so that an image
+jumps where one changes: of the kind, which chooses between things with nothing between them; of the shift, pairs, down
+and right, of 16, 8, 4, 2 and 1 pixels; and of the noise, which chooses the grain."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,11 @@ def inputs_of(
         if wanted.dtype == "int64":
             drawn[name] = candidates.images % wanted.high if labels is None else labels
             continue
-        stream = 0 if name == LATENT else int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-        values = _latents_of(seed, candidates, math.prod(wanted.shape), stream)
+        values = _latents_of(seed, candidates, math.prod(wanted.shape), stream_of(name))
         drawn[name] = values.reshape(len(candidates), *wanted.shape)
     return drawn
+
+
+def stream_of(name: str) -> int:
+    """The stream that an input of float32 is drawn from, 0 to 2⁶⁴ - 1; 0 is the plain one, of `z`."""
+    return 0 if name == LATENT else int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from gan.evaluation.attribute_survey import AttributeSurvey
-from gan.evaluation.attribute_words import RULE, UNITS, headline, remarks, rows, shortage, values_of
+from gan.evaluation.attribute_words import RULE, headline, remarks, rows, shortage, values_of
 from gan.evaluation.embedded import held, held_grid
 from gan.evaluation.gaps import Gap
 from gan.evaluation.histograms import Histogram, Samples, of_kinds, of_values
 from gan.evaluation.mask_page import outlined
-from gan.evaluation.page import page
 from gan.evaluation.panels import SCALE, bars
 from gan.photos.read import ImageSet
-from models.attributes import NUMBERS, WORDS, found_mask
+from models.attributes import NUMBERS, UNITS, WORDS, found_mask
+from models.page import page
 from models.picks import spread
 
 SHOWN = 32

@@ -15,13 +15,8 @@ from numpy.typing import NDArray
 
 from gan.evaluation.attribute_survey import FILTER_ERROR, AttributeSurvey, MeasuredImages
 from gan.evaluation.gaps import FEW, Gap
-from models.attributes import MEASURE, NUMBERS, WORDS
+from models.attributes import MEASURE, NUMBERS, UNITS, WORDS
 
-UNITS = {
-    "count": "defects", "area": "pixels", "length": "pixels, along the defect", "width": "pixels, across the defect",
-    "direction": "degrees from horizontal, anticlockwise", "contrast": "gray levels", "x": "pixels from the left",
-    "y": "pixels from the top",
-}  # fmt: skip
 RULE = f"A gap is a bin with fewer than {FEW} photos, or less than a quarter of an equal share, beside a fuller one."
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import io
-from html import escape
 
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from models.page import picture
+
 COLUMNS = 4
 
 
-def held(picture: Image.Image, text: str, width: int) -> str:
+def held(image: Image.Image, text: str, width: int) -> str:
     """An HTML image that holds its PNG, so many pixels wide."""
     file = io.BytesIO()
-    picture.save(file, format="png")
-    content = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{escape(text)}" width="{width}" src="data:image/png;base64,{content}">'
+    image.save(file, format="png")
+    return picture(file.getvalue(), text, width)
 
 
 def held_grid(images: Tensor, text: str, columns: int = COLUMNS) -> str:

@@ -16,10 +16,10 @@ from gan.evaluation.embedded import held, held_grid
 from gan.evaluation.mask_page import masks_section
 from gan.evaluation.matrix import SCALE, matrix
 from gan.evaluation.metrics import spectrum_2d
-from gan.evaluation.page import page
 from gan.evaluation.panels import panels
 from gan.evaluation.summary import copying_rule, distrust, findings, headline, not_asked, quality_json, remarks, rows
 from models.files import write_atomically
+from models.page import page
 from models.picks import spread
 
 SHOWN_IMAGES = 32

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan.config import TrainConfig
 from gan.networks import stages
 from models.info import IMAGES
-from models.latents import LABEL, Input, inputs
+from models.latents import CONTENT, LABEL, LATENT, Input, inputs
 
 FOLDED = frozenset({"BatchNormalization"})
 """ONNX operators that no file may hold: `Generator.for_export` has put them into the weights before them."""
@@ -40,6 +40,11 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def inputs(self) -> dict[str, Input]:
         """Name to kind and shape; `z` is there always, and first."""
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The parts that a latent is made of, in order, by names of `models.latents`, and how many numbers each has."""
+        return {CONTENT: self.inputs[LATENT].shape[0]}
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from gan.networks.blobs import Blobs
 from gan.networks.generator import Generator
 from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter, fixed_filter, shifted
 from models.info import IMAGES, MASKS
-from models.latents import LABEL, Input
+from models.latents import CONTENT, KIND, LABEL, NOISE, SHIFT, Input
 
 CELL = sizes.SIDES.step
 """Pixels of the image between two places of the first map."""
@@ -137,6 +137,12 @@ class ShiftGenerator(Generator):
         """A latent, and where there are classes a label."""
         latent = {"z": Input("float32", (self.z_dim,))}
         return latent if self.embed is None else {**latent, LABEL: Input("int64", (), self.embed.num_embeddings)}
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Kind and content, which the network sees; the shift, which it sees besides; and the noise."""
+        parts = {KIND: KINDS, CONTENT: self.content - KINDS, SHIFT: SHIFT_BITS, NOISE: GRAIN_BITS}
+        return {name: length for name, length in parts.items() if length}
 
     @property
     def outputs(self) -> tuple[str, ...]:

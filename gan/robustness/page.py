@@ -11,7 +11,6 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from gan.evaluation.embedded import held_grid
 from gan.evaluation.mask_page import outlined
-from gan.evaluation.page import page
 from gan.robustness.changes import CHANGES
 from gan.robustness.charts import STYLE, Chart, rows_of_rates
 from gan.robustness.photos import Targets
@@ -20,6 +19,7 @@ from gan.robustness.result import ChangeRate, Robustness
 from gan.robustness.slices import Slice
 from gan.robustness.summary import method_line, plane_line, pod_line, robustness_json, slices_line, verdict
 from models.files import write_atomically
+from models.page import page
 
 SHOWN = 8
 """Pictures of a slice."""

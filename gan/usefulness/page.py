@@ -9,12 +9,12 @@ from html import escape
 from pathlib import Path
 
 from gan.evaluation.embedded import held_grid
-from gan.evaluation.page import page
 from gan.usefulness.design import ALL
 from gan.usefulness.outcome import Outcome, cells, told
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import BudgetVerdict
 from models.files import write_atomically
+from models.page import page
 from models.picks import spread
 
 _SHOWN = 16

@@ -16,8 +16,8 @@ MANIFEST, SHEET = "manifest.csv", "contact_sheet.png"
 PARQUET = "manifest.parquet"
 """A folder of files, which a run can have in the place of `MANIFEST`."""
 QUALITY, OFFENDERS = "quality.json", "quality_offenders.png"
-STATS, LOG = "stats.json", "log.jsonl"
-FILES = (MANIFEST, SHEET, QUALITY, OFFENDERS, STATS, LOG, STATE, LOCK)
+STATS, LOG, REPORT = "stats.json", "log.jsonl", "report.html"
+FILES = (MANIFEST, SHEET, QUALITY, OFFENDERS, STATS, LOG, REPORT, STATE, LOCK)
 """All files that lie directly in the folder, but for those of parts."""
 PART_FILE = re.compile(rf"log-\d+-of-(\d+)\.jsonl|stats-\d+-of-(\d+)\.json|{PART_LOCK.pattern}")
 """What parts leave directly in the folder; the group that matches is the number of parts."""

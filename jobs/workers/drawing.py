@@ -45,7 +45,7 @@ class Candidate:
 
     def measure(self) -> Attributes:
         """What it shows."""
-        return attributes_of(_gray(self.pixels), None if self.mask is None else self.mask > 0)
+        return attributes_of(gray(self.pixels), None if self.mask is None else self.mask > 0)
 
     def copy(self) -> Candidate:
         """The same, which lasts when its batch is gone."""
@@ -160,7 +160,7 @@ def _first_matches(
     return found
 
 
-def _gray(pixels: Pixels) -> Pixels:
+def gray(pixels: Pixels) -> Pixels:
     """An image uint8 `[H, W, C]` as `[H, W]`, as who reads its file gets it from Pillow."""
     from PIL import Image  # here, since only wishes need it
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from export import export_file
-from export.page import read_facts
+from export.facts import read_facts
 from models.errors import CommandError, ExitCode
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers

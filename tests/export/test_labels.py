@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from export import export_onnx, export_torch, verify_file
-from export.page import as_json, as_page, read_facts
+from export.facts import as_json, as_page, read_facts
 from gan.config import TrainConfig
 from gan.networks.architectures import ARCHITECTURES
 from gan.networks.generator import Generator

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from export import ParityError, export_onnx, export_torch, onnx_exporter, verify_file
 from export.exported import reference
+from export.facts import as_json, as_page, read_facts
 from export.onnx_exporter import build
-from export.page import as_json, as_page, read_facts
 from export.replay import Replay
 from gan.networks.architectures import ARCHITECTURES
 from gan.training import snapshots

@@ -43,7 +43,7 @@ _OF_MASKS = [
 def write_model(
     path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0,
     faults: list[str] | None = None, classes: Sequence[str] = (), collapsed: Sequence[str] = (),
-    masks: float | None = None, line: float = 0.0,
+    masks: float | None = None, line: float = 0.0, parts: dict[str, int] | None = None,
 ) -> Path:  # fmt: skip
     """Write a generator: images = tanh(pattern · offset + z · weights · gain), of a class lighter than the one before.
 
@@ -58,6 +58,7 @@ def write_model(
         collapsed: those whose images are hardly different from each other.
         masks: makes masks of squares of 4×4 pixels, each where a normal value is above this limit.
         line: how much of a short level line depends on the first latent value, bright or dark.
+        parts: that its latents are said to be made of.
     """
     training = {} if faults is None else {"figures": {"faults": faults}}
     random = np.random.RandomState(seed)
@@ -116,7 +117,8 @@ def write_model(
         tensors,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, dataclasses.replace(_info(model, classes), training=training).to_metadata())
+    info = dataclasses.replace(_info(model, classes), training=training, parts=parts or {})
+    helper.set_model_props(model, info.to_metadata())
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
     return path

@@ -149,7 +149,7 @@ def test_a_schema_version_that_cannot_be_is_refused(version: str) -> None:
         GeneratorInfo.from_metadata({**INFO.to_metadata(), "gan.schema_version": version})
 
 
-@pytest.mark.parametrize("field", [name for name in FIELDS if name != "schema_version"])
+@pytest.mark.parametrize("field", [name for name in FIELDS if name not in ("schema_version", "parts")])
 def test_a_missing_field_is_named_with_what_to_do(field: str) -> None:
     metadata = INFO.to_metadata()
     del metadata[f"gan.{field}"]
@@ -173,3 +173,14 @@ def test_sizes_that_cannot_be_are_refused(name: str, value: object) -> None:
     metadata = {**INFO.to_metadata(), f"gan.{name}": json.dumps(value)}
     with pytest.raises(InfoError, match="damaged"):
         GeneratorInfo.from_metadata(metadata)
+
+
+def test_parts_of_z_are_read_in_their_order_and_older_files_name_none() -> None:
+    parts = {"kind": 1, "content": INFO.z_dim - 3, "shift": 2}
+    metadata = dataclasses.replace(INFO, parts=parts).to_metadata()
+    assert list(GeneratorInfo.from_metadata(metadata).parts.items()) == list(parts.items())
+    del metadata["gan.parts"]
+    assert GeneratorInfo.from_metadata(metadata).parts == {}
+    for wrong in ('{"content": 1e9}', '{"content": 0}', '{"content": "7"}', "[]", f'{{"content": {INFO.z_dim + 1}}}'):
+        with pytest.raises(InfoError, match="parts"):
+            GeneratorInfo.from_metadata({**metadata, "gan.parts": wrong})

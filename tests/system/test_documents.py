@@ -43,6 +43,7 @@ SMALL = {
     "GAN_EVAL_USEFULNESS_QUICK": "1", "GAN_EXPORT_ONNX_BATCH_CHECK": "1,2", "GAN_EXPORT_TORCH_BATCH_CHECK": "1,2",
 }  # fmt: skip
 """What makes the commands quick, so that they can run as they are written."""
+WEB = ROOT / "tests/export/web/node_modules/onnxruntime-web"
 SMALLER = {
     # As written: as run here.
     "make test": f"make -C {ROOT} --dry-run test",
@@ -66,6 +67,8 @@ SMALLER = {
     "pip install '.[ray]'": "pip install --dry-run --no-deps ray",
     "pip install '.[parquet]'": "pip install --dry-run --no-deps pyarrow",
     "pip install '.[inception]'": "pip install --dry-run --no-deps torch-fidelity",
+    "npm install onnxruntime-web": "true",
+    "gan-export page": f"gan-export page --runtime {WEB}" if WEB.is_dir() else "gan-export page --help",
     "pip install boto3": "pip install --dry-run --no-deps boto3",
     "pip install 'onnxruntime-gpu[cuda,cudnn]'": "pip install --dry-run --no-deps 'onnxruntime-gpu[cuda,cudnn]'",
     "pip install -r requirements-batch.txt": f"pip install --dry-run --no-deps -r {ROOT}/requirements-batch.txt",

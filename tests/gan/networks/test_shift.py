@@ -314,3 +314,18 @@ def test_a_latent_too_short_ends_training_with_2(photos: Path, tmp_path: Path) -
     result = run_in_process("gan-train", photos, "--recipe", "shift", "--z-dim", "20", "--out", tmp_path / "models")
     assert result.returncode == 2
     assert "--z-dim" in result.stderr
+
+
+def test_parts_of_a_latent_are_what_they_are_said_to_be(generator: ShiftGenerator) -> None:
+    """Steps of the content are small where it moves a little; of the rest only signs tell, or mostly."""
+    assert list(generator.parts) == ["kind", "content", "shift", "noise"]
+    assert sum(generator.parts.values()) == Z
+    kind, content, shift, noise = latents(8).split(list(generator.parts.values()), dim=1)
+    with torch.no_grad():
+        images = generator(torch.cat([kind, content, shift, noise], 1))
+        assert same(generator(torch.cat([kind, content, shift, 3 * noise], 1)), images)
+        assert not same(generator(torch.cat([kind, content, shift, -noise], 1)), images)
+        moved = generator(torch.cat([kind, content + 1e-4, shift, noise], 1))
+        jumped = generator(torch.cat([kind, content, -shift, noise], 1))
+    assert (moved - images).abs().max() < 0.01 < (jumped - images).abs().mean()
+    assert ShiftGenerator(6 + SHIFT_BITS + GRAIN_BITS, width=2).parts.keys() == {"kind", "shift", "noise"}

@@ -132,6 +132,16 @@ def test_parts_and_finish_make_the_same_run(url: str, server: ObjectServer, mode
         assert name in (*VOLATILE, LOCK) or there[name] == path.read_bytes()
 
 
+def test_report_is_written_at_the_end_and_when_it_is_asked_for(url: str, server: ObjectServer, model: Path) -> None:
+    succeeds(made(model, url, 20, "--report"))
+    first = tree(url)["report.html"]
+    assert b"20 images" in first
+    assert b"data:image/png" in first
+    succeeds(run_in_process("gan-batch", "report", url))
+    assert b"20 images" in tree(url)["report.html"]
+    succeeds(run_in_process("gan-batch", "verify", url))
+
+
 def test_date_and_metrics_are_as_with_a_folder(url: str, server: ObjectServer, model: Path, tmp_path: Path) -> None:
     metrics = tmp_path / "gan.prom"
     succeeds(made(model, f"{url}/{{date}}", 3, "--metrics-file", str(metrics)))
