@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import logging
 import os
@@ -26,7 +27,11 @@ from PIL import Image
 from models import console, files
 from models.log import log
 
-pytest_plugins = ["tests.last_words", "tests.pools"]
+# Threads of PyTorch wait by spinning: with a worker of the tests on each core, all they do is take time from others.
+os.environ["OMP_NUM_THREADS"] = "1"
+gc.disable()  # until all is loaded: millions of objects come and none goes
+
+pytest_plugins = ["tests.forked", "tests.last_words", "tests.pools"]
 
 # A script ignores two of these in what it starts in the background, and nohup the third. Commands that a test starts
 # inherit that and hear nothing.
@@ -54,6 +59,12 @@ WAITING = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with those that wait."""
     items.sort(key=lambda item: WAITING.index(item.path.name) if item.path.name in WAITING else len(WAITING))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: nobody looks through it for garbage again."""
+    gc.freeze()
+    gc.enable()
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,13 +101,13 @@ def write_photos(folder: Path, count: int, seed: int = 0) -> Path:
 NOT_A_USERS = ("GAN_", "OMP_", "MKL_", "OPENBLAS_", "ORT_", "TORCH", "RAY_", "HF_", "XDG_", "PYTHON", "PYTEST_", "MPL")
 """How variables begin that continuous integration or tests set, and a user's machine does not."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-"""For commands that train: four times as fast where others use the machine, too."""
+"""For commands that train, too: four times as fast where others use the machine."""
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """This environment as a user has it, without switches and without options of our commands."""
+    """This environment as a user has it who lets PyTorch have one thread, without options of our commands."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_A_USERS)}
-    return {**kept, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **extra}
+    return {**kept, **ONE_THREAD, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **extra}
 
 
 def run(

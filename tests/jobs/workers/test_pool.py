@@ -37,6 +37,8 @@ from tests.jobs.conftest import (
 )
 from tests.jobs.faults import Disturbance, disturbed, seconds_until_no_worker, workers_of
 
+pytestmark = pytest.mark.usefixtures("real_workers")
+
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
