@@ -24,8 +24,8 @@ from gan.photos.read import ImageSet
 from gan.training.augment import MAX_TRANSLATION, augment
 from gan.training.matching import FeatureMatching
 from gan.training.trainer import Trainer
-from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
-from tests.gan.conftest import same, tiny
+from tests.conftest import TINY, fails_in_one_line, run_in_process
+from tests.gan.conftest import forked, same, tiny
 from tests.gan.networks.test_shift import no_batch_norm_and_one_input
 
 OPTIONS = ("--epochs", "3", "--stats-every", "1", "--sample-epochs", "1", "--device", "cpu", *TINY)
@@ -64,14 +64,13 @@ def test_training_leaves_pictures_of_the_shape_and_says_the_size(workplace: Path
 def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nobody_killed(
     workplace: Path, photos: Path, tmp_path: Path
 ) -> None:
-    command = ["gan-train", str(photos), "--image-size", SIZE, "--out", str(tmp_path), *OPTIONS]
-    with subprocess.Popen(command, env=clean_environment(**ONE_THREAD), stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
+    with forked(str(photos), "--image-size", SIZE, "--out", str(tmp_path), *OPTIONS) as (process, said):
+        for line in said:
             if "step 4," in line:
                 break
         process.kill()
-    assert process.returncode == -signal.SIGKILL
+        process.join()
+    assert process.exitcode == -signal.SIGKILL
     fails_in_one_line(
         run_in_process("gan-train", photos, "--image-size", "64x96", "--out", tmp_path, *OPTIONS, "--resume"),
         78,
