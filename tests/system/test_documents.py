@@ -26,7 +26,7 @@ from gan.config import RECIPES
 from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
 from gan.training.snapshots import save_weights
-from tests.conftest import COMMANDS, ONE_THREAD, ROOT, SCRIPTS, clean_environment, run_in_process, surface, write_photos
+from tests.conftest import COMMANDS, ROOT, SCRIPTS, clean_environment, run_in_process, surface, write_photos
 from tests.jobs.object_server import ObjectServer
 from tests.jobs.small_models import RARE, write_model
 from tests.system.markdown import ALL, PAGES, anchors, blocks, inline_commands, links, option_tables, spans
@@ -198,21 +198,6 @@ def small_with(features: Path) -> dict[str, str]:
     return {**SMALL, "GAN_TRAIN_FEATURES": str(features), "GAN_EVAL_QUALITY_FEATURES": str(features)}
 
 
-def test_every_command_of_readme_runs_in_order_as_a_user_runs_it(desk: Path, pools: Path) -> None:
-    """With a recipe that is exported in a tenth of the time. The chain by the default one is in test_chain.py."""
-    if shutil.which("make") is None or not (ROOT / ".venv" / "installed").exists():
-        pytest.skip("`make demo` would install everything: run `make test`")
-    seen = blocks(README, "sh")
-    assert len(seen) >= 6
-    for block in [*seen, *inline_commands(README)]:
-        if block in seen or block not in "".join(seen):
-            command = smaller(block).replace("synthetic/2026-11-22", "synthetic/20*")
-            settings = {**small_with(pools), "GAN_TRAIN_RECIPE": "dcgan"}
-            run_shell(command, desk, clean_environment(**ONE_THREAD, **settings))
-    assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
-    assert (desk / "evaluation/quality/report.html").exists()
-
-
 def lines_of(page: Path) -> list[str]:
     """The commands of a page: those of its blocks, and those of running text that a user can type as they are.
 
@@ -221,6 +206,28 @@ def lines_of(page: Path) -> list[str]:
     lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
     inline = (line for line in inline_commands(page) if line not in every_command())
     return list(dict.fromkeys([*lines, *(line for line in inline if not re.search(r"\b[A-Z]{2,}\b", line))]))
+
+
+def runs(line: str, folder: Path, settings: dict[str, str]) -> None:
+    """Run a line of a page: our commands in this process, where their packages are loaded already."""
+    program, *arguments = shlex.split(smaller(line))
+    if program in COMMANDS and "ray" not in arguments:
+        result = run_in_process(program, *arguments, cwd=folder, **settings)
+        assert result.returncode == 0, f"{line}\n{result.stderr}"
+    else:
+        run_shell(smaller(line), folder, clean_environment(**settings))
+
+
+def test_every_command_of_readme_runs_in_order(desk: Path, pools: Path) -> None:
+    """With a recipe that is exported in a tenth of the time. The chain by the default one is in test_chain.py."""
+    if shutil.which("make") is None or not (ROOT / ".venv" / "installed").exists():
+        pytest.skip("`make demo` would install everything: run `make test`")
+    assert len(blocks(README, "sh")) >= 6
+    settings = {**small_with(pools), "GAN_TRAIN_RECIPE": "dcgan"}
+    for line in lines_of(README):
+        runs(line.replace("synthetic/2026-11-22", str(next(desk.glob("synthetic/20*"), ""))), desk, settings)
+    assert (ROOT / "synthetic/demo/contact_sheet.png").exists()
+    assert (desk / "evaluation/quality/report.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -251,12 +258,7 @@ def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.Fixtu
     if page.name == "object-stores.md":
         settings |= ObjectServer().environment
     for line in lines_of(page):
-        program, *arguments = shlex.split(smaller(line))
-        if program in COMMANDS and "ray" not in arguments:  # here, where its packages are loaded already
-            result = run_in_process(program, *arguments, cwd=folder, **settings)
-            assert result.returncode == 0, f"{line}\n{result.stderr}"
-        else:
-            run_shell(smaller(line), folder, clean_environment(**ONE_THREAD, **settings))
+        runs(line, folder, settings)
 
 
 def test_cron_line_runs_in_an_empty_environment(desk: Path) -> None:
@@ -275,7 +277,7 @@ def test_python_block_runs(desk: Path, pools: Path) -> None:
     (code,) = (block for page in PAGES for block in blocks(page, "python"))
     shutil.copy(pools, desk)
     result = subprocess.run(
-        [sys.executable, "-c", smaller(code)], cwd=desk, env=clean_environment(**ONE_THREAD), capture_output=True,
+        [sys.executable, "-c", smaller(code)], cwd=desk, env=clean_environment(), capture_output=True,
         text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -16,7 +17,7 @@ from gan.photos.read import load_images
 from gan.training import snapshots
 from gan.training.run import train
 from gan.training.stats import read_stats
-from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
+from tests.conftest import TINY, clean_environment, fails_in_one_line, run_in_process
 from tests.gan.conftest import forked, same, tiny
 from tests.gan.training.test_run import weights
 
@@ -42,9 +43,21 @@ def stopped(
     """A run that got a signal in the midst of it: its folder, the exit code that is due, and how it ended."""
     number, code = request.param
     out = tmp_path_factory.mktemp("stopped") / "models"
-    command = ["gan-train", str(photos), "--out", str(out), *LONG]
+    words = [str(photos), "--out", str(out), *LONG]
+    if number == signal.SIGTERM:  # one of the two is a process as a user starts it
+        with forked(*words) as (copy, said):
+            for line in said:
+                if "step 5," in line:
+                    break
+            assert copy.pid is not None
+            os.kill(copy.pid, number)
+            errors = said.read()
+            copy.join()
+            assert copy.exitcode is not None
+        return out, code, subprocess.CompletedProcess(words, copy.exitcode, "", errors)
+    command = ["gan-train", *words]
     with subprocess.Popen(
-        command, env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
