@@ -216,6 +216,7 @@ def test_chain_makes_images_of_the_size_that_was_trained(size: int, photos: Path
     assert (image.size, image.mode) == ((size, size), "L")
 
 
+@pytest.mark.long
 def test_chain_of_classes_makes_the_folders_that_a_classifier_trains_on(tmp_path: Path) -> None:
     for name in ("dent", "scratch"):
         write_photos(tmp_path / "photos" / name, 12, seed=len(name))

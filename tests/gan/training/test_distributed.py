@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shlex
+import shutil
 import signal
 import subprocess
-import sys
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from gan.config import TrainConfig
+from gan.cli import cli
+from gan.config import Course, TrainConfig
 from gan.photos.read import ImageSet
-from gan.training import snapshots
+from gan.photos.which import Which
+from gan.training import figures, snapshots, training
 from gan.training.distributed import joined
+from gan.training.folder import found
 from gan.training.processes import ALONE, Processes, started
 from gan.training.run import train
 from gan.training.stats import read_stats
 from gan.training.trainer import Trainer
+from models import console
 from models.errors import CommandError, ExitCode
-from tests.conftest import ROOT, TINY, clean_environment, fails_in_one_line, made_once, run, run_in_process
+from tests.conftest import TINY, clean_environment, fails_in_one_line, made_once, run, run_in_process
 from tests.gan.conftest import same, tiny
 from tests.gan.training.test_classes import folders
 
@@ -118,51 +125,37 @@ def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
         Trainer(plates.images, config, torch.device("cpu"), processes=Processes(0, 2, 0))
 
 
-IN_TURN = """
-import os, shlex, shutil, sys
-from pathlib import Path
-import torch
-import torch.distributed as dist
-from gan.cli import cli
-from gan.config import Course
-from gan.photos.which import Which
-from gan.training import figures, training
-from gan.training.folder import found
-from gan.training.processes import started
-from gan.training.run import train
-from models import console
-from tests.gan.conftest import tiny
+def in_turn(rank: int, root: Path, data: Path, commands: list[str]) -> None:
+    """What each of two processes does: `gan-train` again and again, then a training with classes and the second half of
+    it once more, in one process: it has loaded PyTorch once.
+    """
+    os.environ.update(TORCHELASTIC_RUN_ID="x", RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank))
+    figures.LOOKED_AT = 50
+    dist = torch.distributed
+    dist.init_process_group("gloo", init_method=f"file://{root}/met", rank=rank, world_size=2)
+    dist.init_process_group = dist.destroy_process_group = lambda *_: None  # of one group there is no second beginning
+    os.chdir(root / ("here" if rank == 0 else "elsewhere"))
+    for command in commands:
+        try:
+            console.run(cli, "gan-train", shlex.split(command))
+        except SystemExit as end:
+            if end.code:
+                raise
+    run = training.Training.run
 
-root, data, rank = Path(sys.argv[1]), Path(sys.argv[2]), started().rank
-figures.LOOKED_AT = 50
-dist.init_process_group("gloo")
-dist.init_process_group = dist.destroy_process_group = lambda *_: None  # of one group there is no second beginning
-os.chdir(root / ("here" if rank == 0 else "elsewhere"))
-for command in sys.argv[3:]:
-    try:
-        console.run(cli, "gan-train", shlex.split(command))
-    except SystemExit as end:
-        if end.code:
-            raise
+    def run_and_tell(self: training.Training, *arguments: Any) -> Any:
+        end = run(self, *arguments)
+        weights = {name: dict(getattr(end.trainer, name).named_parameters()) for name in ("g", "d")}
+        torch.save(weights, root / f"{rank}.pt")  # without running statistics, of which those of process 0 count
+        return end
 
-run = training.Training.run
-
-def run_and_tell(self, trainer, state):
-    end = run(self, trainer, state)
-    weights = {name: dict(getattr(end.trainer, name).named_parameters()) for name in ("g", "d")}
-    torch.save(weights, root / f"{rank}.pt")  # without running statistics, of which those of process 0 count
-    return end
-
-training.Training.run = run_and_tell
-out, config = root / f"classes/{rank}", tiny("shift", epochs=2, class_from=0.1, class_to=0.7)
-train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True))
-if rank == 0:
-    shutil.copytree(out, root / "classes/whole")
-    found(out)[-1].unlink()
-train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True), resume=True)
-"""
-"""`gan-train` again and again, then a training with classes and the second half of it once more, in one process: it
-loads PyTorch once."""
+    training.Training.run = run_and_tell  # type: ignore[method-assign]  # this process ends soon
+    out, config = root / f"classes/{rank}", tiny("shift", epochs=2, class_from=0.1, class_to=0.7)
+    train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True))
+    if rank == 0:
+        shutil.copytree(out, root / "classes/whole")
+        found(out)[-1].unlink()
+    train(data, out, config, course=Course(sample_epochs=1), device="cpu", which=Which(classes=True), resume=True)
 
 
 def commands(photos: Path) -> list[str]:
@@ -193,12 +186,21 @@ def trained_alike(folder: Path, photos: Path) -> None:
 
 @pytest.fixture(scope="module")
 def together(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `IN_TURN` leaves; tests must not change it."""
+    """What two processes leave that did `in_turn`; tests must not change it.
+
+    They begin as copies of this one, which has loaded PyTorch. torchrun starts two in test_documents.py.
+    """
 
     def make(folder: Path) -> None:
-        program = (sys.executable, "-c", IN_TURN, places(folder), folders(folder / "photos"), *commands(photos))
-        result = run(*TORCHRUN, *program, cwd=ROOT, timeout=600, OMP_NUM_THREADS="1")
-        assert result.returncode == 0, result.stderr
+        places(folder)
+        data, context = folders(folder / "photos"), multiprocessing.get_context("fork")
+        both = [context.Process(target=in_turn, args=(rank, folder, data, commands(photos))) for rank in (0, 1)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join(300)
+            process.kill()
+        assert [process.exitcode for process in both] == [0, 0]
 
     return made_once(tmp_path_factory, "together", make)
 
