@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import logging
 import os
@@ -25,6 +26,10 @@ from PIL import Image
 
 from models import console, files
 from models.log import log
+
+# Threads of PyTorch wait by spinning: with a worker of the tests on each core, all they do is take time from others.
+os.environ["OMP_NUM_THREADS"] = "1"
+gc.disable()  # until all is loaded: millions of objects come and none goes
 
 pytest_plugins = ["tests.last_words", "tests.pools"]
 
@@ -54,6 +59,12 @@ WAITING = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with those that wait."""
     items.sort(key=lambda item: WAITING.index(item.path.name) if item.path.name in WAITING else len(WAITING))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: nobody looks through it for garbage again."""
+    gc.freeze()
+    gc.enable()
 
 
 ROOT = Path(__file__).resolve().parents[1]

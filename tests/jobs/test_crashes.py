@@ -221,8 +221,17 @@ def stop(
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr), seconds
 
 
-@pytest.mark.parametrize("send", [to_main, to_group, to_all])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code", "send"),
+    [
+        (signal.SIGTERM, 143, to_main),
+        pytest.param(signal.SIGTERM, 143, to_group, marks=pytest.mark.long),
+        (signal.SIGTERM, 143, to_all),
+        pytest.param(signal.SIGINT, 130, to_main, marks=pytest.mark.long),
+        (signal.SIGINT, 130, to_group),
+        pytest.param(signal.SIGINT, 130, to_all, marks=pytest.mark.long),
+    ],
+)
 def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
     number: signal.Signals,
     code: int,
@@ -251,8 +260,15 @@ def test_signal_stops_with_whole_shards_and_the_same_command_goes_on(
     assert differing(out, undisturbed) == []
 
 
-@pytest.mark.parametrize("send", [to_main, to_all])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code", "send"),
+    [
+        pytest.param(signal.SIGTERM, 143, to_main, marks=pytest.mark.long),
+        (signal.SIGTERM, 143, to_all),
+        (signal.SIGINT, 130, to_main),
+        pytest.param(signal.SIGINT, 130, to_all, marks=pytest.mark.long),
+    ],
+)
 def test_signal_while_the_workers_start_stops_at_once(
     number: signal.Signals,
     code: int,

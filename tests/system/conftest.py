@@ -14,6 +14,7 @@ import pytest
 from export.parity import one_thread
 from tests.conftest import ROOT, SCRIPTS, made_once, run
 from tests.export.conftest import _quick_exports as _quick_exports
+from tests.gan.conftest import _few_figures as _few_figures
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.dataset.layout import MANIFESTS
-from tests.conftest import clean_environment, fails_in_one_line, run, run_in_process
+from tests.conftest import clean_environment, fails_in_one_line, run_in_process
 from tests.jobs.conftest import (
     LONG_COUNT,
     LONG_RUN,
@@ -187,8 +187,8 @@ def test_run_that_was_cut_off_fits_where_it_fitted_before(mount: Mount, model: P
     ("kind", "eat", "words"),
     [
         ("tmpfs", eat_bytes, "No space left on device"),
-        ("tmpfs", eat_inodes, "No space left on device"),
-        ("ext4", eat_bytes, "No space left on device"),
+        pytest.param("tmpfs", eat_inodes, "No space left on device", marks=pytest.mark.long),
+        pytest.param("ext4", eat_bytes, "No space left on device", marks=pytest.mark.long),
         ("ext4", eat_inodes, "No space left on device"),
     ],
 )
@@ -212,7 +212,7 @@ def test_file_system_that_fills_up_meanwhile_stops_the_run_and_the_same_command_
     assert_whole_shards(out)
     before = committed_stamps(out)
     assert f"{MANIFESTS}/00002.csv" in before
-    fails_in_one_line(run(*command), 74, str(out))  # still full
+    fails_in_one_line(run_in_process(*command), 74, str(out))  # still full
     assert committed_stamps(out) == before
     free(folder)
     succeeds(run_in_process(*command))
@@ -228,8 +228,10 @@ def test_file_system_that_can_only_be_read_is_refused(mount: Mount, model: Path,
     succeeds(run_in_process(*batch(model, out, 110, *LONG_RUN)))
     before = stamps(out)
     remount(folder, "ro")
-    fails_in_one_line(run(*batch(model, out, LONG_COUNT, *LONG_RUN)), 73, str(out), "Read-only")
-    fails_in_one_line(run(*batch(model, folder / "new", LONG_COUNT, *LONG_RUN)), 73, str(folder / "new"), "Read-only")
+    fails_in_one_line(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)), 73, str(out), "Read-only")
+    fails_in_one_line(
+        run_in_process(*batch(model, folder / "new", LONG_COUNT, *LONG_RUN)), 73, str(folder / "new"), "Read-only"
+    )
     assert stamps(out) == before
     remount(folder, "rw")
     succeeds(run_in_process(*batch(model, out, LONG_COUNT, *LONG_RUN)))

@@ -123,7 +123,7 @@ def test_time_budget_then_the_local_engine_goes_on(
 def test_node_that_is_lost_in_the_middle_changes_nothing(
     model: Path, nodes: RayNodes, out: Path, tmp_path: Path
 ) -> None:
-    count = 10 * LONG_COUNT  # so that the run is not over before it is met
+    count = 4 * LONG_COUNT  # so that the run is not over before it is met
     command = [*batch(model, out, count, *LONG_RUN), "--engine", "ray", "--ray-address", nodes.address]
     process = start(command, **nodes.environment)
     nodes.wait_until_busy()
