@@ -17,7 +17,6 @@ from export.defaults import PHOTOS
 from export.target import refuse_existing, refuse_missing
 from models.errors import CommandError, ExitCode
 from models.log import log
-from models.mix import names_fault
 
 if TYPE_CHECKING:
     from export.parity import ParityReport
@@ -105,6 +104,8 @@ def export_file(
 
 def _named(generator: Generator, training: dict[str, Any], names: str | Sequence[str]) -> list[str]:
     """Names for the classes of a generator that has some and no names for them."""
+    from models.mix import names_fault
+
     if training or not generator.class_names:
         raise CommandError(ExitCode.USAGE, "`class_names`: it has no classes without names")
     found = names.split(",") if isinstance(names, str) else list(names)

@@ -291,7 +291,7 @@ def of_snapshot(network: PickledNetwork) -> dict[str, Any]:
         letter = "t" if first is None or first.shape[-1] > 1 else "r"
         raise ValueError(
             f"it is a stylegan3-{letter} generator, which is not read; generators of stylegan2-ada-pytorch are, and of "
-            "stylegan3 those of its --cfg=stylegan2"
+            "stylegan3 those of its config stylegan2"
         )
     told: dict[str, Any] = {}
     for setting, pattern in _SETTINGS.items():
