@@ -150,7 +150,7 @@ def test_the_networks_of_stylegan3_are_named_and_refused(tmp_path: Path, letter:
     }
     (tmp_path / "s.pkl").write_bytes(pickled({"G_ema": generator(state)}))
     result = run_in_process("onnx", tmp_path / "s.pkl")
-    fails_in_one_line(result, 65, f"stylegan3-{letter} generator", "--cfg=stylegan2")
+    fails_in_one_line(result, 65, f"stylegan3-{letter} generator", "its config stylegan2")
 
 
 def test_a_missing_snapshot_is_not_said_to_be_made_here(tmp_path: Path) -> None:
