@@ -12,7 +12,7 @@ import torch
 from export import gate, verify_file
 from export.evidence import class_names
 from export.exporting import export_file
-from export.page import read_facts
+from export.facts import read_facts
 from export.verify import _batches
 from gan.networks.reader import load_generator
 from models.errors import CommandError, ExitCode

@@ -30,7 +30,7 @@ from tests.conftest import COMMANDS, ONE_THREAD, TINY, run, run_in_process, writ
 PHOTOS = "datasets/anomaly_detection_dataset/good"
 CHAIN = (
     f"gan-eval data {PHOTOS}",
-    f"gan-train --epochs 24 --lr 0.01 {shlex.join(TINY)}",
+    f"gan-train --epochs 12 --lr 0.01 {shlex.join(TINY)}",
     "gan-export onnx",
     # So few steps give images that are more alike than the gate is happy with on some machines.
     "gan-batch --count 130 --shard-size 50 --seed 9 --quality-gate warn",
@@ -88,7 +88,7 @@ Ran = tuple[Path, subprocess.CompletedProcess[str]]
 def ran(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A folder in which all commands were run with next to no path, and how the last one ended."""
     folder = tmp_path_factory.mktemp("workplace")
-    write_photos(folder / PHOTOS, 12)
+    write_photos(folder / PHOTOS, 24)
     for command in CHAIN:
         date = next((path.name for path in folder.glob("synthetic/*")), "")
         result = machine.run(command.replace("{date}", date), folder)
