@@ -130,8 +130,8 @@ def _name_by_position(graph: onnx.GraphProto, weights: Mapping[str, str]) -> Non
         tensor.name = names[tensor.name]
     for at, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{at}"
-        for output in node.output:
-            names.setdefault(output, node.name)
+        for number, output in enumerate(node.output):
+            names.setdefault(output, f"{node.name}_{number}" if len(node.output) > 1 else node.name)
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
     for value in graph.value_info:

@@ -1,9 +1,10 @@
-"""Maps slid along their rows and columns, so that what stands straight in a generator's cells may slant in the image.
+"""Images slid along their rows and columns, so that what stands straight in a generator's cells may slant.
 
 A line in cells runs along a row or a column; one that slants would be stairs, and two that lie in different cells
 would keep a whole number of cells apart. Here every image slants, curves, stretches and drifts by amounts of its own (a
 spatial transformer: Jaderberg et al., NeurIPS 2015, which an image's latents steer), first each row to the side and
-then each column up or down. Both are products with matrices: exact on every runtime.
+then each column up or down. It is done to the image itself: a map holds nothing finer than its cells, and a line that
+was bent in one went on in steps of a cell.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _AMOUNTS = (0.03, 0.01, 0.06, 0.04)
@@ -21,7 +23,7 @@ _MOST = 0.2
 
 
 class Bend(nn.Module):
-    """Maps bent by amounts that latents choose; what comes from beyond the border is the map's reflection.
+    """Images bent by amounts that latents choose; what comes from beyond the border is the image's reflection.
 
     Args:
         seen: how many latents choose.
@@ -38,43 +40,46 @@ class Bend(nn.Module):
         with torch.no_grad():
             self.amounts.weight.mul_(torch.tensor(_AMOUNTS).repeat(2)[:, None])
 
-    def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor) -> Tensor:
-        """Bend maps, and crop one row and one column.
+    def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, height: int, width: int) -> Tensor:
+        """Bend images, and crop them.
 
         Args:
             x: float `[N, C, H, W]`.
             seen: the latents that choose, float `[N, seen]`.
-            down: where true the first row goes, else the last; bool `[N]`.
-            right: the same of columns.
+            down: the first row of the crop, int64 `[N]`.
+            right: its first column.
+            height: of the crop; so `width`.
 
         Returns:
-            float `[N, C, H - 1, W - 1]`.
+            float `[N, C, height, width]`.
         """
         amounts = _MOST * torch.tanh(self.amounts(seen).float() / _MOST)
-        height, width = x.shape[2:]
-        across = _slides(amounts[..., : len(_AMOUNTS)], right, height, width).to(x.dtype)  # [N, H, W, W - 1]
-        along = _slides(amounts[..., len(_AMOUNTS) :], down, width - 1, height).to(x.dtype)  # [N, W - 1, H, H - 1]
-        # Three times the same permutation, the one that runtimes are quick at.
-        x = across.transpose(2, 3) @ x.permute(0, 2, 3, 1)  # [N, H, W - 1, C]
-        x = x.permute(0, 2, 3, 1) @ along  # [N, W - 1, C, H - 1]
-        return x.permute(0, 2, 3, 1)
+        x = _slid(x, amounts[..., : len(_AMOUNTS)], right, width)
+        return _slid(x.transpose(2, 3), amounts[..., len(_AMOUNTS) :], down, height).transpose(2, 3)
 
 
-def _slides(amounts: Tensor, up: Tensor, lines: int, cells: int) -> Tensor:
-    """What brings each of so many rows or columns to its new places, as matrices `[N, lines, cells, cells - 1]`.
+def _slid(x: Tensor, amounts: Tensor, first: Tensor, kept: int) -> Tensor:
+    """Images `[N, C, H, W]` with each row slid by amounts `[N, 4]`, and cropped to columns `[N, C, H, kept]`.
 
-    Between cells by cubic convolution (Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE
+    Between pixels by cubic convolution (Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE
     Trans. ASSP 1981, equation 15).
     """
+    rows, columns = x.shape[2:]
     slant, curve, stretch, drift = (amounts[..., number, None, None] for number in range(len(_AMOUNTS)))
-    cell = torch.arange(cells, device=amounts.device, dtype=amounts.dtype)
-    line = torch.linspace(-1, 1, lines, device=amounts.device)[:, None]
-    place = torch.linspace(-1, 1, cells - 1, device=amounts.device)
-    of_line, of_place = slant * line + curve * (line.square() - 1 / 3), stretch * place + drift * (place.square() - 1)
-    source = cell[:-1] + up[:, None, None].to(cell.dtype) + of_line * (lines / 2) + of_place * (cells / 2)
-    source = (cells - 1) - ((cells - 1) - source.abs()).abs()
-    far = (source[:, :, None] - cell[:, None]).abs()
-    near, beyond = far.clamp(max=1), far.clamp(1, 2)
-    taps = ((1.5 * near - 2.5) * near * near + 1) + (((-0.5 * beyond + 2.5) * beyond - 4) * beyond + 2)
-    whole: Tensor = taps.sum(dim=2, keepdim=True)
-    return taps / whole  # at the border some would be beyond it
+    row = torch.linspace(-1, 1, rows, device=x.device)[:, None]
+    place = torch.linspace(-1, 1, kept, device=x.device)
+    of_row, of_place = slant * row + curve * (row.square() - 1 / 3), stretch * place + drift * (place.square() - 1)
+    source = torch.arange(kept, device=x.device) + first[..., None, None] + of_row * (rows / 2) + of_place * (kept / 2)
+    source = (columns - 1) - ((columns - 1) - source.abs()).abs()
+    before = source.floor()
+    past = source - before
+    taps = (
+        ((-0.5 * past + 1) * past - 0.5) * past,
+        (1.5 * past - 2.5) * past * past + 1,
+        ((-1.5 * past + 2) * past + 0.5) * past,
+        (0.5 * past - 0.5) * past * past,
+    )
+    wider = F.pad(x, (1, 2, 0, 0), mode="reflect")
+    column = before.long()[..., None, :, :].expand(-1, x.shape[1], -1, -1)
+    parts = [tap[..., None, :, :] * wider.gather(3, column + step) for step, tap in enumerate(taps)]
+    return parts[0] + parts[1] + (parts[2] + parts[3])

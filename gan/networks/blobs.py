@@ -7,7 +7,6 @@ network says where it is, and how large (Epstein et al., "BlobGAN: Spatially Dis
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -98,9 +97,7 @@ class Blobs(nn.Module):
         features = self.features(hidden).reshape(-1, _COUNT, sum(self.channels))
         if clear is not None:
             features = torch.where(clear[..., None, None], 0.0, features)
-        # Slices, as the exporter names two of the splits alike.
-        ends = itertools.pairwise([0, *itertools.accumulate(self.channels)])
-        each = tuple(features[..., first:end] for first, end in ends)
+        each = torch.split(features, self.channels, dim=2)
         return Drawn(places, sizes * shapes[..., :4], torch.exp(roughness * unevenness(grain)), each)
 
     def painted(self, x: Tensor, blobs: Drawn, number: int) -> Tensor:

@@ -6,7 +6,7 @@ Generative Adversarial Networks", NeurIPS 2021, section 2), and by a crop at an 
 latent chooses: offsets of 16, 8, 4, 2 and 1 pixels of the image together, so that what is drawn at one place can stand
 at each, exactly and on every runtime. How it slants, and how far apart things stand, is the work of `bend.py`. Noise
 behind every doubling is what grain is made of (Karras et al., "A Style-Based Generator Architecture", CVPR 2019,
-section 3.2), and noise on the image itself, coloured by a filter that is learned and as strong in each region as the
+section 3.2), and noise on the image itself, as wide in each direction as is learned and as strong in each region as the
 network wants it.
 """
 
@@ -26,9 +26,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from gan import sizes
 from gan.config import TrainConfig
 from gan.networks import stages
+from gan.networks.bend import Bend
 from gan.networks.blobs import Blobs
 from gan.networks.generator import Generator
-from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter, fixed_filter, shifted
+from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter, fixed_filter
 from models.info import IMAGES, MASKS
 from models.latents import CONTENT, KIND, LABEL, NOISE, SHIFT, Input
 
@@ -49,16 +50,19 @@ LEAST_CONTENT = KINDS
 _REACH = 1 << _OFFSET_BITS
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
-_GATED, _REFINED, _BENT, _PAINTED = 3, 1, 2, 2
+_GATED, _REFINED, _PAINTED = 3, 1, 2
 _MIXED = 192
 """What the latents are mixed to before the first map: else what lies and what stands would come independently."""
 _CLASS = 32
 """Numbers that tell a class to all that sees the latents: a quarter of what it sees."""
 _LAST_GRAIN = 0.02
 """Strength of the noise in the image to begin with."""
-_TAPS, _REGION = 5, 9
-"""Pixels across of what colours the image's noise, as that of photos is not white; and places of the last map across
-over which its strength is averaged, as scratches would be drawn of sand else."""
+_TAPS, _WIDEST = 7, 1.5
+"""Pixels across of the bell that colours the image's noise, as that of photos is not white; its deviation at most."""
+_EAGER = 10.0
+"""How much faster than a weight of its size the width of the bell is learned: it has further to go."""
+_REGION = 9
+"""Places of the last map across over which its strength is averaged, as scratches would be drawn of sand else."""
 _MOST_GRAIN = 3.0
 """How many times as strong as usual, or as weak, the noise of a region may be. Without a bound it was faint on plates
 and loud in wide scratches, which it filled with a weave."""
@@ -87,7 +91,6 @@ class ShiftGenerator(Generator):
 
     architecture = "shift"
     noise: Tensor
-    taper: Tensor
     class_strength: Tensor
     folded: Tensor | None
 
@@ -119,16 +122,17 @@ class ShiftGenerator(Generator):
         self.first = nn.ConvTranspose2d(_MIXED, widths[0], (height // CELL + 1, wide // CELL + 1), bias=False)
         self.first_norm = nn.BatchNorm2d(widths[0])
         self.stages = nn.ModuleList(
-            Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED, number == _BENT)
+            Stage(before, after, seen, number < 3, number < _GATED, number == _REFINED)
             for number, (before, after) in enumerate(itertools.pairwise(widths))
         )
         # At each place of the last map four pixels of the image, and how strong their grain is.
         self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
         self.smooth = fixed_filter(channels, 5, padding=2, padding_mode="reflect")
+        self.bend = Bend(seen)
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
         self.marker = Marker(widths[-2], widths[-1]) if masks else None
-        self.colour = nn.Conv2d(1, channels, _TAPS, bias=False)
-        self.register_buffer("taper", _taper())
+        self.grain_gain = nn.Parameter(torch.zeros(channels))
+        self.grain_width = nn.Parameter(torch.zeros(2))  # down and across
         self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
 
@@ -203,11 +207,12 @@ class ShiftGenerator(Generator):
         strength = torch.exp(math.log(_MOST_GRAIN) * torch.tanh(strength))
         # Else the four pixels of each place would weave a lattice of two pixels.
         x = self.smooth(F.pixel_shuffle(x[..., :-1, :, :], 2))
-        x = x + F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2) * texture
-        x = torch.cat([x, *marks], dim=1)
-        x = shifted(x[..., :-1, :-1], up[..., 6], up[..., 7], 2)
-        x = torch.tanh(shifted(x, up[..., 8], up[..., 9], 1))
-        return (x[..., : self.channels, :, :], x[..., self.channels :, :, :]) if marks else x
+        x = torch.cat([x, F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2), *marks], dim=1)
+        down, right = (2 * up[..., 6 + way].long() + up[..., 8 + way] for way in (0, 1))
+        x = self.bend(x, seen, down, right, self.height, self.width)
+        drawn, strength, marked = torch.split(x, [self.channels, 1, len(marks)], dim=1)
+        images = torch.tanh(drawn + strength * texture[..., : self.height, : self.width])
+        return (images, torch.tanh(marked)) if marks else images
 
     def _doublings(self) -> list[Stage]:
         return [stage for stage in self.stages if isinstance(stage, Stage)]
@@ -228,9 +233,19 @@ class ShiftGenerator(Generator):
 
         It is as mirrored as the white noise is, so that crops of the bank may be mirrored.
         """
-        weight = self.colour.weight
-        weight = (weight + weight.flip(2) + weight.flip(3) + weight.flip(2, 3)) / 4
-        return F.conv2d(wider, weight * self.taper)
+        return F.conv2d(wider, self.grain_gain[:, None, None, None] * self._bell())
+
+    def _bell(self) -> Tensor:
+        """Taps `[taps, taps]` of a bell curve, the sum of their squares 1: they leave noise as strong as it is.
+
+        With taps of their own they became a comb, as other noise is in the maps behind it, and wherever the image's own
+        was strong, the comb was seen.
+        """
+        widths = (_WIDEST * torch.sigmoid(_EAGER * self.grain_width)).clamp(min=0.1)  # of 0 there is no bell
+        place = torch.arange(_TAPS, device=widths.device) - _TAPS // 2
+        down, across = torch.exp(-(place.square() / (2 * widths[:, None].square())))
+        taps = torch.outer(down, across)
+        return taps / taps.norm()
 
     def _bank(self) -> Tensor:
         """White noise and the image's own, `[height, width, 1 + channels]`, to crop from."""
@@ -272,12 +287,12 @@ class ShiftGenerator(Generator):
         nn.init.normal_(self.first.weight, 0.0, 0.05, generator=random)
         nn.init.kaiming_normal_(self.mixed.weight, 0.2, generator=random)
         nn.init.zeros_(self.mixed.bias)
-        nn.init.zeros_(self.colour.weight)
-        with torch.no_grad():
-            self.colour.weight[:, :, _TAPS // 2, _TAPS // 2] = _LAST_GRAIN
+        nn.init.constant_(self.grain_gain, _LAST_GRAIN)
+        nn.init.constant_(self.grain_width, -1 / _EAGER)
         draw_filter(self.smooth, SMOOTH, gain=1)
         for stage in self._doublings():
             stage.initialise(random)
+        self.bend.initialise(random)
         self.noise.normal_(generator=random)
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, generator=random)
@@ -332,10 +347,11 @@ class ShiftGenerator(Generator):
             ValueError: the state is not that of a shift generator.
         """
         try:
-            seen, first, colour = (state[f"{name}.weight"].shape for name in ("mixed", "first", "colour"))
+            seen, first = (state[f"{name}.weight"].shape for name in ("mixed", "first"))
+            channels = len(state["grain_gain"])
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
             height, wide = ((n - 1) * CELL for n in first[2:])
-            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, colour[0], first[1] // FACTORS[0], height, wide, classes)
+            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, channels, first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
                 masks, blobs = "marker.fine.weight" in state, "blobs.places.weight" in state
                 generator = cls(*sizes_of, masks, blobs)
@@ -343,13 +359,3 @@ class ShiftGenerator(Generator):
             raise ValueError("not a shift generator either") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
         return generator
-
-
-def _taper() -> Tensor:
-    """What the filter of the noise is multiplied by, `[taps, taps]`: a Hann window in all directions alike.
-
-    With free corners it made a mesh: they became its largest weights.
-    """
-    line = torch.arange(_TAPS) - _TAPS // 2
-    distance = torch.hypot(line[:, None].float(), line.float())
-    return torch.cos(distance * math.pi / (_TAPS + 1)).clamp(min=0).square()

@@ -9,8 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from gan.networks.bend import Bend
-
 SMOOTH = (-1.0, 4.0, 10.0, 4.0, -1.0)
 """Taps of the filter behind the last map."""
 _GRAIN = 0.1
@@ -22,9 +20,7 @@ _MARKED = 16
 class Stage(nn.Module):
     """A map of n×n to one of 2n×2n, or where it is shifted of (2n-1)×(2n-1), at one of four offsets."""
 
-    def __init__(
-        self, before: int, after: int, seen: int, shifts: bool, gated: bool, refined: bool, bent: bool
-    ) -> None:
+    def __init__(self, before: int, after: int, seen: int, shifts: bool, gated: bool, refined: bool) -> None:
         super().__init__()
         self.shifts = shifts
         self.up = nn.ConvTranspose2d(before, after, 3, 2, bias=False)
@@ -32,7 +28,6 @@ class Stage(nn.Module):
         self.norm = nn.BatchNorm2d(after)
         self.grain = nn.Parameter(torch.zeros(1, after, 1, 1))
         self.gate = nn.Sequential(nn.Linear(seen, 64), nn.SiLU(), nn.Linear(64, after)) if gated else None
-        self.bend = Bend(seen) if bent else None
         self.refine = nn.Conv2d(after, after, 3, padding=1, padding_mode="reflect", bias=False) if refined else None
         self.refine_norm = nn.BatchNorm2d(after) if refined else None
 
@@ -45,17 +40,13 @@ class Stage(nn.Module):
             for layer, deviation in zip(layers, (0.1, 0.05), strict=True):
                 nn.init.normal_(layer.weight, 0.0, deviation, generator=random)
                 nn.init.zeros_(layer.bias)
-        if self.bend is not None:
-            self.bend.initialise(random)
 
     def forward(self, x: Tensor, seen: Tensor, down: Tensor, right: Tensor, grain: Tensor) -> Tensor:
         # Rows at the border that too little comes to, and zeros around a map, would tell the network where it is.
         x = F.pad(self.up(x)[..., 1:-1, 1:-1], (2, 2, 2, 2), mode="reflect")
         x = self.norm(self.smooth(x))
-        if self.bend is not None:
-            x = self.bend(x, seen, down, right)
-        elif self.shifts:
-            x = shifted(x, down, right, 1)
+        if self.shifts:
+            x = shifted(x, down, right)
         x = x + self.grain * grain[..., : x.shape[2], : x.shape[3]]
         if self.gate is not None:
             x = x * (1 + torch.tanh(self.gate(seen)))[..., None, None]
@@ -109,7 +100,7 @@ def draw_filter(smooth: nn.Conv2d, taps: tuple[float, ...], gain: float) -> None
         smooth.weight.copy_(gain * torch.outer(line, line).expand_as(smooth.weight))
 
 
-def shifted(x: Tensor, down: Tensor, right: Tensor, by: int) -> Tensor:
-    """Maps `[N, C, H, W]` without their first `by` rows and columns, each where its bool `[N]` is true, or the last."""
-    x = torch.where(down[..., None, None, None], x[..., by:, :], x[..., :-by, :])
-    return torch.where(right[..., None, None, None], x[..., by:], x[..., :-by])
+def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Maps `[N, C, H, W]` without their first row and column, each where its bool `[N]` is true, or the last."""
+    x = torch.where(down[..., None, None, None], x[..., 1:, :], x[..., :-1, :])
+    return torch.where(right[..., None, None, None], x[..., 1:], x[..., :-1])

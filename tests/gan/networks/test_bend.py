@@ -1,4 +1,4 @@
-"""Maps that are bent: lines slant and spread by what latents say, and nothing else changes."""
+"""Images that are bent: lines slant and spread by what latents say, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ SIDE = 34
 SLANT, CURVE, STRETCH, DRIFT = range(4)
 
 
-def bent(maps: Tensor, amounts: dict[int, float], down: bool = False, right: bool = False) -> Tensor:
-    """Maps bent by these amounts: 0 to 3 slide rows, 4 to 7 columns."""
+def bent(images: Tensor, amounts: dict[int, float], down: int = 0, right: int = 0) -> Tensor:
+    """Images bent by these amounts, 0 to 3 slide rows, 4 to 7 columns; cropped to three rows and columns less."""
     bend = Bend(1)
     with torch.no_grad():
         bend.amounts.weight.zero_()
         bend.amounts.bias.zero_()
         for number, amount in amounts.items():
             bend.amounts.bias[number] = amount
-        of_all = torch.ones(len(maps), dtype=torch.bool)
-        return bend(maps, torch.zeros(len(maps), 1), down * of_all, right * of_all)
+        count, _, height, width = images.shape
+        crop = (torch.full((count,), first) for first in (down, right))
+        return bend(images, torch.zeros(count, 1), *crop, height - 3, width - 3)
 
 
 def standing(*columns: int) -> Tensor:
-    """A map of zeros with vertical lines: `[1, 1, SIDE, SIDE]`."""
-    maps = torch.zeros(1, 1, SIDE, SIDE)
+    """An image of zeros with vertical lines: `[1, 1, SIDE, SIDE]`."""
+    images = torch.zeros(1, 1, SIDE, SIDE)
     for column in columns:
-        maps[:, :, :, column - 1 : column + 2] = torch.tensor([0.5, 1.0, 0.5])
-    return maps
+        images[:, :, :, column - 1 : column + 2] = torch.tensor([0.5, 1.0, 0.5])
+    return images
 
 
 def places(rows: Tensor) -> Tensor:
-    """Where each row has its weight, in cells."""
+    """Where each row has its weight, in pixels."""
     return (rows * torch.arange(rows.shape[1])).sum(dim=1) / rows.sum(dim=1)
 
 
-@pytest.mark.parametrize("right", [False, True])
-@pytest.mark.parametrize("down", [False, True])
-def test_without_amounts_the_maps_are_only_cropped(down: bool, right: bool) -> None:
-    maps = torch.randn(2, 3, 10, 14, generator=torch.Generator().manual_seed(0))
-    cropped = maps[:, :, int(down) :, int(right) :][:, :, :9, :13]
-    assert torch.equal(bent(maps, {}, down, right), cropped)
+@pytest.mark.parametrize("right", [0, 3])
+@pytest.mark.parametrize("down", [0, 1, 2])
+def test_without_amounts_images_are_only_cropped(down: int, right: int) -> None:
+    images = torch.randn(2, 3, 10, 14, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(bent(images, {}, down, right), images[:, :, down : down + 7, right : right + 11])
 
 
 def test_a_slant_makes_a_standing_line_a_straight_slanted_one() -> None:
     at = places(bent(standing(16), {SLANT: 0.1})[0, 0])
     steps = at.diff()
-    assert float(at[0] - at[-1]) == pytest.approx(0.2 * math.tanh(0.1 / 0.2) * (SIDE - 1), abs=0.15)
+    assert float(at[0] - at[-1]) == pytest.approx(0.2 * math.tanh(0.1 / 0.2) * (len(at) - 1), abs=0.15)
     assert torch.allclose(steps, steps.mean().expand_as(steps), atol=0.06)  # straight: no stairs
 
 
@@ -61,9 +61,9 @@ def test_the_other_half_of_the_amounts_slides_columns() -> None:
 
 def test_a_curve_bows_a_line() -> None:
     at = places(bent(standing(16), {CURVE: 0.1})[0, 0])
-    middle = at[len(at) // 2]
-    assert float(middle - at[0]) == pytest.approx(float(middle - at[-1]), abs=0.3)
-    assert abs(float(middle - at[0])) > 1
+    top, middle, bottom = at[3], at[SIDE // 2], at[-1]  # three rows are cropped below
+    assert float(middle - top) == pytest.approx(float(middle - bottom), abs=0.3)
+    assert abs(float(middle - top)) > 1
 
 
 def test_a_stretch_changes_how_far_apart_lines_stand() -> None:
@@ -83,7 +83,7 @@ def test_a_drift_moves_the_middle_and_leaves_the_border() -> None:
     assert abs(float(border.mean()) - 1) < 0.7
 
 
-def test_a_plain_map_stays_plain_to_its_border() -> None:
+def test_a_plain_image_stays_plain_to_its_border() -> None:
     plain = torch.full((1, 2, SIDE, 20), 0.7)
     made = bent(plain, {SLANT: 0.15, CURVE: -0.1, STRETCH: 0.15, 4 + SLANT: -0.1, 4 + DRIFT: 0.1})
     assert torch.allclose(made, torch.full_like(made, 0.7), atol=1e-5)
@@ -93,10 +93,12 @@ def test_latents_choose_and_never_too_much() -> None:
     bend = Bend(20)
     bend.initialise(torch.Generator().manual_seed(0))
     latents = torch.randn(200, 20, generator=torch.Generator().manual_seed(1))
-    off = torch.zeros(200, dtype=torch.bool)
+    off, size = torch.zeros(200, dtype=torch.int64), (SIDE - 3, SIDE - 3)
     with torch.no_grad():
-        at = torch.stack([places(made[0]) for made in bend(standing(16).expand(200, -1, -1, -1), latents, off, off)])
-        wild = bend(standing(16), 1e6 * latents[:1], off[:1], off[:1])
-    tangents = (at[:, 0] - at[:, -1]) / (SIDE - 1)
+        at = torch.stack(
+            [places(made[0]) for made in bend(standing(16).expand(200, -1, -1, -1), latents, off, off, *size)]
+        )
+        wild = bend(standing(16), 1e6 * latents[:1], off[:1], off[:1], *size)
+    tangents = (at[:, 0] - at[:, -1]) / (at.shape[1] - 1)
     assert 0.02 < float(tangents.std()) < 0.04
     assert bool(wild.isfinite().all())

@@ -56,7 +56,7 @@ def blind(generator: ShiftGenerator) -> ShiftGenerator:
         for name, weights in generator.named_parameters():
             if name.endswith(("gate.0.weight", "mixed.weight")):
                 weights[:, generator.content :] = 0
-            if name.endswith(("grain", "colour.weight", "amounts.weight")):
+            if name.endswith(("grain", "grain_gain", "amounts.weight")):
                 weights.zero_()
     return generator
 
@@ -134,14 +134,21 @@ def test_the_images_own_noise_is_as_mirrored_as_the_white_noise(generator: Shift
     assert torch.allclose(generator._crop(up)[1], -texture[:, :, 2:70, :68].flip(2))
 
 
-def test_corners_of_what_colours_the_noise_hardly_count() -> None:
+@pytest.mark.parametrize(("down", "across"), [(-9.0, -9.0), (0.0, -0.1), (9.0, 0.2)])
+def test_what_colours_the_noise_is_a_bell_and_leaves_it_as_strong(down: float, across: float) -> None:
+    """Taps that rise again away from the middle would weave a mesh or a comb."""
     made = ShiftGenerator(width=2)
-    torch.nn.init.ones_(made.colour.weight)
-    spot = torch.zeros(1, 1, 9, 9)
-    spot[..., 4, 4] = 1
-    seen = made._texture(spot)[0, 0]
-    assert seen[4, 4] == 1
-    assert (seen[2::4, 2::4] < 0.01).all()  # equal weights there would weave a mesh
+    with torch.no_grad():
+        made.grain_gain.fill_(1)
+        made.grain_width.copy_(torch.tensor([down, across]))
+        spot = torch.zeros(1, 1, 9, 9)
+        spot[..., 4, 4] = 1
+        taps = made._texture(spot)[0, 0]
+    assert taps.norm() == pytest.approx(1)
+    assert (taps >= 0).all()
+    for line in (taps, taps.T):
+        assert (line[:5].diff(dim=0) >= 0).all()
+        assert torch.allclose(line, line.flip(0))
 
 
 def test_a_hundred_thousand_images_hardly_share_a_crop() -> None:
@@ -166,7 +173,7 @@ def test_noise_of_a_region_is_at_most_three_times_as_strong_or_as_weak_as_usual(
     made.last.weight[-1] = 0
     z = latents(4).double()
     smooth = torch.atanh(made(z))
-    torch.nn.init.dirac_(made.colour.weight).mul_(0.01)
+    made.grain_gain.fill_(0.01)
 
     def loudness(wanted: float) -> float:
         made.last.bias[-1] = wanted
