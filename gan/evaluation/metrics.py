@@ -183,9 +183,11 @@ def mean_ms_ssim(images: Tensor, pairs: int = 500, seed: int = 0) -> float:
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(len(images), (pairs,), generator=generator)
     step = torch.randint(1, len(images), (pairs,), generator=generator)
-    second = (first + step) % len(images)
-    blocks = zip(torch.split(first, 10), torch.split(second, 10), strict=True)
-    return float(torch.cat([ms_ssim(images[one], images[other]) for one, other in blocks]).mean())
+    # Of few images the same pairs come again and again, either way round.
+    drawn = torch.stack([first, (first + step) % len(images)]).sort(dim=0).values
+    different, times = drawn.unique(dim=1, return_counts=True)
+    alike = torch.cat([ms_ssim(images[one], images[other]) for one, other in torch.split(different, 10, dim=1)])
+    return float((alike * times).sum() / pairs)
 
 
 def spectrum(images: Tensor) -> Tensor:
