@@ -185,7 +185,7 @@ def mean_ms_ssim(images: Tensor, pairs: int = 500, seed: int = 0) -> float:
     step = torch.randint(1, len(images), (pairs,), generator=generator)
     # Of few images the same pairs come again and again, either way round.
     drawn = torch.stack([first, (first + step) % len(images)]).sort(dim=0).values
-    different, times = drawn.unique(dim=1, return_counts=True)
+    different, times = torch.unique(drawn, return_counts=True, dim=1)
     alike = torch.cat([ms_ssim(images[one], images[other]) for one, other in torch.split(different, 10, dim=1)])
     return float((alike * times).sum() / pairs)
 

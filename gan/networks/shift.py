@@ -244,8 +244,8 @@ class ShiftGenerator(Generator):
         widths = (_WIDEST * torch.sigmoid(_EAGER * self.grain_width)).clamp(min=0.1)  # of 0 there is no bell
         place = torch.arange(_TAPS, device=widths.device) - _TAPS // 2
         down, across = torch.exp(-(place.square() / (2 * widths[:, None].square())))
-        taps = torch.outer(down, across)
-        return taps / taps.norm()
+        taps: Tensor = torch.outer(down, across)
+        return taps.div(taps.norm())
 
     def _bank(self) -> Tensor:
         """White noise and the image's own, `[height, width, 1 + channels]`, to crop from."""
@@ -356,6 +356,8 @@ class ShiftGenerator(Generator):
                 masks, blobs = "marker.fine.weight" in state, "blobs.places.weight" in state
                 generator = cls(*sizes_of, masks, blobs)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
-            raise ValueError("not a shift generator either") from None
+            earlier = {"mixed.weight", "first.weight"} <= state.keys()
+            which = "of this version: train it anew; its ONNX file runs as before" if earlier else "either"
+            raise ValueError(f"not a shift generator {which}") from None
         stages.check_shapes(generator, state, f"a {generator.width}×{generator.height} shift generator")
         return generator

@@ -207,6 +207,13 @@ def test_a_state_that_lacks_something_is_refused(generator: ShiftGenerator, name
         generator_of(state)
 
 
+def test_a_state_of_an_earlier_version_is_told_what_to_do(generator: ShiftGenerator) -> None:
+    state = generator.state_dict()
+    state["colour.weight"] = state.pop("grain_gain").reshape(1, 1, 1, 1)
+    with pytest.raises(ValueError, match="train it anew"):
+        generator_of(state)
+
+
 def test_values_that_give_no_image_are_refused(generator: ShiftGenerator) -> None:
     state = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     state["stages.1.grain"][0, 0] = float("nan")
