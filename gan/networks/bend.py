@@ -1,10 +1,10 @@
 """Images slid along their rows and columns, so that what stands straight in a generator's cells may slant.
 
 A line in cells runs along a row or a column; one that slants would be stairs, and two that lie in different cells
-would keep a whole number of cells apart. Here every image slants, curves, stretches and drifts by amounts of its own (a
-spatial transformer: Jaderberg et al., NeurIPS 2015, which an image's latents steer), first each row to the side and
-then each column up or down. It is done to the image itself: a map holds nothing finer than its cells, and a line that
-was bent in one went on in steps of a cell.
+would keep a whole number of cells apart. Here every image slants, stretches and drifts by amounts of its own (a spatial
+transformer: Jaderberg et al., NeurIPS 2015, which an image's latents steer), first each row to the side and then each
+column up or down. It is done to the image itself: a map holds nothing finer than its cells, and a line that was bent in
+one went on in steps of a cell. Borders stay where they are, as nothing is known of what lies beyond.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_AMOUNTS = (0.03, 0.01, 0.06, 0.04)
-"""How far a slant, a curve and a stretch move the border, and a drift the middle, in halves of the side: deviations to
-begin with."""
+_AMOUNTS = (0.04, 0.1, 0.06)
+"""How far a slant moves the border's middle, a stretch what lies between, and a drift the middle, in halves of the
+side: deviations to begin with."""
 _MOST = 0.2
 """What none of them exceeds."""
 
 
 class Bend(nn.Module):
-    """Images bent by amounts that latents choose; what comes from beyond the border is the image's reflection.
+    """Images bent by amounts that latents choose.
 
     Args:
         seen: how many latents choose.
@@ -59,18 +59,18 @@ class Bend(nn.Module):
 
 
 def _slid(x: Tensor, amounts: Tensor, first: Tensor, kept: int) -> Tensor:
-    """Images `[N, C, H, W]` with each row slid by amounts `[N, 4]`, and cropped to columns `[N, C, H, kept]`.
+    """Images `[N, C, H, W]` with each row slid by amounts `[N, 3]`, and cropped to columns `[N, C, H, kept]`.
 
     Between pixels by cubic convolution (Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE
     Trans. ASSP 1981, equation 15).
     """
     rows, columns = x.shape[2:]
-    slant, curve, stretch, drift = (amounts[..., number, None, None] for number in range(len(_AMOUNTS)))
+    slant, stretch, drift = (amounts[..., number, None, None] for number in range(len(_AMOUNTS)))
     row = torch.linspace(-1, 1, rows, device=x.device)[:, None]
     place = torch.linspace(-1, 1, kept, device=x.device)
-    of_row, of_place = slant * row + curve * (row.square() - 1 / 3), stretch * place + drift * (place.square() - 1)
-    source = torch.arange(kept, device=x.device) + first[..., None, None] + of_row * (rows / 2) + of_place * (kept / 2)
-    source = (columns - 1) - ((columns - 1) - source.abs()).abs()
+    inside = 1 - place.square()
+    by = slant * row * (1 - place.square().square()) * (rows / 2) + (stretch * place - drift) * inside * (kept / 2)
+    source = (torch.arange(kept, device=x.device) + first[..., None, None] + by).clamp(0, columns - 1)
     before = source.floor()
     past = source - before
     taps = (

@@ -11,11 +11,11 @@ from torch import Tensor
 from gan.networks.bend import Bend
 
 SIDE = 34
-SLANT, CURVE, STRETCH, DRIFT = range(4)
+SLANT, STRETCH, DRIFT = range(3)
 
 
 def bent(images: Tensor, amounts: dict[int, float], down: int = 0, right: int = 0) -> Tensor:
-    """Images bent by these amounts, 0 to 3 slide rows, 4 to 7 columns; cropped to three rows and columns less."""
+    """Images bent by these amounts, 0 to 2 slide rows, 3 to 5 columns; cropped to three rows and columns less."""
     bend = Bend(1)
     with torch.no_grad():
         bend.amounts.weight.zero_()
@@ -55,15 +55,8 @@ def test_a_slant_makes_a_standing_line_a_straight_slanted_one() -> None:
 
 
 def test_the_other_half_of_the_amounts_slides_columns() -> None:
-    lying = bent(standing(16).transpose(2, 3), {4 + SLANT: 0.1})[0, 0].T
+    lying = bent(standing(16).transpose(2, 3), {3 + SLANT: 0.1})[0, 0].T
     assert torch.allclose(places(lying), places(bent(standing(16), {SLANT: 0.1})[0, 0]), atol=0.2)
-
-
-def test_a_curve_bows_a_line() -> None:
-    at = places(bent(standing(16), {CURVE: 0.1})[0, 0])
-    top, middle, bottom = at[3], at[SIDE // 2], at[-1]  # three rows are cropped below
-    assert float(middle - top) == pytest.approx(float(middle - bottom), abs=0.3)
-    assert abs(float(middle - top)) > 1
 
 
 def test_a_stretch_changes_how_far_apart_lines_stand() -> None:
@@ -73,19 +66,26 @@ def test_a_stretch_changes_how_far_apart_lines_stand() -> None:
         return float(right - left) + 16
 
     assert apart({}) == pytest.approx(16)
-    assert apart({STRETCH: 0.1}) == pytest.approx(16 / (1 + 0.2 * math.tanh(0.1 / 0.2)), abs=0.2)
+    assert apart({STRETCH: 0.15}) < 15 < 17 < apart({STRETCH: -0.15})
 
 
-def test_a_drift_moves_the_middle_and_leaves_the_border() -> None:
+def test_a_drift_moves_the_middle() -> None:
     middle = places(bent(standing(16), {DRIFT: 0.15})[0, 0])
-    border = places(bent(standing(1), {DRIFT: 0.15})[0, 0][:, :6])
     assert float(middle.mean() - 16) > 1.5
-    assert abs(float(border.mean()) - 1) < 0.7
 
 
-def test_a_plain_image_stays_plain_to_its_border() -> None:
+@pytest.mark.parametrize("amounts", [{SLANT: 0.15}, {STRETCH: 0.15, DRIFT: 0.1}])
+def test_borders_stay_where_they_are(amounts: dict[int, float]) -> None:
+    """What would come from beyond would be made up, and a reflection makes every line a kink."""
+    images = torch.rand(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    made = bent(images, amounts, right=2)
+    assert torch.allclose(made[..., 0], images[..., : SIDE - 3, 2], atol=1e-6)
+    assert torch.allclose(made[..., -1], images[..., : SIDE - 3, SIDE - 2], atol=1e-5)
+
+
+def test_a_plain_image_stays_plain() -> None:
     plain = torch.full((1, 2, SIDE, 20), 0.7)
-    made = bent(plain, {SLANT: 0.15, CURVE: -0.1, STRETCH: 0.15, 4 + SLANT: -0.1, 4 + DRIFT: 0.1})
+    made = bent(plain, {SLANT: 0.15, STRETCH: 0.15, 3 + SLANT: -0.1, 3 + DRIFT: 0.1})
     assert torch.allclose(made, torch.full_like(made, 0.7), atol=1e-5)
 
 
@@ -100,5 +100,5 @@ def test_latents_choose_and_never_too_much() -> None:
         )
         wild = bend(standing(16), 1e6 * latents[:1], off[:1], off[:1], *size)
     tangents = (at[:, 0] - at[:, -1]) / (at.shape[1] - 1)
-    assert 0.02 < float(tangents.std()) < 0.04
+    assert 0.03 < float(tangents.std()) < 0.05
     assert bool(wild.isfinite().all())
