@@ -213,7 +213,7 @@ _CONVERTING = (
     click.option(
         "--split",
         type=PATH,
-        help="split.json of gan-eval data that says which photos are trained on.  [default: divided here, by groups]",
+        help="split.json of gan-eval: which photos are trained on.  [default: divided here, by groups]",
     ),
 )
 

@@ -81,8 +81,9 @@ class Gap:
 
     @property
     def command(self) -> str:
-        """What asks gan-batch for such images."""
-        return f"gan-batch --want '{self.wish}' --count 500"
+        """What asks gan-batch for such images; each wish needs a folder of its own."""
+        folder = self.wish.replace(" and ", "-").replace(">=", "-from-").replace("<", "-to-").replace("=", "-")
+        return f"gan-batch --want '{self.wish}' --count 500 --out synthetic/{folder}"
 
 
 def grids(width: int, height: int) -> list[tuple[Axis, ...]]:

@@ -46,12 +46,13 @@ def mask_like(image: Image.Image) -> bool:
     return counts[0] > 0 and counts[0] + counts[-1] >= _PURE * sum(counts) and nearly >= _NEARLY * sum(counts)
 
 
-def mixtures(names: Sequence[str], masks: Iterable[str] = ()) -> list[str]:
+def mixtures(names: Sequence[str], masks: Iterable[str] = (), classed: bool = False) -> list[str]:
     """What is mixed among the photos, a sentence each with the way to part it; of most folders nothing.
 
     Args:
         names: relative, `/`-separated.
         masks: those for which `mask_like` holds.
+        classed: whether folders are classes: then good parts beside bad ones are meant.
     """
     found, named = _named_masks(names)
     count = len(names)
@@ -64,7 +65,8 @@ def mixtures(names: Sequence[str], masks: Iterable[str] = ()) -> list[str]:
     elif drawn:
         found.append(f"all {count} photos are black and white alone: are these masks?")
     words = {name: _words(name) for name in names if name not in named}
-    found += _others(list(words)) or _opposed(words, GOOD, BAD, "photos of good parts", "of bad ones")
+    if not classed:
+        found += _others(list(words)) or _opposed(words, GOOD, BAD, "photos of good parts", "of bad ones")
     found += _opposed(words, TRAINED, KEPT_BACK, "photos to train on", "photos kept back")
     if not named and not drawn:
         found += _pairs(names)

@@ -141,6 +141,7 @@ def load_images(
     scales: Mapping[str, Scale] | None = None,
     masks: Masks | Path | None = None,
     missing_masks: str = "refuse",
+    classed: bool = False,
 ) -> ImageSet:
     """Check and load every image below `folder`; all the files that cannot be used are logged in one report.
 
@@ -160,6 +161,7 @@ def load_images(
         masks: folder or zip of the photos' masks, or those of this folder and of another from `masks_for`. `crop` and
             `tile` then keep the part with most of the defect.
         missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
+        classed: whether their classes are known, so that good parts beside bad ones are nothing to warn of.
 
     Raises:
         CommandError: 66 no such folder or no images; 65 unusable files, masks that do not fit, fewer than 10 good
@@ -188,7 +190,7 @@ def load_images(
     _report_bad(folder, loading.bad, len(loading.names), skip_bad_files)
     for scale in scales.values():
         log.info("%s", scale)
-    _warn(loading)
+    _warn(loading, classed)
     if len(loading.names) < MIN_IMAGES:
         raise CommandError(
             ExitCode.BAD_DATA,
@@ -234,8 +236,8 @@ def _report_bad(folder: Path, bad: list[str], good: int, skip_bad_files: bool) -
         )
 
 
-def _warn(loading: _Loading) -> None:
-    for mixed in mixtures(loading.names, loading.mask_like):
+def _warn(loading: _Loading, classed: bool) -> None:
+    for mixed in mixtures(loading.names, loading.mask_like, classed):
         log.warning("%s", mixed)
     if loading.oblong:
         worst = max(loading.oblong, key=loading.oblong.__getitem__)

@@ -127,6 +127,7 @@ def _load(photos: ImageSet | Path, config: TrainConfig, known: Known, like: Imag
         images = load_images(
             photos, config.channels, config.image_size, which.skip_bad_files, lambda: progress.update(1), config.fit,
             only=which.only, without=which.without, scales=like.scales if like else None, masks=masks,
+            classed=known.classes is not None,
         )  # fmt: skip
     if known.classes is None:
         return images

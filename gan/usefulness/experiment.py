@@ -209,6 +209,11 @@ class Experiment:
                 "planned: %d arms of %d, %d seeds of %d, by %.1f s a fit",
                 len(plan.arms), len(self.arms), plan.seeds, self.seeds, seconds,
             )  # fmt: skip
+            if (needed := self.wanted(plan) * seconds) > left:
+                log.warning(
+                    "the smallest plan takes about %.1f minutes: the same command again goes on with it",
+                    needed / 60,
+                )
         text = json.dumps(dataclasses.asdict(plan)) + "\n"
         write_atomically(path, lambda temporary: temporary.write_text(text))
         return plan

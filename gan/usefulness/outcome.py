@@ -156,7 +156,9 @@ def _remarks(found: BudgetVerdict, budgets: int) -> list[str]:
     lines = [
         f"at {told(found.budget)}: {times}, the best arm with synthetic images ({ARMS[found.ours].title}) and without "
         f"({ARMS[found.baseline].title}) were chosen on validation photos",
-        f"power: a difference of {found.gain.smallest:.3f} would have been shown four times in five",
+        f"power: a difference of {found.gain.smallest:.3f} would have been shown four times in five"
+        if found.gain.low < found.gain.high
+        else "power: unknown, as no fit differs from its pair",
     ]
     for name, (said, gain) in found.controls.items():
         lines.append(f"{ARMS[name].title}: {said}, {signed(gain)} against real photos with classical augmentation")
@@ -186,7 +188,7 @@ def cells(result: Result) -> tuple[str, str, str, str, str, str, str]:
 def _interval(found: Interval) -> dict[str, Any]:
     return {
         "difference": round(found.value, 5), "interval": [round(found.low, 5), round(found.high, 5)],
-        "p": round(found.p, 5), "smallest_difference": round(found.smallest, 5),
+        "p": round(found.p, 5), "smallest_difference": round(found.smallest, 5) if found.low < found.high else None,
     }  # fmt: skip
 
 

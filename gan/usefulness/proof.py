@@ -13,6 +13,8 @@ from typing import Any
 
 from gan.evaluation.refusals import AS_MADE, CommonShape, refuse_shape
 from gan.evaluation.runs import file_sha256
+from gan.photos.find import printable
+from gan.photos.labels import Classes
 from gan.photos.read import to_picture
 from gan.photos.split_file import TEST, TRAIN, VALIDATION, Split
 from gan.photos.traces import trace_of_image, traces
@@ -23,10 +25,11 @@ from gan.usefulness.detectors import detector as detector_of
 from gan.usefulness.experiment import Experiment, Fitting, arms_for
 from gan.usefulness.groundwork import groundwork, known_classes, split_of
 from gan.usefulness.leaks import places_of, refuse_leaks, refuse_shown
+from gan.usefulness.masked import disagreements, refuse_unfit
 from gan.usefulness.outcome import Outcome, finished, unfinished
 from gan.usefulness.page import write_page
 from gan.usefulness.runs import RunTable, owned
-from gan.usefulness.sources import MOST_MADE, Generated, Photos, good_class, read_photos, read_synthetic
+from gan.usefulness.sources import MOST_MADE, Generated, Photos, find_good, read_photos, read_synthetic
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import verdicts
 from models.errors import CommandError, ExitCode
@@ -118,20 +121,22 @@ def usefulness(
         groundwork(real, out / SPLIT, split, which, asked.budgets, subsets, seed)
         return None
     chosen = detector_of(detector)
-    made, photos = _images(asked)
+    known = known_classes(real, which)
+    _refuse_class(class_name, known.names)
+    refuse_unfit(chosen, detector, which, known.names, find_good(known.names, good_class))
+    made, photos = _images(asked, known)
     parts = split_of(real, out / SPLIT, split, photos.class_of, photos.traces, seed, which)
     notes = _refuse_leaks(photos, parts, made)
     material = _material(asked, photos, parts, made, subsets, seed)
     notes += _saw_more(photos, made, material)
-    if chosen.needs_masks and any(images.masks is None for images in (material.photos, *material.made)):
-        raise CommandError(
-            ExitCode.USAGE,
-            f"`detector={detector}` learns from masks: give `masks`, and a run of a generator with masks",
-        )
+    if chosen.needs_masks:
+        for images, place in zip((material.photos, *material.made), (real, *asked.synthetic), strict=True):
+            notes += disagreements(images, material.class_names, str(place))
     usual = chosen.steps or defaults.STEPS
     fitting = Fitting(chosen, usual if steps is None else steps, batch_size, metric, seed)
     settings = {
-        "format": 1, "detector": detector, "metric": metric, "steps": fitting.steps, "batch_size": batch_size,
+        "format": 2 if chosen.needs_masks else 1,  # 1 shuffled labels without their masks
+        "detector": detector, "metric": metric, "steps": fitting.steps, "batch_size": batch_size,
         "seeds": seeds, "quick": quick, "seed": seed, "budgets": list(asked.budgets),
         "good_class": None if material.good is None else photos.class_names[material.good],
         "detector_source": _source_of(detector), **_digests(photos, parts, material),
@@ -181,16 +186,21 @@ def _refuse_overlap(asked: _Asked, out: Path) -> None:
             raise CommandError(ExitCode.USAGE, f"{name} lies in {other_name}: images would be taken for others")
 
 
-def _images(asked: _Asked) -> tuple[list[Generated], Photos]:
+def _refuse_class(name: str | None, classes: Sequence[str]) -> None:
+    if name is not None and name not in classes:
+        told = ", ".join(map(printable, classes))
+        raise CommandError(ExitCode.USAGE, f"`class_name={name}` is none of {told}")
+
+
+def _images(asked: _Asked, known: Classes) -> tuple[list[Generated], Photos]:
     """Generated images, then photos in their shape."""
-    known = known_classes(asked.real, asked.which)
-    good = good_class(known.names, asked.good)
+    good = find_good(known.names, asked.good)
     largest = max(len(known.class_of) if each == ALL else each * len(known.names) for each in asked.budgets)
     count = min(MOST_MADE, max(200, round(max(RATIOS) * min(largest, len(known.class_of)))))
     shape, made = asked.shape, []
     for number, place in enumerate(asked.synthetic):
         model = asked.models[number % len(asked.models)] if asked.models else None
-        found, shape = read_synthetic(place, model, asked.class_name, count, shape)
+        found, shape = read_synthetic(place, model, asked.class_name, known.names, count, shape)
         made.append(found)
     photos = read_photos(asked.real, asked.which, shape, good)
     return made, photos
@@ -257,7 +267,7 @@ def _material(
                         ExitCode.BAD_DATA, f"the generator of {each.place} was trained on no photo of {asked.real}"
                     )
                 drawn[asked.budgets[number // each_budget]][number % each_budget] = own
-    good = good_class(photos.class_names, asked.good)
+    good = find_good(photos.class_names, asked.good)
     return Material(
         photos.labelled, photos.class_names, train, validation, test, groups,
         tuple(each.labelled(photos.class_names) for each in made), drawn,

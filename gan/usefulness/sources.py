@@ -97,21 +97,40 @@ class Generated:
 
 
 def read_synthetic(
-    place: Path, model: Path | None, class_name: str | None, count: int, shape: CommonShape
+    place: Path, model: Path | None, class_name: str | None, classes: Sequence[str], count: int, shape: CommonShape
 ) -> tuple[Generated, CommonShape]:
-    """The images of a run or folder, and the shape that is now known.
+    """The images of a run or folder, and the shape that is now known; `classes` are those of the photos.
 
     Raises:
-        CommandError: 2 `model` did not make them, or `class_name` and labels; 65 unusable images, or nothing tells
-            their classes; 66 none there.
+        CommandError: 2 `model` did not make them, or they show another class than `class_name`; 65 unusable images, or
+            nothing tells their classes; 66 none there.
     """
     generator = _maker(place, model)
     fit = shape.fit or (generator.fit if generator is not None and generator.fit in FITS else defaults.FIT)
     images, _ = read_made(place, min(count, MOST_MADE), shape.channels, shape.image_size, fit)
-    labels = (class_name,) * len(images.names) if class_name else tuple(labels_of(place, images.names))
+    labels = _labels(place, images.names, class_name, classes)
     _, channels, height, width = images.images.shape
     known = CommonShape(int(channels), sizes.told(width, height), fit)
     return Generated(place, images, labels, generator), known
+
+
+def _labels(place: Path, names: Sequence[str], class_name: str | None, classes: Sequence[str]) -> tuple[str, ...]:
+    """The class of each image. A run may call its class otherwise than the photos do, but not by another of theirs."""
+    try:
+        told = labels_of(place, names)
+    except CommandError as error:
+        if class_name is None:
+            raise CommandError(error.exit_code, f"{error}; `class_name` says it of all images") from None
+        return (class_name,) * len(names)
+    if class_name is None:
+        return tuple(told)
+    for name, label in zip(names, told, strict=True):
+        if label in classes and label != class_name:
+            raise CommandError(
+                ExitCode.USAGE, f"`class_name={class_name}`, and {place / name} shows {printable(label)}: leave "
+                "`class_name` out"
+            )  # fmt: skip
+    return (class_name,) * len(names)
 
 
 def read_photos(
@@ -135,7 +154,7 @@ def read_photos(
     assert shape.fit is not None
     images = load_images(
         real, shape.channels, shape.image_size, which.skip_bad_files, fit=shape.fit, only=which.only,
-        without=which.without, masks=fitting,
+        without=which.without, masks=fitting, classed=True,
     )  # fmt: skip
     assert images.traces is not None
     found = None if images.masks is None else images.masks[:, 0]
@@ -144,7 +163,7 @@ def read_photos(
     return Photos(Labelled(images.images, told, tuple(images.names), found), names, images.traces)
 
 
-def good_class(names: Sequence[str], asked: str | None) -> str | None:
+def find_good(names: Sequence[str], asked: str | None) -> str | None:
     """The class of photos without a defect: that which was named, else one that is called so; or None.
 
     Raises:

@@ -121,9 +121,7 @@ def _extra(
     if kind == "made":
         return made.take(rows)
     if kind == "shuffled":
-        found = made.take(rows)
-        mixed = _shuffled(found.labels.numpy(), len(material.class_names), random)
-        return Labelled(found.images, torch.from_numpy(mixed), found.names, found.masks)
+        return _shuffled(made.take(rows), len(material.class_names), material.good, random)
     labels = made.labels.numpy()[rows]
     if kind == "duplicated":
         return photos.take(_copies(photos.labels.numpy(), labels, random))
@@ -139,9 +137,19 @@ def drawn(photos: NDArray[np.int64], made: NDArray[np.int64], ratio: float, rand
     return found
 
 
-def _shuffled(labels: NDArray[np.int64], classes: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Labels in another order; of one class alone any labels, as another order changes nothing."""
-    return random.permutation(labels) if len(np.unique(labels)) > 1 else random.integers(classes, size=len(labels))
+def _shuffled(found: Labelled, classes: int, good: int | None, random: np.random.Generator) -> Labelled:
+    """Each image with label and mask of another; of one class alone any labels, as another order changes nothing.
+
+    Masks go with the labels, as there are detectors that look at nothing else.
+    """
+    alone = len(np.unique(found.labels.numpy())) == 1
+    drawn_labels = random.integers(classes, size=len(found)) if alone else None
+    order = random.permutation(len(found))
+    labels = found.labels[order] if drawn_labels is None else torch.from_numpy(drawn_labels)
+    masks = None if found.masks is None else found.masks[order]
+    if masks is not None and alone:
+        masks[labels == good] = 0
+    return Labelled(found.images, labels, found.names, masks)
 
 
 def _copies(photos: NDArray[np.int64], labels: NDArray[np.int64], random: np.random.Generator) -> list[int]:

@@ -16,6 +16,10 @@ from gan.usefulness.statistics import LEVEL, Interval, holm, interval
 HELPS, NOTHING, HURTS, NOT_YET = "HELPS", "NO EFFECT SHOWN", "HURTS", "NO VERDICT YET"
 _REAL_CONTROL = "classical"
 """What the controls are compared with: they have its augmentation, and what is added should be nothing."""
+_LEARNED_NOTHING = (
+    "every fit of both names one class for all test photos, so the detector has learned nothing, and nothing is known "
+    "of the images: give it more steps"
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class _Budget:
         elif said == HELPS and (helping := [name for name, (each, _) in controls.items() if each == HELPS]):
             said = NOTHING
             reason = f"{ARMS[helping[0]].title} helps as well, so what the images show is not what helps"
+        elif self._learned_nothing():
+            reason = _LEARNED_NOTHING
         chosen = self._experiment.chosen[self._budget]
         strength, ratio = chosen.of(ARMS[self._ours])
         photos = max(map(len, self._experiment.material.subsets[self._budget]))
@@ -129,6 +135,13 @@ class _Budget:
 
     def _best(self, role: str) -> str:
         return max((arm for arm in self._plan.arms if ARMS[arm].role == role), key=self.validation.__getitem__)
+
+    def _learned_nothing(self) -> bool:
+        """Whether the metric is of the classes that are named, and all photos are given the same one."""
+        if self._experiment.fitting.metric == "average-precision":
+            return False
+        named = [self._answers[arm].argmax(axis=3) for arm in (self._ours, self._baseline)]
+        return all(bool((each == each[..., :1]).all()) for each in named)
 
     def _interval(self, ours: str, theirs: str | None) -> Interval:
         fitting = self._experiment.fitting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from models.errors import CommandError, ExitCode
 from models.latents import Candidates
 from models.log import log
 from models.mix import Mix
+from models.progress import duration
 from models.wish import Wish, is_far, nearest, shares
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ _LEAST_ENOUGH = 4
 """Of each class."""
 _FIRST, _MOST = 256, 4096
 """Candidates of a class without a match after which it is refused: when the wish is far from all of them, and else."""
+_SILENCE = 30.0
+"""Seconds after which the search says how far it is: for a rare wish it takes minutes."""
 _RULE_OF_THREE = 3.0
 """None of n tells that the rate is below 3 / n, 19 times of 20 (Hanley and Lippman-Hand, JAMA 1983)."""
 
@@ -58,6 +62,7 @@ def candidates_needed(
     enough = max(_LEAST_ENOUGH, ENOUGH // len(groups))
     most = int(np.clip(_RULE_OF_THREE * MOST_ATTEMPTS / (count - had), _FIRST, _MOST))
     needed, met, looked_at = 0.0, 0, 0
+    begun = told = time.monotonic()
     for label, number in groups:
         of_class = "" if mix is None or label is None else f" of class {mix.names[label]}"
         seen, matches = list[Attributes](), 0
@@ -66,6 +71,9 @@ def candidates_needed(
             found = [one.measure() for one in candidates_of(session, seed, batch, batch_size, mix)]
             seen += found
             matches += sum(map(wish.accepts, found))
+            if (now := time.monotonic()) - told >= _SILENCE:
+                told = now
+                log.info("%d%s are as wanted of %d looked at, %d at most", matches, of_class, len(seen), most)
             if matches >= enough or (not matches and len(seen) >= min(_FIRST, most) and is_far(wish, seen)):
                 break
         if not matches:
@@ -85,8 +93,9 @@ def candidates_needed(
                 f"{shares(wish, seen)}; ask for fewer images or for what is more frequent",
             )
     log.info(
-        "%.2g%% are as wanted (%d of %d looked at): %d images take some %d candidates",
+        "%.2g%% are as wanted (%d of %d looked at): %d images take some %d candidates, about %s for one worker",
         100 * (count - had) / needed, met, looked_at, count - had, round(needed, -2) or round(needed),
+        duration(needed * (time.monotonic() - begun) / looked_at),
     )  # fmt: skip
     return needed / (count - had)
 

@@ -13,7 +13,7 @@ from jobs.dataset.convert import CLASS_NAME, HOLES, photos
 from jobs.dataset.convert.layout import DatasetLayout
 from jobs.dataset.convert.layouts import LAYOUTS, MVTEC
 from jobs.dataset.convert.mvtec import GOOD
-from jobs.dataset.convert.parts import parts_by_file, parts_by_group
+from jobs.dataset.convert.parts import UNUSED, parts_by_file, parts_by_group
 from jobs.dataset.convert.photos import RealPhoto
 from jobs.dataset.convert.run_reader import RunReader
 from jobs.dataset.convert.sample import PARTS, TEST, TRAIN, VAL, Sample
@@ -40,8 +40,8 @@ class Real:
         photos: folder of class folders.
         masks: folder of their masks.
         good: folder of photos of good parts, for MVTec AD's layout.
-        split: `split.json` of `gan-eval data --split` that says what is trained on: of `photos`, and for MVTec AD's
-            layout of `good`. Without it photos are divided here, by groups.
+        split: `split.json` of `gan-eval data --split` or of `gan-eval usefulness` that says what is trained on: of
+            `photos`, and for MVTec AD's layout of `good`. Without it photos are divided here, by groups.
     """
 
     photos: Path | None = None
@@ -59,6 +59,8 @@ class Real:
         said = None
         if to == MVTEC and self.good is None:
             said = f"`{MVTEC}` needs `real_good`: photos of good parts, as nothing else may be in its training part"
+        elif self.good is not None and self.photos is not None and self.good.resolve() == self.photos.resolve():
+            said = "`real_good` is the folder of `real`, whose photos show defects: give a folder of good parts alone"
         elif to != MVTEC and self.good is not None:
             said = f"`real_good` is for `{MVTEC}` only"
         elif self.masks is not None and self.photos is None:
@@ -98,6 +100,12 @@ class _Found:
     class_name: str
     classes: list[str]
     photos: list[tuple[RealPhoto, str]] = field(default_factory=list)
+    unused: int = 0
+
+    def add(self, photos: Sequence[RealPhoto], parts: Mapping[str, str]) -> None:
+        """Photos of these parts, by name."""
+        self.photos += [(photo, parts[photo.name]) for photo in photos if parts[photo.name] != UNUSED]
+        self.unused += sum(parts[photo.name] == UNUSED for photo in photos)
 
     def samples(self, to: type[DatasetLayout]) -> Iterator[tuple[Sample, tuple[str, ...]]]:
         """Each image and the parts that it goes into: those of the run, then photos."""
@@ -195,18 +203,19 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
         raise CommandError(ExitCode.USAGE, f"in `{to}` all images have masks or none: {how}")
     found = _Found(run, class_name, list(run.classes) or [class_name])
     if real.photos is not None:
-        theirs = photos.photos_below(real.photos, class_name, real.masks)
+        theirs = photos.photos_below(real.photos, class_name, real.masks, real.good)
         found.classes += sorted({photo.class_name for photo in theirs} - set(found.classes))
         tests = dict.fromkeys((photo.name for photo in theirs), TEST)
-        parts = tests if to == MVTEC else _divided(theirs, real.split)
+        parts = tests if to == MVTEC else _divided(theirs, real.photos, real.split)
         if layout.needs_val:
             _refuse_nothing_kept(parts, VAL, real.split)
-        found.photos += [(photo, parts[photo.name]) for photo in theirs]
+        found.add(theirs, parts)
     if to == MVTEC and real.good is not None:
         good = [dataclasses.replace(photo, class_name=GOOD) for photo in photos.photos_below(real.good, GOOD)]
         if GOOD in found.classes:
             raise CommandError(ExitCode.BAD_DATA, f"a class of defects is called {GOOD!r}, which has another meaning")
-        parts = {name: TRAIN if part == TRAIN else TEST for name, part in _divided(good, real.split, False).items()}
+        divided = _divided(good, real.good, real.split, False)
+        parts = {name: part if part in (TRAIN, UNUSED) else TEST for name, part in divided.items()}
         _refuse_nothing_kept(parts, TEST, real.split)
         if TRAIN not in parts.values():
             raise CommandError(
@@ -215,22 +224,23 @@ def _find(run: RunReader, to: str, class_name: str, real: Real) -> _Found:
                 "empty, which an anomaly detector learns from: make one that does not, or leave out `split`",
             )
         found.classes.append(GOOD)
-        found.photos += [(photo, parts[photo.name]) for photo in good]
+        found.add(good, parts)
     _refuse_names(found.classes, class_name)
     if layout.needs_every_class and found.photos:
         _refuse_gaps(found)
     return found
 
 
-def _divided(found: Sequence[RealPhoto], file: Path | None, tested: bool = True) -> dict[str, str]:
-    return parts_by_group(found, tested=tested) if file is None else parts_by_file(found, file)
+def _divided(found: Sequence[RealPhoto], folder: Path, file: Path | None, tested: bool = True) -> dict[str, str]:
+    return parts_by_group(found, tested=tested) if file is None else parts_by_file(found, file, folder)
 
 
 def _refuse_nothing_kept(parts: Mapping[str, str], wanted: str, split: Path | None) -> None:
     if wanted not in parts.values():
+        what = "keeps nothing back" if not {VAL, TEST} & {*parts.values()} else f"has no part {wanted}"
         raise CommandError(
             ExitCode.BAD_DATA,
-            f"{split}: the split keeps nothing back of these {len(parts)} photos, so that {wanted} would be empty: "
+            f"{split}: the split {what} of these {len(parts)} photos, so that {wanted} would be empty: "
             "make one that does, or leave out `split`",
         )
 
@@ -262,6 +272,8 @@ def _notes(to: str, found: _Found, dropped: int, real: Real) -> list[str]:
             "the photos were divided here: if the generator was trained on all of them, it knows those of val and "
             "test; give `split` with what it was trained on"
         )
+    if found.unused:
+        notes.append(f"{found.unused} photos are in no part of the split and are left out")
     of_photos = {photo.class_name for photo, _ in found.photos}
     of_run = set(found.run.shown or [found.class_name])
     if real.photos is not None and (alone := sorted((of_run ^ of_photos) - {GOOD})):

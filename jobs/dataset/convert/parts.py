@@ -18,11 +18,20 @@ from models.times import minutes_of
 
 HELD_BACK = 0.3
 """Of the photos, half of them for `val` and half for `test`, where no split says otherwise."""
-_PARTS = {"train": TRAIN, "validation": VAL, "val": VAL, "test": TEST}
+UNUSED = "unused"
+"""Photos that a split knows and that go nowhere, as in the subsets of `gan-eval usefulness`."""
+_PARTS = {"train": TRAIN, "validation": VAL, "val": VAL, "test": TEST, UNUSED: UNUSED}
 
 
-def parts_by_file(photos: Sequence[RealPhoto], file: Path) -> dict[str, str]:
-    """Name to part, as a `split.json` of `gan-eval data` has it: what it calls validation is `val`.
+def parts_by_file(photos: Sequence[RealPhoto], file: Path, folder: Path) -> dict[str, str]:
+    """Name to part or `UNUSED`, as a `split.json` of `gan-eval data` or `usefulness` has it: its validation is `val`.
+
+    A split of a folder may be asked about one of its folders, such as that of the good parts.
+
+    Args:
+        photos: the photos.
+        file: of the split.
+        folder: of the photos.
 
     Raises:
         CommandError: 66 where there is no such file; 65 where it is none, or a photo is not in it or was changed.
@@ -33,7 +42,10 @@ def parts_by_file(photos: Sequence[RealPhoto], file: Path) -> dict[str, str]:
     except OSError as error:
         raise CommandError(ExitCode.NO_INPUT, f"cannot read {file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise CommandError(ExitCode.BAD_DATA, f"{file} is no split.json of `gan-eval data --split`") from None
+        raise CommandError(ExitCode.BAD_DATA, f"{file} is no split.json of `gan-eval`") from None
+    if not any(photo.name in known for photo in photos):
+        within = f"{folder.resolve().name}/"
+        known = {name.removeprefix(within): row for name, row in known.items() if name.startswith(within)} or known
     strange = [photo.name for photo in photos if photo.name not in known]
     changed = [photo.name for photo in photos if photo.name in known and known[photo.name][1] != photo.sha256]
     for names, what in ((strange, "are not in it"), (changed, "have another content than it says")):

@@ -67,7 +67,9 @@ class RealPhoto:
         return Sample(name, label, self.width, self.height, self.gray, image, mask, real=True)
 
 
-def photos_below(folder: Path, class_name: str, masks: Path | None = None) -> list[RealPhoto]:
+def photos_below(
+    folder: Path, class_name: str, masks: Path | None = None, without: Path | None = None
+) -> list[RealPhoto]:
     """The photos below a folder, in natural order of their names, each with its mask where there are any.
 
     The mask of `scratch/X.jpg` is `scratch/X.png` or `scratch/X_mask.png` in the folder of masks, or a file of such a
@@ -79,6 +81,7 @@ def photos_below(folder: Path, class_name: str, masks: Path | None = None) -> li
         folder: searched with all folders below it.
         class_name: of photos that lie in no folder below it.
         masks: where each photo must have its mask.
+        without: a folder below it whose photos are others.
 
     Raises:
         CommandError: 66 where there is no such folder, or nothing in it; 65 where files cannot be used, with how many
@@ -86,6 +89,8 @@ def photos_below(folder: Path, class_name: str, masks: Path | None = None) -> li
     """
     known = _Masks(masks) if masks is not None else None
     every = _names(folder, among=images_among if known is None else list)
+    if without is not None:
+        every = [name for name in every if not (folder / name).resolve().is_relative_to(without.resolve())]
     names = [name for name in every if known is None or not known.has(folder / name)]
     if every and not names:
         raise CommandError(

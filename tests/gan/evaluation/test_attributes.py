@@ -75,7 +75,7 @@ def test_synthetic_images_stand_beside_and_gaps_have_a_wish(folder: Path, tmp_pa
     assert result.returncode == 0, result.stderr
     bright = next(line for line in result.stdout.splitlines() if line.startswith("bright"))
     assert bright.split()[1:5] == ["100", "%", "0", "%"]
-    wish = "gan-batch --want 'polarity=dark' --count 500"
+    wish = "gan-batch --want 'polarity=dark' --count 500 --out synthetic/polarity-dark"
     assert f"0 of 11 photos, 11 synthetic: {wish}" in result.stdout
     page = (tmp_path / "report.html").read_text()
     assert wish.replace("'", "&#x27;") in page

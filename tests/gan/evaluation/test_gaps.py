@@ -27,8 +27,17 @@ def test_bin_with_few_photos_beside_a_full_one_is_a_gap() -> None:
     photos = [found(length=10)] * 8 + [found(length=20)] * 4 + [NONE] * 50
     (gap,) = gaps((LENGTH,), photos, None)
     assert (gap.wish, gap.photos, gap.of, gap.synthetic) == ("length>=16 and length<32", 4, 12, None)
-    assert gap.command == "gan-batch --want 'length>=16 and length<32' --count 500"
+    folder = "synthetic/length-from-16-length-to-32"
+    assert gap.command == f"gan-batch --want 'length>=16 and length<32' --count 500 --out {folder}"
     assert gap.neighbours == (0, 1, 2, 3)
+
+
+def test_commands_of_all_gaps_can_be_run_one_after_the_other() -> None:
+    """Wishes of one day would else meet in one folder, which the second may not have."""
+    axes = [axis for grid in grids(128, 128) for axis in grid]
+    commands = [Gap(axis.wish(at), 0, 0, None, ()).command for axis in axes for at in range(axis.count)]
+    assert len({command.rpartition(" --out ")[2] for command in commands}) == len(commands) == 24
+    assert not any(set("<>='") & set(command.rpartition(" --out ")[2]) for command in commands)
 
 
 def test_bin_that_is_beside_no_full_one_is_none() -> None:

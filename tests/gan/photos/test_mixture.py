@@ -90,6 +90,13 @@ def test_folders_beside_that_of_good_parts_are_the_others_whatever_they_are_call
     assert [name for name in names if fits(name, only)] == names[:6]
 
 
+def test_good_parts_beside_others_are_meant_where_folders_are_classes() -> None:
+    parts = [*several("good/{}.png"), *several("bad/{}.png")]
+    assert len(mixtures(parts)) == 1
+    assert mixtures(parts, classed=True) == []
+    assert mixtures([*several("train/{}.png"), *several("test/{}.png")], classed=True)
+
+
 def test_photos_in_pairs_of_one_name_are_noticed() -> None:
     (sentence,) = mixtures([*several("{}.jpg"), *several("{}.png")])
     assert "6 photos are there in pairs" in sentence

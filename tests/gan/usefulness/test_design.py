@@ -103,6 +103,23 @@ def test_lessons_of_a_seed_have_the_same_synthetic_images(material: Material) ->
     assert lesson(material, ARMS["ours"], 4, 1, 3, 1, 2).augment is None
 
 
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_shuffled_labels_take_their_masks_along(material: Material, kinds: int) -> None:
+    """A detector that looks at masks alone would else see the control as the synthetic images."""
+    made = material.made[0].take(range(1, 100, 2) if kinds == 1 else range(100))
+    masks = (made.images[:, 0] * made.labels[:, None, None]).to(torch.uint8)  # each its own, those of class 0 empty
+    made = Labelled(made.images, made.labels, made.names, masks)
+    photos = material.photos
+    photos = Labelled(photos.images, photos.labels, photos.names, torch.zeros_like(photos.images[:, 0]))
+    masked = Material(**{**vars(material), "made": (made,), "photos": photos, "good": 0})
+    images = lesson(masked, ARMS["shuffled-labels"], 4, 1, 3, 1, 5).images.take(range(4, 14))
+    assert images.masks is not None
+    shown = images.masks.flatten(1).amax(dim=1)
+    assert ((shown > 0) == (images.labels == 1)).all()
+    assert set(images.labels.tolist()) == {0, 1}
+    assert (shown != images.images.flatten(1).amax(dim=1)).any()
+
+
 def test_ceiling_has_as_many_photos_again_of_the_training_part(material: Material) -> None:
     more = lesson(material, ARMS["more-real"], 4, 0, 0, 1, 2).images
     assert len(more) == 8

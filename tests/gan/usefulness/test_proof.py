@@ -77,6 +77,7 @@ def test_time_that_ends_gives_no_verdict_and_the_next_run_goes_on(
     first = run_in_process("gan-eval", *command, "--minutes", "1e-6")
     assert first.returncode == 3, first.stderr
     assert first.stdout.startswith("NO VERDICT YET: ")
+    assert "the smallest plan takes about" in first.stderr
     second = run_in_process("gan-eval", *command, "--json")
     assert second.returncode == 0, second.stderr
     assert "(--model names the ONNX file" in (tmp_path / "out/report.html").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from jobs import Gate, Work, run_batch
+from jobs.checks import acceptance
 from jobs.checks.status import status
 from jobs.dataset.formats import Folders
 from jobs.dataset.plan import Plan
@@ -127,8 +129,9 @@ def test_clean_surfaces_are_a_run_that_the_gate_accepts(masked_model: Path, tmp_
 
 
 def test_rate_is_told_before_the_first_shard_and_the_candidates_at_the_end(
-    masked_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    masked_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(acceptance, "_SILENCE", 0.0)
     with caplog.at_level(logging.INFO):
         make(masked_model, tmp_path / "run", 12, want=WANT)
     said = [record.getMessage() for record in caplog.records]
@@ -136,6 +139,8 @@ def test_rate_is_told_before_the_first_shard_and_the_candidates_at_the_end(
     (late,) = [place for place, line in enumerate(said) if "candidates were as wanted (" in line]
     (begun,) = [place for place, line in enumerate(said) if "12 of 12 images to make" in line]
     assert early < begun < late
+    assert re.search(r"images take some \d+ candidates, about \d+ s for one worker$", said[early])
+    assert re.fullmatch(r"\d+ of class dent are as wanted of \d+ looked at, 4096 at most", said[early - 1])
     stats = json.loads((tmp_path / "run" / "stats.json").read_text())
     assert f"12 of {stats['candidates']} candidates" in said[late]
     assert stats["candidates"] > 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -268,13 +269,13 @@ def test_every_image_of_yolo_has_its_labels_and_no_row_is_of_the_other_kind(
 
 
 def test_masks_of_mvtec_pair_with_images_by_order_of_names(labelled: Path, workshop: Path, tmp_path: Path) -> None:
-    real = Real(workshop / "photos", workshop / "masks", good=workshop / "photos" / "dent")
-    convert(labelled, tmp_path, "mvtec-ad", real=real)
+    good = shutil.copytree(workshop / "photos" / "dent", tmp_path / "good parts")
+    convert(labelled, tmp_path / "out", "mvtec-ad", real=Real(workshop / "photos", workshop / "masks", good=good))
     for name in CLASSES:
-        images = sorted(path.name for path in (tmp_path / "test" / name).iterdir())
-        masks = sorted(path.name for path in (tmp_path / "ground_truth" / name).iterdir())
+        images = sorted(path.name for path in (tmp_path / "out/test" / name).iterdir())
+        masks = sorted(path.name for path in (tmp_path / "out/ground_truth" / name).iterdir())
         assert len(images) > 24
         assert masks == [f"{image.removesuffix('.png')}_mask.png" for image in images]
         for mask in masks:
-            pixels: NDArray[np.uint8] = np.asarray(Image.open(tmp_path / "ground_truth" / name / mask))
+            pixels: NDArray[np.uint8] = np.asarray(Image.open(tmp_path / "out/ground_truth" / name / mask))
             assert set(np.unique(pixels)) == {0, 255}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def test_anomalib_pairs_images_and_masks(labelled: Path, workshop: Path, tmp_pat
     from anomalib.data import Folder, MVTecAD
 
     out = tmp_path / "plate"
-    convert(labelled, out, "mvtec-ad", real=Real(workshop / "photos", workshop / "masks", workshop / "photos" / "dent"))
+    good = shutil.copytree(workshop / "photos" / "dent", tmp_path / "good parts")
+    convert(labelled, out, "mvtec-ad", real=Real(workshop / "photos", workshop / "masks", good))
     as_mvtec = MVTecAD(root=tmp_path, category="plate", val_split_mode="none", num_workers=0)
     as_folder = Folder(
         name="plate", root=out, normal_dir="train/good", abnormal_dir="test/scratch", mask_dir="ground_truth/scratch",
