@@ -76,5 +76,13 @@ svg.bars { display: block; max-width: none; fill: #e8590c; }
 svg .grid { stroke: #8886; stroke-width: 1; }
 svg .real { stroke: currentColor; }
 svg .fake { stroke: #e8590c; stroke-dasharray: 6 3; }
+svg.chart { width: 380px; max-width: 100%; }
+svg .band { fill: #e8590c33; stroke: none; }
+svg .curve, svg .span { stroke: #e8590c; }
+svg .other { stroke: currentColor; stroke-dasharray: 6 3; }
+svg .mark { stroke: currentColor; stroke-width: 1; stroke-dasharray: 2 3; }
+svg .dot { fill: #e8590c; }
+svg .ring { fill: Canvas; stroke: currentColor; }
+.drawn { max-width: 380px; }
 pre { white-space: pre-wrap; }
 """
