@@ -9,7 +9,7 @@ from typing import Any
 
 from gan.config import AUTO, DEFAULT_RECIPE, RECIPES, TrainConfig
 from gan.training import folder
-from gan.training.report import Line, Sheet, TrainingReport
+from gan.training.report_facts import Line, Sheet, TrainingReport
 from gan.training.sheets import Side, named, rows_of
 from gan.training.stats import KID, LOSSES, SCORE
 from models.chart import Chart, levels_around

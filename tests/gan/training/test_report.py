@@ -221,7 +221,7 @@ def test_a_page_that_cannot_be_written_is_one_warning_of_a_run_that_ends_well(
 def test_a_run_that_fails_ends_with_its_own_error_where_the_page_fails_too(
     plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gan.training.report_page.training_page", lambda run: 1 / 0)
+    monkeypatch.setattr("gan.training.report.training_page", lambda run: 1 / 0)
     with pytest.raises(CommandError) as ended:
         train(plates, tmp_path, tiny(lr=1e30))
     assert ended.value.exit_code is ExitCode.DIVERGED
