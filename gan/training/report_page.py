@@ -103,12 +103,22 @@ def _pictures(run: TrainingReport) -> str:
         return "<h2>Images</h2><p>None can be shown.</p>"
     names = run.options.get("class_names") or ()
     rows = f"<p>Rows from the top: {escape(named(rows_of(len(names)), names))}.</p>" if names else ""
-    shown = [_figure("Photos", run.sheets[0].photos)]
-    shown += [_figure(_title(sheet), sheet.images) for sheet in run.sheets]
-    if masks := [sheet for sheet in run.sheets if sheet.masks is not None]:
-        shown += [_figure("Masks of the photos", masks[0].masks[0])] if masks[0].masks else []
-        shown += [_figure(f"Masks of step {sheet.step:,}", sheet.masks[1]) for sheet in masks if sheet.masks]
-    return f'<h2>Images</h2>{rows}<div class="beside">{"".join(shown)}</div>'
+    first, *newer = run.sheets
+    shown = [_figure("Photos", first.photos), _figure(_title(first), first.images), *_masks(first)]
+    folded = "".join(
+        f"<details><summary>{_title(sheet)}</summary>"
+        f'<div class="beside">{_figure(_title(sheet), sheet.images)}{"".join(_masks(sheet)[1:])}</div></details>'
+        for sheet in newer
+    )
+    return f'<h2>Images</h2>{rows}<div class="beside">{"".join(shown)}</div>{folded}'
+
+
+def _masks(sheet: Sheet) -> list[str]:
+    """Of the photos and of the images; nothing where there are none."""
+    if sheet.masks is None:
+        return []
+    photos, images = sheet.masks
+    return [_figure("Masks of the photos", photos), _figure(f"Masks of step {sheet.step:,}", images)]
 
 
 def _title(sheet: Sheet) -> str:
