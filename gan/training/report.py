@@ -9,16 +9,21 @@ from types import TracebackType
 from gan.training import folder
 from gan.training.report_facts import read_report
 from gan.training.report_page import training_page
+from gan.training.status import status
 from models.errors import first_line, writing_error
-from models.files import is_locked, write_atomically
+from models.files import is_locked, write_atomically, write_file
 from models.log import log
+
+_TRIES = 3
+"""At a page of a run whose state changes meanwhile."""
 
 
 def report(out: Path | str, to: Path | None = None) -> Path:
     """Write the page of the training in `out`, which may go on meanwhile; takes no lock and needs no PyTorch.
 
     A run that is at work is not disturbed: its files are small and renamed into their places, or lines are added to
-    them, of which the last may be missing here. Each page is written anew, so that of two the later stays.
+    them, of which the last may be missing here. Where the run ends meanwhile, the page is written once more, so that
+    none is left which tells of the run as it was.
 
     Args:
         out: the run's folder.
@@ -31,13 +36,20 @@ def report(out: Path | str, to: Path | None = None) -> Path:
         CommandError: 66 there is no run; 73, 74 it cannot be written.
     """
     out = Path(out)
-    content = training_page(read_report(out)).encode(errors="backslashreplace")
     to = out / folder.REPORT if to is None else to
+    for _ in range(_TRIES):
+        found = read_report(out)
+        _write(to, training_page(found).encode(errors="backslashreplace"))
+        if status(out).state == found.status.state:
+            break
+    return to
+
+
+def _write(to: Path, content: bytes) -> None:
     try:
-        write_atomically(to, lambda temporary: temporary.write_bytes(content))
+        write_atomically(to, lambda temporary: write_file(temporary, [content]), shared=True)
     except OSError as error:
         raise writing_error(error) from None
-    return to
 
 
 class EndsWithPage:

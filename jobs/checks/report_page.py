@@ -147,8 +147,8 @@ def _bars(of: AttributeSpread) -> str:
     text = f"how often, from {of.first:.3g} to {of.last:.3g}"
     wide = width * len(of.bars)
     return (
-        f'<svg class="bars" width="{wide}" height="{height}" viewBox="0 0 {wide} {height}" role="img" '
-        f'aria-label="{text}"><title>{text}</title>{drawn}</svg>'
+        f'<svg class="bars" width="{wide}" height="{height}" viewBox="0 0 {wide} {height}" preserveAspectRatio="none" '
+        f'role="img" aria-label="{text}"><title>{text}</title>{drawn}</svg>'
     )
 
 

@@ -19,6 +19,7 @@ import gan
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
 from gan.training import monitor
+from gan.training.report_facts import TrainingReport, read_report
 from gan.training.run import train
 from gan.training.sheets import sides
 from models.errors import CommandError, ExitCode
@@ -163,6 +164,24 @@ def test_a_page_of_a_run_at_work_disturbs_nothing(
     assert "Finished" in said(page_of(tmp_path / "seen"))
     alone, watched = ((tmp_path / name / "generator_model.pth").read_bytes() for name in ("alone", "seen"))
     assert alone == watched
+
+
+def test_a_run_that_ends_between_reading_and_writing_is_told_of_as_it_ended(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(copy / "status.json", state="running")
+    fd = [lock_folder(copy, "gan-train")]
+
+    def reads_and_the_run_ends(out: Path) -> TrainingReport:
+        found = read_report(out)
+        if fd:
+            change(copy / "status.json", state="finished")
+            os.close(fd.pop())
+        return found
+
+    monkeypatch.setattr("gan.training.report.read_report", reads_and_the_run_ends)
+    gan.report(copy)
+    assert "Finished" in said(page_of(copy))
 
 
 def test_a_run_that_ended_with_an_error_has_a_page_that_says_so_as_its_log_does(
