@@ -29,6 +29,7 @@ __all__ = [
     "load_images",
     "plan",
     "read_training",
+    "report",
     "status",
     "train",
 ]
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from gan.photos.which import Which
     from gan.robustness.result import Robustness
     from gan.robustness.robustness import examine_detector
+    from gan.training.report import report
     from gan.training.run import plan, train
     from gan.training.status import status
     from gan.training.validation import Validation
@@ -75,6 +77,7 @@ else:
             "Course": "gan.config",
             "plan": "gan.training.run",
             "train": "gan.training.run",
+            "report": "gan.training.report",
             "status": "gan.training.status",
             "Which": "gan.photos.which",
             "Validation": "gan.training.validation",

@@ -16,6 +16,7 @@ from gan.pattern_options import pattern_options, which_in
 from gan.photos.pairing import MISSING
 from models import console
 from models.flags import Command, in_flags
+from models.log import log
 from models.progress import duration
 from models.providers import DEVICES
 
@@ -69,13 +70,14 @@ class _Rate(click.ParamType[float | str]):
 
 
 class _Train(Command):
-    """`gan-train`, and beside it bare words that are commands of their own: `status` and `masks`."""
+    """`gan-train`, and beside it bare words that are commands of their own: `status`, `report` and `masks`."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """The context of whichever of them is meant."""
-        if args and (other := {"status": status_command, "masks": masks_command}.get(args[0])):
+        others = {"status": status_command, "report": report_command, "masks": masks_command}
+        if args and (other := others.get(args[0])):
             return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
@@ -202,8 +204,9 @@ def cli(data: Path, recipe: str, dry_run: bool, **given: Any) -> None:
     The default recipe, shift, is for some hundred photos; the plain paper recipe, dcgan, collapses on them.
     Every option is also read from the environment: GAN_TRAIN_BATCH_SIZE for --batch-size.
 
-    gan-train status OUT says how far the run in the folder OUT is. gan-train masks teaches a trained generator to make
-    masks. Folders of photos of these names are ./status and ./masks.
+    gan-train status OUT says how far the run in the folder OUT is, and gan-train report OUT writes a page about it.
+    gan-train masks teaches a trained generator to make masks. Folders of photos of these names are ./status, ./report
+    and ./masks.
     """
     known = {field.name for field in dataclasses.fields(TrainConfig)} - {"masks"}  # here it is a folder
     options = {name: given.pop(name) for name in known & given.keys()}
@@ -236,6 +239,20 @@ def status_command(out: Path) -> None:
         if value is not None:
             said = duration(value) if name == "seconds_left" else f"{value:g}" if isinstance(value, float) else value
             click.echo(f"{name.removeprefix('seconds_') if name == 'seconds_left' else name}: {said}")
+
+
+@click.command("report", cls=Command, context_settings=_SETTINGS)
+@click.argument("out", type=console.READ, default=DEFAULT_OUT, envvar="GAN_TRAIN_OUT")
+@click.option("--to", type=console.WRITTEN, help="File to write.  [default: report.html in OUT]")
+@console.debug_option
+def report_command(out: Path, to: Path | None) -> None:
+    """Write a page for people about the run in OUT: its images, curves, options and warnings.
+
+    A run leaves this page when it ends. Here it is written of one that goes on, or was killed, too.
+    """
+    from gan.training.report import report
+
+    log.info("wrote %s", report(out, to))
 
 
 def _print(plan: TrainingPlan) -> None:

@@ -96,11 +96,11 @@ def complete(
             with run.telling():
                 _end(run, remaining, form, gate, verified=publishing.latest is not None)
         except CommandError as error:
-            if publishing.report and error.exit_code == ExitCode.CHECK_FAILED:
-                write_report(run.store, model)
+            if error.exit_code == ExitCode.CHECK_FAILED:
+                _tell(run, publishing, model)
             raise
-    if publishing.report and not run.store.exists(layout.REPORT):
-        write_report(run.store, model)
+    if is_new or (publishing.report and not run.store.exists(layout.REPORT)):
+        _tell(run, publishing, model)
     if isinstance(out, str):
         return  # where nothing can be published; who asked for it was told
     if publishing.latest is not None and not publish.points_to(publishing.latest, out):
@@ -109,6 +109,14 @@ def complete(
         publish.point(publishing.latest, out)
     if publishing.keep and names is not None:
         prune(out, publishing.keep, publishing.latest, RunSeries(names, run.line), run.check)
+
+
+def _tell(run: HeldRun, publishing: Publishing, model: Path | str | None) -> None:
+    """Leave the page of a run as it ended, or none: who asked for one meanwhile has one that tells of it as it was."""
+    if publishing.report:
+        write_report(run.store, model)
+    else:
+        run.store.remove(".", (layout.REPORT,))
 
 
 def _was_complete(run: HeldRun, count: int, form: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from jobs.workers.crew import Pool
 from jobs.workers.engine import CHOSEN
 from models.errors import CommandError, ExitCode
 from models.log import log
+from models.machine import machine
 from models.progress import Progress
 
 
@@ -113,7 +112,7 @@ def make(
         batch_size=batch_size,
         provider=facts.provider,
         **chosen,
-        machine={"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.platform()},
+        machine=machine(),
     )
     return Made(made, seconds)
 

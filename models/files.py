@@ -74,8 +74,13 @@ def sync_filesystem(folder: Path, fd: int = -1) -> None:
         raise _about(folder, error) from None
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], *, shared: bool = False) -> None:
     """Let `write` make a file beside `path`, flush it to disk, then rename it: `path` is never half a file.
+
+    Args:
+        path: the file.
+        write: is called with the name to write to.
+        shared: whether others may write the same file at once: then none takes another's half file for its own.
 
     Raises:
         CommandError: 73 where `path` is there and no plain file.
@@ -83,7 +88,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     if path.exists() and not path.is_file():
         raise CommandError(ExitCode.CANNOT_WRITE, f"cannot write {path}: it is there and no plain file")
-    temporary = temporary_name(path)
+    temporary = _own_name(path) if shared else temporary_name(path)
     try:
         write(temporary)
         _on_descriptor(temporary, os.O_RDWR, os.fsync)
@@ -106,7 +111,7 @@ def create_atomically(path: Path, content: bytes) -> bool:
     Raises:
         OSError: with `path` as its file name.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = _own_name(path)
     try:
         write_file(temporary, [content])
         _on_descriptor(temporary, os.O_RDWR, os.fsync)
@@ -124,6 +129,11 @@ def create_atomically(path: Path, content: bytes) -> bool:
 def temporary_name(path: Path) -> Path:
     """Where a file is written before it is renamed to `path`."""
     return path.with_name(f".{path.name}.tmp")
+
+
+def _own_name(path: Path) -> Path:
+    """The same, which no other writer has."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def lock_folder(folder: Path, program: str) -> int:

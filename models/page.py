@@ -58,6 +58,8 @@ th, td:nth-child(2), td:nth-child(3) { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid #8886; }
 .told th, .told td:last-child { white-space: normal; }
 .told td:last-child { overflow-wrap: anywhere; }
+th:last-child, td:last-child { padding-right: 0; }
+@media (max-width: 480px) { th, td { padding-right: .5rem; } }
 small { font-weight: normal; }
 td { font-variant-numeric: tabular-nums; }
 img { max-width: 100%; height: auto; display: block; }
@@ -72,9 +74,17 @@ figcaption, li { font-size: .85rem; }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: 2px; vertical-align: -.1em; }
 svg { max-width: 800px; font-size: 12px; fill: currentColor; }
 svg line, svg polyline { fill: none; stroke-width: 2; }
-svg.bars { display: block; max-width: none; fill: #e8590c; }
+svg.bars { display: block; max-width: 100%; min-width: 2.5rem; height: 28px; fill: #e8590c; }
 svg .grid { stroke: #8886; stroke-width: 1; }
 svg .real { stroke: currentColor; }
 svg .fake { stroke: #e8590c; stroke-dasharray: 6 3; }
+svg.chart { width: 380px; max-width: 100%; }
+svg .band { fill: #e8590c33; stroke: none; }
+svg .curve, svg .span { stroke: #e8590c; }
+svg .other { stroke: currentColor; stroke-dasharray: 6 3; }
+svg .mark { stroke: currentColor; stroke-width: 1; stroke-dasharray: 2 3; }
+svg .dot { fill: #e8590c; }
+svg .ring { fill: Canvas; stroke: currentColor; }
+.drawn { max-width: 380px; }
 pre { white-space: pre-wrap; }
 """

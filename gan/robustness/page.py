@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from gan.evaluation.embedded import held_grid
 from gan.evaluation.mask_page import outlined
 from gan.robustness.changes import CHANGES
-from gan.robustness.charts import STYLE, Chart, rows_of_rates
+from gan.robustness.charts import STYLE, chart_of_shares, dot, rows_of_rates
 from gan.robustness.photos import Targets
 from gan.robustness.pod import PodCurve
 from gan.robustness.result import ChangeRate, Robustness
@@ -110,7 +110,7 @@ def _pictures(targets: Targets, rows: list[int]) -> Tensor:
 def _pod(curve: PodCurve, found: Robustness) -> str:
     if curve.fault:
         return f"<figure><figcaption>{escape(curve.attribute)}: {escape(pod_line(curve))}</figcaption></figure>"
-    chart = Chart(
+    chart = chart_of_shares(
         f"probability of detection over {curve.attribute}", f"{curve.attribute}, {curve.unit}", curve.smallest,
         curve.largest, log=True,
     )  # fmt: skip
@@ -118,7 +118,7 @@ def _pod(curve: PodCurve, found: Robustness) -> str:
     chart.line(list(zip(curve.sizes, curve.pod, strict=True)))
     for each in found.bins.get(curve.attribute, ()):
         if each.middle is not None:
-            chart.dot(each.middle, each.rate)
+            dot(chart, each.middle, each.rate)
     for name, size in (("a50", curve.a50), ("a90", curve.a90), ("a90/95", curve.a90_95)):
         if size is not None:
             chart.mark(size, name)
@@ -151,10 +151,10 @@ def _changes(found: Robustness) -> list[str]:
 
 
 def _change(name: str, unit: str, rates: tuple[ChangeRate, ...]) -> str:
-    chart = Chart(f"recall over the strength of {name}", unit, 0.0, rates[-1].strength)
+    chart = chart_of_shares(f"recall over the strength of {name}", unit, 0.0, rates[-1].strength)
     chart.line([(rate.strength, rate.recall.share) for rate in rates])
     for rate in rates:
-        chart.dot(rate.strength, rate.recall)
+        dot(chart, rate.strength, rate.recall)
     if rates[0].false_alarms is not None:
         chart.line(
             [(rate.strength, rate.false_alarms.share) for rate in rates if rate.false_alarms is not None], "other"

@@ -17,9 +17,10 @@ STATS = "stats.jsonl"
 STATE = "status.json"
 LOG = "log.txt"
 CURVES = "losses.png"
+REPORT = "report.html"
 SAMPLES = "samples"
 LEFT = (
-    *(GENERATOR, DISCRIMINATOR, OPTIONS, STATS, STATE, LOG, CURVES),
+    *(GENERATOR, DISCRIMINATOR, OPTIONS, STATS, STATE, LOG, CURVES, REPORT),
     *(f"{SAMPLES}/reals*.png", f"{SAMPLES}/fakes*.png", "events.out.tfevents.*"),
 )
 """What a run leaves beside its snapshots."""

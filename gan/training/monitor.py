@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,20 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from gan.networks.generator import Generator
+from gan.training.sheets import COLUMNS, EDGE, GAP
 from gan.training.stats import KID, LOSSES, SCORES
 from models.files import write_atomically
-from models.picks import spread
-
-GRID_IMAGES = 64
-COLUMNS = 8
-MOST_ROWS = 16
-GAP = 16
 
 
-def grid(images: Tensor, columns: int = 8) -> Tensor:
+def grid(images: Tensor, columns: int = COLUMNS) -> Tensor:
     """Float `[N, C, H, W]` in [-1, 1] as one picture, float `[3, H, W]` in [0, 1], all images on one scale."""
-    picture: Tensor = make_grid(images.float(), nrow=columns, normalize=True, value_range=(-1, 1))
+    picture: Tensor = make_grid(images.float(), nrow=columns, padding=EDGE, normalize=True, value_range=(-1, 1))
     return picture
 
 
 def beside(reals: Tensor, fakes: Tensor) -> Tensor:
     """Half as many photos as fakes in 4 columns, a white gap, and the fakes in 8: float `[3, H, W]` in [0, 1]."""
-    left, right = grid(reals[: len(fakes) // 2], 4), grid(fakes)
+    left, right = grid(reals[: len(fakes) // 2], COLUMNS // 2), grid(fakes)
     left = torch.nn.functional.pad(left, (0, GAP, 0, max(0, right.shape[1] - left.shape[1])), value=1.0)
     return torch.cat([left[:, : right.shape[1]], right], dim=2)
 
@@ -77,27 +72,6 @@ def _figure_class() -> Any:
             after.callback(os.environ.pop, "MPLCONFIGDIR")
         from matplotlib.figure import Figure
     return Figure
-
-
-def rows_of(classes: int) -> list[int]:
-    """The label of each row of a grid: as many rows of each class as there is room for, one at least.
-
-    Of more than `MOST_ROWS` classes some are shown, evenly spread.
-    """
-    shown = spread(classes, MOST_ROWS)
-    return [label for label in shown for _ in range(max(1, GRID_IMAGES // COLUMNS // len(shown)))]
-
-
-def of_each_class(labels: Sequence[int], classes: int, columns: int) -> list[int]:
-    """Places of photos for a grid with these rows: `columns` of its class in each, again from the first where there
-    are fewer, and others in the next row of the class."""
-    places: list[int] = []
-    rows = rows_of(classes)
-    for number, label in enumerate(rows):
-        own = [place for place, other in enumerate(labels) if other == label]
-        row = number - rows.index(label)
-        places += [own[(row * columns + column) % len(own)] for column in range(columns)]
-    return places
 
 
 @torch.no_grad()

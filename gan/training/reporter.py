@@ -16,6 +16,7 @@ from gan.training import monitor
 from gan.training.collapse import CollapseWatch
 from gan.training.events import Events
 from gan.training.folder import CURVES, SAMPLES
+from gan.training.sheets import COLUMNS, GRID_IMAGES, named, of_each_class, rows_of
 from gan.training.state import TrainingState
 from gan.training.stats import KID, SCORE, StatsWriter
 from gan.training.trainer import Trainer
@@ -60,11 +61,11 @@ class Reporter(contextlib.ExitStack):
         super().__init__()
         self._out, self._validation, self._state = out, validation, state
         self._looked_at = 0
-        rows = monitor.rows_of(len(data.class_names)) if data.class_names else []
-        drawn = trainer.generator.inputs_at(trainer.config.seed, 0, monitor.GRID_IMAGES)
+        rows = rows_of(len(data.class_names)) if data.class_names else []
+        drawn = trainer.generator.inputs_at(trainer.config.seed, 0, GRID_IMAGES)
         self._inputs = drawn if not rows else _a_row_each(drawn, rows)
         self._labels = self._inputs[LABEL].tolist() if rows else []
-        watched = spread(len(data.images), WATCHED if rows else monitor.GRID_IMAGES)
+        watched = spread(len(data.images), WATCHED if rows else GRID_IMAGES)
         self._stats = StatsWriter(out, trainer.step)
         self._events = self.enter_context(Events(out, trainer.step))
         self._watch = CollapseWatch(
@@ -72,13 +73,12 @@ class Reporter(contextlib.ExitStack):
             [data.labels[place] for place in watched] if rows else (),
         )  # fmt: skip
         self._progress = self.enter_context(Progress("training", trainer.total_steps, "steps", done=trainer.step))
-        shown = left = spread(len(data.images), monitor.GRID_IMAGES)
+        shown = left = spread(len(data.images), GRID_IMAGES)
         if rows:
             shown, left = (
-                monitor.of_each_class(data.labels, len(data.class_names), columns)
-                for columns in (monitor.COLUMNS, monitor.COLUMNS // 2)
+                of_each_class(data.labels, len(data.class_names), columns) for columns in (COLUMNS, COLUMNS // 2)
             )
-            log.info("rows of the grids in %s, from the top: %s", out / SAMPLES, _named(rows, data.class_names))
+            log.info("rows of the grids in %s, from the top: %s", out / SAMPLES, named(rows, data.class_names))
         monitor.save_picture(monitor.grid(to_float(data.images[shown])), out / SAMPLES / "reals.png")
         self._left = to_float(data.images[left])
         self._left_masks = None if data.masks is None else to_float(data.masks[left])
@@ -103,7 +103,9 @@ class Reporter(contextlib.ExitStack):
                 row |= {KID: round(measured.kid_x1000, 3), SCORE: round(measured.score, 3)}
         self._stats.write(row)
         self._events.row(row)
-        self._state.write(step=trainer.step, kimg=trainer.kimg, steps_per_s=round(self._progress.rate, 3))
+        self._state.write(
+            step=trainer.step, kimg=trainer.kimg, steps_per_s=round(self._progress.rate, 3), restarts=trainer.restarts
+        )
         complaint = self._watch.look(row)
         if with_samples or complaint:  # the run may end with a complaint: what it is about can be seen
             self._draw(trainer.step, drawn if with_samples else monitor.sample(trainer.generator, self._inputs))
@@ -134,12 +136,8 @@ class Reporter(contextlib.ExitStack):
 def _a_row_each(drawn: Mapping[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
     """Inputs of a grid whose rows have these labels: rows of different classes have the same latents, so that what
     differs is the class's."""
-    columns = monitor.COLUMNS
+    columns = COLUMNS
     turns = [place - rows.index(label) for place, label in enumerate(rows)]
     places = [turn * columns + column for turn in turns for column in range(columns)]
     labels = torch.tensor(rows, device=drawn[LABEL].device).repeat_interleave(columns)
     return {**{name: values[places] for name, values in drawn.items()}, LABEL: labels}
-
-
-def _named(rows: Sequence[int], names: Sequence[str]) -> str:
-    return ", ".join(f"{rows.count(label)} × {names[label]}" for label in dict.fromkeys(rows))

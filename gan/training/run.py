@@ -30,12 +30,14 @@ from gan.training.refusals import (
     refuse_nesting,
     refuse_photos,
 )
+from gan.training.report import EndsWithPage
 from gan.training.run_log import RunLog
 from gan.training.state import TrainingState
 from gan.training.status import add_gauges
 from models.errors import command_error, memory_error
 from models.files import lock_folder, write_probe
 from models.log import log
+from models.machine import machine
 from models.textfile import recorded
 
 if TYPE_CHECKING:
@@ -103,7 +105,8 @@ def train(
     config = TrainConfig.of() if config is None else config
     processes = started() if processes is None else processes
     metrics = recorded(metrics_file if processes.is_first else None, "gan_train", partial(add_gauges, out=out))
-    with metrics, _one_speaks(processes), RunLog() as run_log:
+    page = EndsWithPage(out)
+    with metrics, _one_speaks(processes), page, RunLog() as run_log:  # the page tells of the log's last line, too
         refuse_arguments(resume, overwrite, course, split or validation)
         which.check()
         refuse_classes(data, validation, config, which)
@@ -131,7 +134,7 @@ def train(
             held_out = held_out_for(ready, features, config.seed)
             training = Training(ready.images, out, config, ready.device, course, held_out, processes)
             with joined(processes):
-                return _train(training, run_log, resume, overwrite)
+                return _train(training, run_log, page, resume, overwrite)
         except (RuntimeError, MemoryError) as error:
             raise memory_error(error, LESS_MEMORY) or error from None
 
@@ -182,7 +185,7 @@ def plan(
         raise memory_error(error, LESS_MEMORY) or error from None
 
 
-def _train(training: Training, run_log: RunLog, resume: bool, overwrite: bool) -> Path:
+def _train(training: Training, run_log: RunLog, page: EndsWithPage, resume: bool, overwrite: bool) -> Path:
     """Train in a folder that is this run's alone."""
     out, first = training.out, training.processes.is_first
     with contextlib.ExitStack() as stack:
@@ -192,13 +195,14 @@ def _train(training: Training, run_log: RunLog, resume: bool, overwrite: bool) -
         trainer = training.resumed() if resume else training.begin()
         state = TrainingState(
             out, device=str(training.device), step=trainer.step, total_steps=trainer.total_steps, kimg=trainer.kimg,
-            total_kimg=trainer.total_steps * trainer.images_per_step / 1000,
+            total_kimg=trainer.total_steps * trainer.images_per_step / 1000, machine=machine(),
         )  # fmt: skip
         if first:
             if not resume:
                 folder.make_room(out, overwrite)
             run_log.begin(out / folder.LOG)
             state.write()
+            page.begin()
         try:
             end = training.run(trainer, state)
         except BaseException as error:
@@ -207,7 +211,9 @@ def _train(training: Training, run_log: RunLog, resume: bool, overwrite: bool) -
             raise
         if first:
             faults = training.keeper.measure(end.trainer)
-            state.write(state="finished", step=end.trainer.step, kimg=end.trainer.kimg)
+            state.write(
+                state="finished", step=end.trainer.step, kimg=end.trainer.kimg, collapsed_at=end.collapsed_at
+            )  # fmt: skip
             _say_the_end(end, training, faults)
     return training.keeper.model
 

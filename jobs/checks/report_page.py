@@ -12,6 +12,7 @@ from jobs.checks.run_facts import Check, RunReport
 from jobs.dataset.state import COMPLETE, REJECTED
 from models.attributes import UNITS
 from models.info import GeneratorInfo
+from models.machine import in_words
 from models.page import page, picture, table
 from models.progress import duration
 
@@ -146,8 +147,8 @@ def _bars(of: AttributeSpread) -> str:
     text = f"how often, from {of.first:.3g} to {of.last:.3g}"
     wide = width * len(of.bars)
     return (
-        f'<svg class="bars" width="{wide}" height="{height}" viewBox="0 0 {wide} {height}" role="img" '
-        f'aria-label="{text}"><title>{text}</title>{drawn}</svg>'
+        f'<svg class="bars" width="{wide}" height="{height}" viewBox="0 0 {wide} {height}" preserveAspectRatio="none" '
+        f'role="img" aria-label="{text}"><title>{text}</title>{drawn}</svg>'
     )
 
 
@@ -171,7 +172,7 @@ def _origin(run: RunReport) -> str:
         ("made by", f"{known['provider']} of ONNX Runtime {known['onnxruntime']}, written by {known['encoder']}"),
         ("on disk", f"{known.get('format', 'png')}, {known['shard_size']:,} images a shard, layout {run.state.layout}"),
         ("line", run.state.line or ""),
-        *(("machine", text) for text in dict.fromkeys(filter(None, map(_machine, run.stats)))),
+        *(("machine", text) for text in dict.fromkeys(in_words(stats.get("machine")) for stats in run.stats)),
     ]
     return f"<h2>Origin</h2>{table((), [row for row in rows if row[1]], told=True)}{_proof(info)}"
 
@@ -201,13 +202,6 @@ def _proof(info: GeneratorInfo | None) -> str:
         return ""
     head = ("compared with PyTorch in float64", "largest difference", "allowed", "steps of a pixel")
     return f"<details><summary>How the model was proven</summary>{table(head, rows)}</details>"
-
-
-def _machine(stats: dict[str, Any]) -> str:
-    told = stats.get("machine")
-    if not isinstance(told, dict):
-        return ""
-    return f"{told.get('processor')}, {told.get('cores')} cores, {told.get('system')}"
 
 
 def _times(run: RunReport) -> str:

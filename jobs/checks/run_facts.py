@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.checks.looks import Committed, DefectSample, Looks, looks, measured
-from jobs.checks.status import Status, status
-from jobs.dataset import manifest, table
+from jobs.checks.status import Status, read_status
+from jobs.dataset import table
 from jobs.dataset.layout import LOG, PART_FILE, QUALITY, STATS
 from jobs.dataset.plan import Plan
 from jobs.dataset.state import COMPLETE, RunState
@@ -71,9 +71,8 @@ class RunReport:
 
 def read_report(store: Store, model: Path | str | None = None) -> RunReport:
     """What there is to tell of a run; see `jobs.report`."""
-    state = RunState.of(store)
+    found_status, state, done = read_status(store)
     plan = Plan.of(state.fingerprint)
-    done = manifest.committed(store, plan.shard_size)
     committed = Committed(plan, done)
     checks = list(_checks(store, state, done))
     pictures: tuple[Looks, ...] = ()
@@ -91,7 +90,7 @@ def read_report(store: Store, model: Path | str | None = None) -> RunReport:
     info, proof = _model(store, state, model)
     return RunReport(
         place=str(store),
-        status=status(str(store)),
+        status=found_status,
         state=state,
         plan=plan,
         committed=committed,

@@ -9,6 +9,7 @@ from jobs.checks.history import history
 from jobs.dataset import manifest
 from jobs.dataset.state import RUNNING, RunState
 from jobs.stores.opening import open_store
+from jobs.stores.store import Store
 
 CUT_OFF = "cut off"
 
@@ -50,7 +51,15 @@ def status(out: Path | str) -> Status:
     Raises:
         CommandError: 66 where there is no run, 65 where its run.json is damaged.
     """
-    store = open_store(out)
+    return read_status(open_store(out))[0]
+
+
+def read_status(store: Store) -> tuple[Status, RunState, dict[int, int]]:
+    """The same of an open store, and what it was told from: run.json, and shards as of `manifest.committed`.
+
+    Raises:
+        CommandError: 66 where there is no run, 65 where its run.json is damaged.
+    """
     at_work = store.is_locked()  # first: a run that ends meanwhile says so, and was not cut off
     state = RunState.of(store)
     size = state.fingerprint["shard_size"]
@@ -58,7 +67,7 @@ def status(out: Path | str) -> Status:
     committed = sum(stop - number * size for number, stop in done.items())
     past = history(store)
     rate = past.images_per_second if at_work else None
-    return Status(
+    found = Status(
         state=CUT_OFF if state.state == RUNNING and not at_work else state.state,
         at_work=at_work,
         count=state.count,
@@ -71,3 +80,4 @@ def status(out: Path | str) -> Status:
         seconds_left=max(0, state.count - committed) / rate if rate else None,
         last_error=past.last_error,
     )
+    return found, state, done

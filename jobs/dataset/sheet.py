@@ -78,12 +78,17 @@ def _grid(store: Store, format: Format, names: list[str], masks: list[str] | Non
 
 
 def _pairs(images: list[NDArray[np.uint8]], masks: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Each image in colour, uint8 `[H, W, 3]`, then the same with its mask, uint8 `[H, W, 1]`, outlined."""
+    """Each image in colour, uint8 `[H, W, 3]` or with transparency `[H, W, 4]`, then the same with its mask outlined.
+
+    Masks are uint8 `[H, W, 1]`. An outline is seen wherever it is, also where the image is not.
+    """
     pairs = []
     for image, mask in zip(images, masks, strict=True):
-        plain = np.broadcast_to(image, (*image.shape[:2], 3))
+        clear = image.shape[2] % 2 == 0
+        colour = np.broadcast_to(image[..., :-1] if clear else image, (*image.shape[:2], 3))
+        plain = np.concatenate([colour, image[..., -1:]], axis=2) if clear else colour
         outlined = plain.copy()
-        outlined[_around(mask[..., 0] > 0)] = _OUTLINE
+        outlined[_around(mask[..., 0] > 0)] = (*_OUTLINE, 255)[: plain.shape[2]]
         pairs += [plain, outlined]
     return pairs
 

@@ -144,6 +144,9 @@ class LocalStore:
         parts = [content] if isinstance(content, bytes) else content
         write_atomically(self.root / name, lambda temporary: write_file(temporary, parts))
 
+    def replace_shared(self, name: str, content: bytes) -> None:
+        write_atomically(self.root / name, lambda temporary: write_file(temporary, [content]), shared=True)
+
     def create(self, name: str, content: bytes) -> bool:
         return create_atomically(self.root / name, content)
 

@@ -191,6 +191,9 @@ class ObjectStore:
             with told_of(self._where(name)):
                 self._client.put(name, parts, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
 
+    def replace_shared(self, name: str, content: bytes) -> None:
+        self.replace(name, content)
+
     def create(self, name: str, content: bytes) -> bool:
         self._check()
         if not self._is_conditional():

@@ -108,6 +108,9 @@ class Store(Protocol):
     def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Let `name` have this content, all of it or none, and for good."""
 
+    def replace_shared(self, name: str, content: bytes) -> None:
+        """Like `replace`, where others who hold no lock may do the same at once: one of them is the last."""
+
     def create(self, name: str, content: bytes) -> bool:
         """Like `replace`, but only where there is no such file; of several callers at once, one makes it.
 

@@ -44,6 +44,7 @@ def write_model(
     path: Path, *, gain: float = 0.5, offset: float = 0.0, broken_above: float | None = None, seed: int = 0,
     faults: list[str] | None = None, classes: Sequence[str] = (), collapsed: Sequence[str] = (),
     masks: float | None = None, line: float = 0.0, parts: dict[str, int] | None = None,
+    channels: int = 1,
 ) -> Path:  # fmt: skip
     """Write a generator: images = tanh(pattern · offset + z · weights · gain), of a class lighter than the one before.
 
@@ -59,6 +60,7 @@ def write_model(
         masks: makes masks of squares of 4×4 pixels, each where a normal value is above this limit.
         line: how much of a short level line depends on the first latent value, bright or dark.
         parts: that its latents are said to be made of.
+        channels: of the images, all alike: 2 and 4 end with transparency.
     """
     training = {} if faults is None else {"figures": {"faults": faults}}
     random = np.random.RandomState(seed)
@@ -94,7 +96,8 @@ def write_model(
         helper.make_node("Gather", ["z", "first"], ["z0"], axis=1),
         helper.make_node("Greater", ["z0", "limit"], ["is_broken"]),
         helper.make_node("Reshape", ["is_broken", "per_image"], ["broken"]),
-        helper.make_node("Where", ["broken", "nan", "whole"], ["images"]),
+        helper.make_node("Where", ["broken", "nan", "whole"], ["one_channel"]),
+        helper.make_node("Concat", ["one_channel"] * channels, ["images"], axis=1),
         helper.make_node("Add", ["images", "one"], ["shifted"]),
         helper.make_node("Mul", ["shifted", "half"], ["scaled"]),
         helper.make_node("Clip", ["scaled", "low", "high"], ["clipped"]),
@@ -110,14 +113,14 @@ def write_model(
             *([helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"])] if classes else []),
         ],
         [
-            helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE]),
-            helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", SIZE, SIZE, 1]),
+            helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", channels, SIZE, SIZE]),
+            helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", SIZE, SIZE, channels]),
             *([_MASKS] if masks is not None else []),
         ],
         tensors,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    info = dataclasses.replace(_info(model, classes), training=training, parts=parts or {})
+    info = dataclasses.replace(_info(model, classes, channels), training=training, parts=parts or {})
     helper.set_model_props(model, info.to_metadata())
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
@@ -141,7 +144,7 @@ def _mask_tensors(limit: float, seed: int) -> list[TensorProto]:
     return [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
 
 
-def _info(model: onnx.ModelProto, classes: Sequence[str]) -> GeneratorInfo:
+def _info(model: onnx.ModelProto, classes: Sequence[str], channels: int) -> GeneratorInfo:
     has_masks = _MASKS in model.graph.output
     told = onnx.ModelProto()
     told.CopyFrom(model)
@@ -156,7 +159,7 @@ def _info(model: onnx.ModelProto, classes: Sequence[str]) -> GeneratorInfo:
         class_names=list(classes),
         inputs=needed,
         outputs=["images", "pixels", *(["masks"] if has_masks else [])],
-        channels=1,
+        channels=channels,
         height=SIZE,
         width=SIZE,
         weights_sha256="0" * 64,

@@ -21,7 +21,7 @@ from PIL import Image
 
 import models
 from gan import TrainConfig
-from gan.cli import masks_command, status_command
+from gan.cli import masks_command, report_command, status_command
 from gan.config import RECIPES
 from gan.networks.reader import weights_sha256
 from gan.networks.shift import ShiftGenerator
@@ -105,7 +105,8 @@ def commands_of(name: str, command: click.Command) -> Iterator[tuple[str, click.
 def every_command() -> dict[str, dict[str, click.Option]]:
     """Name → its options by their spelling in the tables, without those that every command has."""
     programs = {program: importlib.import_module(module).cli for program, module in COMMANDS.items()}
-    programs["gan-train status"], programs["gan-train masks"] = status_command, masks_command  # bare words, no group's
+    for word, command in (("status", status_command), ("report", report_command), ("masks", masks_command)):
+        programs[f"gan-train {word}"] = command  # bare words, no group's
     return {
         name: {
             ", ".join([*option.opts, *option.secondary_opts]): option

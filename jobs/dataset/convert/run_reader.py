@@ -103,7 +103,7 @@ class RunReader:
                     label=numbers[class_name if row.label is None else row.label],
                     width=row.width,
                     height=row.height,
-                    gray=row.mode == "L",
+                    gray=row.mode in ("L", "LA"),
                     image=images.content(row),
                     mask=masks[0].content(row, _is_mask) if masks else None,
                     real=False,

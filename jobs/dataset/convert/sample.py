@@ -35,7 +35,7 @@ class Sample:
         name: of its file in the data set, unique in all of it, and sorted as its stem is.
         label: index of its class.
         width, height: in pixels.
-        gray: whether it has one channel, else three.
+        gray: whether it has one channel, else three; transparency is not counted.
         image: its file.
         mask: its mask's PNG file, where nothing but 0 and 255 occurs; None where it has none.
         real: whether it is a photo.

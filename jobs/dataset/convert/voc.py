@@ -74,5 +74,6 @@ def _as_jpeg(sample: Sample) -> bytes:
 
     content = io.BytesIO()
     with Image.open(io.BytesIO(sample.image.read())) as image:
-        image.save(content, "JPEG", quality=QUALITY, subsampling=0)
+        plain = image.convert("L" if sample.gray else "RGB")  # without transparency, as who reads a PNG file in colour
+        plain.save(content, "JPEG", quality=QUALITY, subsampling=0)
     return content.getvalue()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_float
-from gan.training import monitor
+from gan.training import monitor, sheets
 
 ROW = {"Loss_D": 1.0, "Loss_G": 1.0, "D(x)": 0.5, "D(G(z)) before": 0.5, "D(G(z)) after": 0.5}
 
@@ -32,15 +32,15 @@ def gray(path: Path) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize(("classes", "rows"), [(2, [0] * 4 + [1] * 4), (3, [0, 0, 1, 1, 2, 2]), (7, [*range(7)])])
 def test_a_grid_has_as_many_rows_of_each_class_as_there_is_room_for(classes: int, rows: list[int]) -> None:
-    assert monitor.rows_of(classes) == rows
+    assert sheets.rows_of(classes) == rows
 
 
 def test_of_many_classes_some_are_shown() -> None:
-    assert monitor.rows_of(32) == [*range(0, 32, 2)]
+    assert sheets.rows_of(32) == [*range(0, 32, 2)]
 
 
 def test_photos_of_a_row_are_of_its_class_and_begin_again_where_there_are_few() -> None:
-    assert monitor.of_each_class([1, 0, 1, 1, 0], 2, 2) == [1, 4, 1, 4, 1, 4, 1, 4, 0, 2, 3, 0, 2, 3, 0, 2]
+    assert sheets.of_each_class([1, 0, 1, 1, 0], 2, 2) == [1, 4, 1, 4, 1, 4, 1, 4, 0, 2, 3, 0, 2, 3, 0, 2]
 
 
 def test_grid_has_rows_of_eight_images(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def test_tensorboard_finds_its_events(trained: Path) -> None:
 def test_nothing_else_is_left(trained: Path) -> None:
     known = {"generator_model.pth", "discriminator_model.pth", "network-snapshot-000006.pt", "training_options.json"}
     known |= {"stats.jsonl", "log.txt", "status.json", "losses.png", "samples", "generator.onnx", ".lock"}
+    known |= {"report.html"}
     assert {path.name for path in trained.iterdir() if ".tfevents." not in path.name} <= known
 
 
@@ -163,7 +164,8 @@ def test_an_earlier_run_that_was_refused_is_untouched(plates: ImageSet, tmp_path
 
 @pytest.mark.parametrize("name", [
     "generator_model.pth", "discriminator_model.pth", "network-snapshot-000005.pt", "training_options.json",
-    "stats.jsonl", "log.txt", "losses.png", "samples/reals.png", "samples/fakes000010.png", "events.out.tfevents.1.me",
+    "stats.jsonl", "log.txt", "losses.png", "report.html", "samples/reals.png", "samples/fakes000010.png",
+    "events.out.tfevents.1.me",
 ])  # fmt: skip
 def test_a_single_file_of_an_earlier_run_is_enough_to_refuse(plates: ImageSet, tmp_path: Path, name: str) -> None:
     (tmp_path / "samples").mkdir()

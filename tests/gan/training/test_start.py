@@ -28,6 +28,8 @@ REFUSED = [
     (["{nowhere}", "--dry-run"], 66),
     (["status", "{trained}"], 0),
     (["status", "{nowhere}"], 66),
+    (["report", "{trained}", "--to", "{file}.html"], 0),
+    (["report", "{nowhere}"], 66),
 ]
 
 

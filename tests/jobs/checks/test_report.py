@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import jobs
+from jobs.checks.run_facts import RunReport, read_report
+from jobs.dataset.sheet import run_sheet
+from jobs.stores.store import Store
 from tests.browser import running
-from tests.conftest import fails_in_one_line, run, run_in_process
+from tests.conftest import clean_environment, fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import VOLATILE, batch, stamps, succeeds
 from tests.jobs.small_models import write_model
 
@@ -78,11 +85,6 @@ def test_report_of_a_run_with_that_option_is_of_its_end_and_all_else_is_equal(sm
     assert not (told / "report.html").exists(), "it told of the run as it was"
     succeeds(run_in_process(*batch(small, told, 30, *FEW, "--report")))
     assert "30 images" in (told / "report.html").read_text()
-
-    def content(folder: Path) -> dict[str, bytes]:
-        files = (path for path in folder.rglob("*") if path.is_file() and path.name not in (*VOLATILE, "report.html"))
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
     assert content(plain) == content(told)
 
 
@@ -164,12 +166,109 @@ def test_without_scikit_image_and_pytorch_all_else_is_told(whole: Path, small: P
     assert "Not measured: that needs scikit-image" in said(page.read_text())
 
 
-def test_page_fits_a_telephone_and_asks_for_nothing(whole: Path, tmp_path: Path) -> None:
-    where = jobs.report(whole, to=tmp_path / "page.html")
+# A run at work
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What of a run must be equal where runs are."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in (*VOLATILE, "report.html"))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_page_of_a_run_in_progress_is_whole_and_the_run_ends_as_ever(small: Path, tmp_path: Path) -> None:
+    """Asked for again and again while a process makes images."""
+    out, count = tmp_path / "run", 8_000
+    command = [*map(str, batch(small, out, count, "--shard-size", "100"))]
+    told: list[str] = []
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=clean_environment(), stdout=quiet, stderr=quiet) as process:
+        while process.poll() is None:
+            if (out / "run.json").exists():
+                told.append(said(Path(jobs.report(out, small)).read_text()))
+            time.sleep(0.1)
+        assert process.returncode == 0
+    assert [text for text in told if "This run is running, and" in text], "no page was made in time"
+    for text in told:
+        head = re.search(r"(?:Complete : |run )([\d,]+) (?:of 8,000 )?images of 32×32", text)
+        check = re.search(r"\d+ of 80 are committed, ([\d,]+) images", text)
+        assert head, text[:200]
+        assert check
+        assert head[1] == check[1], "of two moments"
+        assert "missing or damaged" not in text
+    page = out / "report.html"
+    assert not page.exists() or "Complete : 8,000" in said(page.read_text())
+    succeeds(run_in_process("gan-batch", "verify", out))
+
+
+def test_run_that_ends_between_reading_and_writing_is_told_of_as_it_ended(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    assert run_in_process(*batch(small, out, 50, *FEW, "--max-seconds", "0")).returncode == 3
+    ended: list[bool] = []
+
+    def reads_and_the_run_ends(store: Store, model: Path | str | None) -> RunReport:
+        found = read_report(store, model)
+        if not ended:
+            ended.append(True)
+            succeeds(run_in_process(*batch(small, out, 50, *FEW)))
+        return found
+
+    monkeypatch.setattr("jobs.checks.report.read_report", reads_and_the_run_ends)
+    assert "Complete : 50 images" in said(report_of(out))
+
+
+@pytest.mark.parametrize("options", [[], ["--report"]])
+def test_page_that_comes_in_while_a_run_ends_does_not_stay(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    out = tmp_path / "run"
+
+    def draws_while_somebody_asks(*arguments: Any) -> bytes:
+        jobs.report(out)
+        assert "This run is running" in said((out / "report.html").read_text())
+        return run_sheet(*arguments)
+
+    monkeypatch.setattr("jobs.ending.run_sheet", draws_while_somebody_asks)
+    succeeds(run_in_process(*batch(small, out, 50, *FEW, *options)))
+    assert (out / "report.html").exists() is bool(options)
+    if options:
+        assert "Complete : 50 images" in said((out / "report.html").read_text())
+
+
+def test_two_who_write_a_page_at_once_do_not_disturb_each_other(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other writes from beginning to end between the first's writing and renaming."""
+    out = shutil.copytree(whole, tmp_path / "run")
+    replace, began = os.replace, []
+
+    def replaces_after_another(source: Any, target: Any) -> None:
+        began.append(source)
+        if len(began) == 1:
+            jobs.report(out)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replaces_after_another)
+    jobs.report(out)
+    assert "Complete : 50 images" in said((out / "report.html").read_text())
+    assert [path.name for path in out.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_page_fits_a_telephone_and_asks_for_nothing(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "lines.onnx", gain=0.05, line=0.3, faults=[])
+    succeeds(run_in_process(*batch(model, tmp_path / "run", 50)))
+    where = jobs.report(tmp_path / "run", to=tmp_path / "page.html")
     with running(tmp_path / "browser") as browser:
         browser.look(390, 844)
         browser.open(Path(where).as_uri())
         assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+        bars = browser.evaluate(
+            "[...document.querySelectorAll('svg.bars')].map((one) => one.getBoundingClientRect().toJSON())"
+        )
+        assert len(bars) > 3
+        assert max(bar["right"] for bar in bars) <= 390 - 16, "cut off at the side"
+        assert min(bar["width"] for bar in bars) >= 40
         assert browser.evaluate("[...document.images].every((each) => each.naturalWidth > 0 && each.alt)")
         assert [each for each in browser.requests if not each.startswith("data:")] == [Path(where).as_uri()]
         assert browser.complaints == []
