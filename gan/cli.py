@@ -238,6 +238,7 @@ def status_command(out: Path) -> None:
     for name, value in dataclasses.asdict(found).items():
         if value is not None:
             said = duration(value) if name == "seconds_left" else f"{value:g}" if isinstance(value, float) else value
+            said = in_flags(said, cli) if name == "error" else said
             click.echo(f"{name.removeprefix('seconds_') if name == 'seconds_left' else name}: {said}")
 
 

@@ -304,6 +304,7 @@ def test_four_steps_are_two_and_two_more_to_the_bit(plates: ImageSet, tmp_path: 
     assert same(resumed.state(), whole.state())
 
 
+@pytest.mark.long
 def test_the_chain_runs_with_the_recipe(photos: Path, tmp_path: Path) -> None:
     """Its file is of colour images; one of gray images is in test_rectangles.py."""
     options = ("--z-dim", str(Z), "--image-size", "32", "--epochs", "2", "--device", "cpu")

@@ -105,25 +105,37 @@ def test_the_same_seed_gives_the_same_masks_and_another_others(
     assert weights("other", 1) != one
 
 
-def test_the_command_learns_from_photos_and_the_file_is_exported(
-    model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def taught(model: Path, photos: tuple[Path, Path], out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The weights that the command leaves."""
     monkeypatch.setattr(marking, "_COMPARED", 20)
-    data, masks = photos
-    out = tmp_path / "masked"
-    result = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out, "--steps", "6")
+    result = run_in_process("gan-train", "masks", model, photos[0], "--masks", photos[1], "--out", out, "--steps", "6")
     assert result.returncode == 0, result.stderr
     assert "learned from 12 photos" in result.stderr
-    onnx = tmp_path / "generator.onnx"
-    weights = out / "generator_model.pth"
+    return out / "generator_model.pth"
+
+
+def test_the_command_learns_from_photos(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, masks = photos
+    weights = taught(model, photos, tmp_path / "masked", monkeypatch)
+    assert reader.load_generator(weights).outputs == ("images", "masks")
+    again = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", weights.parent)
+    fails_in_one_line(again, 73, "--overwrite")
+    twice = run_in_process("gan-train", "masks", weights, data, "--masks", masks, "--out", tmp_path / "twice")
+    fails_in_one_line(twice, 2, "makes masks already")
+
+
+@pytest.mark.long
+def test_masks_that_were_learned_later_are_exported(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Masks of a generator that was trained with them are, in tests/export/test_masks.py."""
+    weights, onnx = taught(model, photos, tmp_path / "masked", monkeypatch), tmp_path / "generator.onnx"
     result = run_in_process("gan-export", "onnx", weights, "--out", onnx, "--batch-check", "1,2")
     assert result.returncode == 0, result.stderr
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == ["images", "pixels", "masks"]
-    again = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", out)
-    fails_in_one_line(again, 73, "--overwrite")
-    twice = run_in_process("gan-train", "masks", weights, data, "--masks", masks, "--out", tmp_path / "twice")
-    fails_in_one_line(twice, 2, "makes masks already")
 
 
 def test_what_cannot_learn_masks_is_refused(model: Path, photos: tuple[Path, Path], tmp_path: Path) -> None:

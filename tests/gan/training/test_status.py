@@ -56,6 +56,12 @@ def test_a_run_that_ended_with_an_error_says_which(plates: ImageSet, tmp_path: P
     assert "ERROR ended with exit code 70: training diverged" in (tmp_path / "log.txt").read_text().splitlines()[-1]
 
 
+def test_the_command_tells_an_error_in_its_options(gan_train: Train, trained: Path, tmp_path: Path) -> None:
+    error = {"exit_code": 78, "message": "go on with `resume=True`"}
+    (tmp_path / "status.json").write_text(json.dumps({**read_state(trained), "state": "ended", "error": error}))
+    assert said(gan_train("status", tmp_path))["error"] == "go on with --resume"
+
+
 def test_the_best_so_far_is_named(trained: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (trained / "stats.jsonl").read_text().splitlines()]
     lines = [json.dumps({**row, "KID x 1000": kid}) for row, kid in zip(rows, (5, 3, 4), strict=True)]
