@@ -192,18 +192,27 @@ class Trainer:
     def validated(self, measured: Measured | None, against: str = "") -> bool:
         """Take note of what was `measured` at this step `against` photos, and of which generator it is.
 
+        Of several that are as good as the best, as far as so few photos can tell, it is the last one: the learning rate
+        was lower by then, and what is drawn is finished.
+
         Returns:
-            Whether its score is the best, or none was measured so far.
+            Whether it is the one to keep: its score is that of the best, or none was measured so far.
         """
         if measured is None or math.isnan(measured.score) or self.kimg < self.counts_from_kimg:
             return self.best is None
-        if self.best is not None and not measured.score < self.best["score"]:
+        lowest, since = math.inf, self.kimg
+        if self.best is not None:
+            lowest = self.best.get("lowest", self.best["score"])  # earlier versions kept none but the lowest
+            since = self.best.get("lowest_kimg", self.best["kimg"])
+        if not measured.score < lowest + measured.one_photo:
             return False
         self.best = {
             "kid_x1000": measured.kid_x1000,
             "score": measured.score,
             "step": self.step,
             "kimg": self.kimg,
+            "lowest": min(lowest, measured.score),
+            "lowest_kimg": self.kimg if measured.score < lowest else since,
             "against": against,
             "weights_sha256": reader.weights_sha256(self.generator.state_dict()),
         }

@@ -124,7 +124,7 @@ class Training:
         """The run before its first step once more, with other random numbers; the best generator stays the best."""
         trainer = self.begin(old.restarts + 1)
         if old.best is not None:
-            trainer.best = {**old.best, "kimg": 0.0}  # patience counts from here
+            trainer.best = {**old.best, "kimg": 0.0, "lowest_kimg": 0.0}  # patience counts from here
         state = trainer.state()
         if self.processes.is_first:
             self.keeper.begin_anew(state)
@@ -175,7 +175,7 @@ class Training:
         patience, best = self.course.patience_kimg, trainer.best
         if best is None or not patience or verdict.measured is None:
             return False
-        since = max(best["kimg"], trainer.counts_from_kimg)
+        since = max(best.get("lowest_kimg", best["kimg"]), trainer.counts_from_kimg)
         if trainer.kimg - since < patience:
             return False
         log.info("nothing has improved since %.1f kimg: enough", since)

@@ -39,13 +39,13 @@ OFTEN = Course(sample_epochs=1, validation_kimg=0.001, keep_snapshots=99)
 class Scripted(Validation):
     """Gives these values instead of measuring."""
 
-    def __init__(self, *values: float, against: str = "the same photos") -> None:
+    def __init__(self, *values: float, against: str = "the same photos", one_photo: float = 0.0) -> None:
         self.values: Iterator[float] = iter(values)
-        self.against, self.traces = against, None
+        self.against, self.traces, self.one_photo = against, None, one_photo
 
     def measure(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> Measured:
         value = next(self.values)
-        return Measured(value, value)
+        return Measured(value, value, self.one_photo)
 
 
 def state(folder: Path, step: int) -> dict[str, Any]:
@@ -60,6 +60,19 @@ def test_the_generator_that_is_left_is_the_one_nearest_to_the_held_out_photos(pl
     assert not same(left, dict(state(tmp_path, 9)["g"]))
     options = json.loads((tmp_path / "training_options.json").read_text())
     assert (options["step"], options["kid_x1000"]) == (6, 3)
+
+
+def test_of_those_that_few_photos_cannot_tell_apart_the_last_is_left(plates: ImageSet, tmp_path: Path) -> None:
+    """However many there are, none is worse than the best by a photo."""
+    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=Scripted(5, 3, 3.9, 4.8, one_photo=1))
+    options = json.loads((tmp_path / "training_options.json").read_text())
+    assert (options["step"], options["kid_x1000"]) == (9, 3.9)
+
+
+def test_patience_waits_for_a_better_one_not_for_one_as_good(plates: ImageSet, tmp_path: Path) -> None:
+    course = Course(sample_epochs=1, validation_kimg=0.001, patience_kimg=0.048)
+    train(plates, tmp_path, tiny(epochs=9), course=course, validation=Scripted(5, 3, 3.5, 3.5, one_photo=1))
+    assert read_stats(tmp_path / "stats.jsonl")[-1]["step"] == 12
 
 
 def test_statistics_say_what_was_measured(plates: ImageSet, tmp_path: Path) -> None:
