@@ -61,6 +61,7 @@ def test_training_leaves_pictures_of_the_shape_and_says_the_size(workplace: Path
         assert picture.size == (8 * (96 + 2) + 2, 3 * (64 + 2) + 2)
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nobody_killed(
     workplace: Path, photos: Path, tmp_path: Path
 ) -> None:

@@ -142,7 +142,7 @@ def test_a_refused_run_has_no_log(plates: ImageSet, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("number", [40, signal.SIGHUP])
+@pytest.mark.parametrize("number", [40, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_an_unusual_signal_ends_as_sigterm_does_with_128_and_its_number(
     photos: Path, tmp_path: Path, number: int
 ) -> None:
