@@ -73,7 +73,8 @@ def _kept(run: TrainingReport) -> str:
     if isinstance(kid, int | float):
         score = next((row[SCORE] for row in run.rows if row["step"] == step and SCORE in row), None)
         told = "" if score is None or run.kept_is_of_an_earlier_start else f", its score {score:.1f}"
-        why = f"of those that count it came nearest to the photos held out: KID × 1000 is {kid:.1f}{told}"
+        nearest = "of those that count none came nearer to the photos held out, as far as these tell"
+        why = f"{nearest}: KID × 1000 is {kid:.1f}{told}"
     elif any(SCORE in row for row in run.rows):
         why = "the newest, as no comparison counts so far: they count once the learning rate has begun to fall"
     else:

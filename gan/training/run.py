@@ -79,7 +79,8 @@ def train(
         overwrite: remove an earlier run in `out` first.
         course: how the run is watched and kept.
         validation: held-out photos, in one of the forms of `data`: the generator that is left is then the one that
-            came nearest to them at a sample grid where KID was measured, instead of the newest.
+            came nearest to them at a sample grid where KID was measured, or the last of those as near as so few can
+            tell, instead of the newest.
         features: what KID is measured in, as `gan.load_features` takes it.
         which: photos of the folders to take, and what is told of them. With `classes` or `labels` the generator has an
             input `label`, with `masks`, which are of all photos, it makes masks with its images; an `ImageSet` that has
