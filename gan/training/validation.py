@@ -34,7 +34,7 @@ class Measured:
             more lines keep to a grid and come again at one distance, and how much more fine structure is shared, than
             in the photos; and the shares of images unlike all photos, 1 - precision, and of photos unlike all images,
             1 - coverage; with classes, of images and photos of the same class.
-        one_photo: what one held-out photo more among the images takes off the score: it tells no smaller difference.
+        one_photo: what one held-out photo more among the images takes off the score, as uncertain as it is at least.
     """
 
     kid_x1000: float

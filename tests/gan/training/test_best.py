@@ -63,15 +63,15 @@ def test_the_generator_that_is_left_is_the_one_nearest_to_the_held_out_photos(pl
 
 
 def test_of_those_that_few_photos_cannot_tell_apart_the_last_is_left(plates: ImageSet, tmp_path: Path) -> None:
-    """However many there are, none is worse than the best by a photo."""
-    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=Scripted(5, 3, 3.9, 4.8, one_photo=1))
+    """However many there are, none is worse than the best by two photos: each of the two may be off by one."""
+    train(plates, tmp_path, tiny(epochs=4), course=OFTEN, validation=Scripted(5, 3, 3.9, 4.8, one_photo=0.5))
     options = json.loads((tmp_path / "training_options.json").read_text())
     assert (options["step"], options["kid_x1000"]) == (9, 3.9)
 
 
 def test_patience_waits_for_a_better_one_not_for_one_as_good(plates: ImageSet, tmp_path: Path) -> None:
     course = Course(sample_epochs=1, validation_kimg=0.001, patience_kimg=0.048)
-    train(plates, tmp_path, tiny(epochs=9), course=course, validation=Scripted(5, 3, 3.5, 3.5, one_photo=1))
+    train(plates, tmp_path, tiny(epochs=9), course=course, validation=Scripted(5, 3, 3.5, 3.5, one_photo=0.5))
     assert read_stats(tmp_path / "stats.jsonl")[-1]["step"] == 12
 
 
