@@ -43,7 +43,7 @@ class Replay:
         if exact:
             _widen(wanted.graph)
         try:
-            self._evaluator = ReferenceEvaluator(wanted, new_ops=[Conv, ConvTranspose, AveragePool])
+            self._evaluator = ReferenceEvaluator(wanted, new_ops=[Conv, ConvTranspose, AveragePool, GatherElements])
         except Exception as error:  # of many kinds, for an operator that is not there
             raise ValueError(first_line(error)) from None
 
@@ -189,6 +189,17 @@ class AveragePool(OpRun):
         pool = getattr(functional, f"avg_pool{dims}d")
         image = _padded(torch.from_numpy(x), begin, end)
         return (pool(image, tuple(kernel_shape), tuple(strides or [1] * dims)).numpy(),)
+
+
+class GatherElements(OpRun):
+    """The operator of this name, by NumPy: ONNX's own takes no more than 64 places along an axis."""
+
+    op_domain = ""
+
+    def _run(self, x: NDArray[Any], places: NDArray[Any], axis: int | None = None) -> tuple[NDArray[Any]]:
+        axis = (axis or 0) % x.ndim
+        beside = tuple(slice(None if dim == axis else count) for dim, count in enumerate(places.shape))
+        return (np.take_along_axis(x[beside], places, axis),)
 
 
 def _padded(image: Tensor, begin: Sequence[int], end: Sequence[int]) -> Tensor:

@@ -80,6 +80,7 @@ def _slid(x: Tensor, amounts: Tensor, first: Tensor, kept: int) -> Tensor:
         (0.5 * past - 0.5) * past * past,
     )
     wider = F.pad(x, (1, 2, 0, 0), mode="reflect")
-    column = before.long()[..., None, :, :].expand(-1, x.shape[1], -1, -1)
+    column = before.long().clamp(0, columns - 1)  # what is no number would be no column
+    column = column[..., None, :, :].expand(-1, x.shape[1], -1, -1)
     parts = [tap[..., None, :, :] * wider.gather(3, column + step) for step, tap in enumerate(taps)]
     return parts[0] + parts[1] + (parts[2] + parts[3])

@@ -234,6 +234,24 @@ def test_averages_replayed_are_those_that_onnx_defines(attributes: dict[str, obj
     np.testing.assert_allclose(replayed, expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("length", [9, 200])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_elements_are_gathered_along_axes_of_any_length(axis: int, length: int) -> None:
+    """ONNX's own reference takes 64 places at most."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(length, 3, length)).astype(np.float32)
+    places = random.integers(length, size=(5, 3, 5))
+    node = helper.make_node("GatherElements", ["z", "places"], ["images"], axis=axis)
+    given = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("z", "images")]
+    constant = onnx.numpy_helper.from_array(places, "places")
+    model = helper.make_model(helper.make_graph([node], "gathered", given[:1], given[1:], [constant]))
+    (gathered,) = Replay(model, exact=False)({"z": values})
+    for at in np.ndindex(*places.shape):
+        where = list(at)
+        where[axis] = places[at]
+        assert gathered[at] == values[tuple(where)]
+
+
 @pytest.mark.parametrize("other", [{"ceil_mode": 1}, {"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER"}], ids=str)
 def test_averages_that_pytorch_takes_otherwise_are_not_replayed(other: dict[str, object]) -> None:
     with pytest.raises(CommandError, match="cut, dilated or padded") as refused:
