@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,22 +24,29 @@ def mode(request: pytest.FixtureRequest) -> str:
     return MODES[request.param]
 
 
-@pytest.fixture(scope="module", params=["plain", "masks"])
-def made(request: pytest.FixtureRequest, mode: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run; tests must not change it."""
+@pytest.fixture(scope="module")
+def runs(mode: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Complete runs, one of them with classes and masks; tests must not change them."""
     folder = tmp_path_factory.mktemp("transparent")
     channels = next(number for number, name in MODES.items() if name == mode)
-    more = {"classes": CLASSES, "masks": 1.0} if request.param == "masks" else {}
-    model = write_model(folder / "m.onnx", channels=channels, gain=0.3, faults=[], **more)
-    succeeds(run_in_process(*batch(model, folder / "run", 40, "--shard-size", "20", "--report")))
-    return folder / "run"
+    kinds: dict[str, dict[str, Any]] = {"plain": {}, "masks": {"classes": CLASSES, "masks": 1.0}}
+    made = {}
+    for name, more in kinds.items():
+        model = write_model(folder / f"{name}.onnx", channels=channels, gain=0.3, faults=[], **more)
+        made[name] = folder / name
+        succeeds(run_in_process(*batch(model, made[name], 40, "--shard-size", "20", "--report")))
+    return made
 
 
-def test_the_run_is_whole_and_its_pictures_are_what_its_images_are(made: Path, mode: str) -> None:
+@pytest.mark.parametrize("has_masks", [False, True])
+def test_the_run_is_whole_and_its_pictures_are_what_its_images_are(
+    runs: dict[str, Path], has_masks: bool, mode: str
+) -> None:
+    made = runs["masks" if has_masks else "plain"]
+    assert (made / "masks").exists() == has_masks
     assert {row.mode for row in rows_of(made)} == {mode}
     assert Image.open(made / "images" / "00000" / "00000000.png").mode == mode
     succeeds(run_in_process("gan-batch", "verify", made))
-    has_masks = (made / "masks").exists()
     sheet = Image.open(made / "contact_sheet.png")
     assert sheet.mode == ("RGBA" if has_masks else mode), "an outline has a colour"
     pixels = np.asarray(sheet)
@@ -49,10 +57,15 @@ def test_the_run_is_whole_and_its_pictures_are_what_its_images_are(made: Path, m
     assert "missing or damaged" not in (made / "report.html").read_text()
 
 
-@pytest.mark.parametrize("layout", ["imagefolder", "yolo-classify", "yolo-detect", "coco", "voc", "hf"])
-def test_every_layout_takes_them(made: Path, mode: str, layout: str, tmp_path: Path) -> None:
-    if not (made / "masks").exists() and layout in ("yolo-detect", "coco", "voc"):
-        pytest.skip("needs masks")
+OF_ANY, OF_MASKS = ("imagefolder", "yolo-classify", "hf"), ("yolo-detect", "coco", "voc")
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [*(("plain", layout) for layout in OF_ANY), *(("masks", layout) for layout in OF_ANY + OF_MASKS)],
+)
+def test_every_layout_takes_them(runs: dict[str, Path], name: str, mode: str, layout: str, tmp_path: Path) -> None:
+    made = runs[name]
     succeeds(run_in_process("gan-batch", "convert", made, "--to", layout, "--out", tmp_path / "set"))
     found = sorted(path for path in (tmp_path / "set").rglob("*") if path.suffix in (".png", ".jpg"))
     images = [path for path in found if "masks" not in path.parts]
@@ -63,9 +76,8 @@ def test_every_layout_takes_them(made: Path, mode: str, layout: str, tmp_path: P
         assert image.size == (32, 32)
 
 
-def test_jpeg_files_of_voc_show_the_same_without_transparency(made: Path, mode: str, tmp_path: Path) -> None:
-    if not (made / "masks").exists():
-        pytest.skip("needs masks")
+def test_jpeg_files_of_voc_show_the_same_without_transparency(runs: dict[str, Path], mode: str, tmp_path: Path) -> None:
+    made = runs["masks"]
     succeeds(run_in_process("gan-batch", "convert", made, "--to", "voc", "--out", tmp_path / "set"))
     root = tmp_path / "set" / "VOCdevkit" / "VOC2007"
     depths = {ElementTree.parse(path).findtext("size/depth") for path in (root / "Annotations").iterdir()}
