@@ -4,10 +4,10 @@ Transposed convolutions on a fixed grid draw what they have learned at the place
 the size is followed by a low-pass filter, which takes away the images of the grid (Karras et al., "Alias-Free
 Generative Adversarial Networks", NeurIPS 2021, section 2), and by a crop at an offset of 0 or 1 that the sign of a
 latent chooses: offsets of 16, 8, 4, 2 and 1 pixels of the image together, so that what is drawn at one place can stand
-at each, exactly and on every runtime. How it slants, and how far apart things stand, is the work of `bend.py`. Noise
-behind every doubling is what grain is made of (Karras et al., "A Style-Based Generator Architecture", CVPR 2019,
-section 3.2), and noise on the image itself, as wide in each direction as is learned and as strong in each region as the
-network wants it.
+at each, exactly and on every runtime. Whether it lies or stands is the work of `turn.py`; how it slants, and how far
+apart things stand, that of `bend.py`. Noise behind every doubling is what grain is made of (Karras et al., "A
+Style-Based Generator Architecture", CVPR 2019, section 3.2), and noise on the image itself, as wide in each direction
+as is learned and as strong in each region as the network wants it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -29,7 +29,9 @@ from gan.networks import stages
 from gan.networks.bend import Bend
 from gan.networks.blobs import Blobs
 from gan.networks.generator import Generator
+from gan.networks.grain import EAGER, GRAIN_BITS, REACH, bell, coloured, coloured_crops, crops
 from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter, fixed_filter
+from gan.networks.turn import WAYS, Turn, ways_of
 from models.info import IMAGES, MASKS
 from models.latents import CONTENT, KIND, LABEL, NOISE, SHIFT, Input
 
@@ -39,15 +41,10 @@ FACTORS = (8, 6, 4, 2, 1)
 """Channels of the maps, in widths, from the first to that of half the image's size."""
 SHIFT_BITS = 10
 """Latents whose signs choose an offset: two, down and right, for each of 16, 8, 4, 2 and 1 pixels."""
-_OFFSET_BITS = 10
-GRAIN_BITS = 2 * _OFFSET_BITS + 3
-"""Latents whose signs choose a crop of the noise: how far down and right it begins, whether it is mirrored either way,
-and whether bright is dark. There are 2²³ crops: of 100,000 images one in a hundred shares its crop with another."""
 KINDS = 6
 """Latents of the content whose signs the network sees besides: photos come in kinds with nothing between them, and what
 follows a latent steadily would show all that is between."""
 LEAST_CONTENT = KINDS
-_REACH = 1 << _OFFSET_BITS
 _MARGIN = 4
 """Rows and columns beyond the image's that its last map has for the offsets of 2 and 1 pixels."""
 _GATED, _REFINED, _PAINTED = 3, 1, 2
@@ -57,10 +54,6 @@ _CLASS = 32
 """Numbers that tell a class to all that sees the latents: a quarter of what it sees."""
 _LAST_GRAIN = 0.02
 """Strength of the noise in the image to begin with."""
-_TAPS, _WIDEST = 7, 1.5
-"""Pixels across of the bell that colours the image's noise, as that of photos is not white; its deviation at most."""
-_EAGER = 10.0
-"""How much faster than a weight of its size the width of the bell is learned: it has further to go."""
 _REGION = 9
 """Places of the last map across over which its strength is averaged, as scratches would be drawn of sand else."""
 _MOST_GRAIN = 3.0
@@ -84,6 +77,7 @@ class ShiftGenerator(Generator):
         classes: that an input `label` tells apart; 0: no such input.
         masks: make a mask of the defect with each image, from its maps.
         blobs: with masks, paint defects as blobs into the last two maps.
+        turns: of `turn.WAYS`, those in which the signs of the first latents turn images over.
 
     Raises:
         ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
@@ -104,6 +98,7 @@ class ShiftGenerator(Generator):
         classes: int = 0,
         masks: bool = False,
         blobs: bool = True,
+        turns: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.content = z_dim - SHIFT_BITS - GRAIN_BITS
@@ -128,12 +123,13 @@ class ShiftGenerator(Generator):
         # At each place of the last map four pixels of the image, and how strong their grain is.
         self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
         self.smooth = fixed_filter(channels, 5, padding=2, padding_mode="reflect")
+        self.turn = Turn(turns)
         self.bend = Bend(seen)
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
         self.marker = Marker(widths[-2], widths[-1]) if masks else None
         self.grain_gain = nn.Parameter(torch.zeros(channels))
         self.grain_width = nn.Parameter(torch.zeros(2))  # down and across
-        self.register_buffer("noise", torch.zeros(_REACH + height + _MARGIN, _REACH + wide + _MARGIN))
+        self.register_buffer("noise", torch.zeros(REACH + height + _MARGIN, REACH + wide + _MARGIN))
         self.register_buffer("folded", None)  # white noise and coloured, where nothing will change any more
 
     @property
@@ -190,9 +186,9 @@ class ShiftGenerator(Generator):
         kind = torch.where(z[..., :KINDS] > 0, 1.0, -1.0).to(z.dtype)
         seen = self._with_class(torch.cat([z[..., : self.content + SHIFT_BITS], kind], dim=1), label)
         if grain is None:
-            grain, texture = self._crop(up[..., SHIFT_BITS:])
+            grain, texture = self._crops(up[..., SHIFT_BITS:])
         else:
-            texture = self._texture(grain)
+            texture = coloured(grain, self._taps())
         mixed = F.leaky_relu(self.mixed(seen), 0.2)
         x = F.leaky_relu(self.first_norm(self.first(mixed[..., None, None])), 0.2)
         blobs = None if self.blobs is None else self.blobs(seen, grain, clear)
@@ -208,6 +204,7 @@ class ShiftGenerator(Generator):
         # Else the four pixels of each place would weave a lattice of two pixels.
         x = self.smooth(F.pixel_shuffle(x[..., :-1, :, :], 2))
         x = torch.cat([x, F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2), *marks], dim=1)
+        x = self.turn(x, z[..., : len(WAYS)] > 0)
         down, right = (2 * up[..., 6 + way].long() + up[..., 8 + way] for way in (0, 1))
         x = self.bend(x, seen, down, right, self.height, self.width)
         drawn, strength, marked = torch.split(x, [self.channels, 1, len(marks)], dim=1)
@@ -224,62 +221,17 @@ class ShiftGenerator(Generator):
             return seen
         return torch.cat([seen, self.embed(label) * self.class_strength], dim=1)
 
-    def _texture(self, grain: Tensor) -> Tensor:
-        """The image's own noise `[N, channels, H, W]` of white noise `[N, 1, H, W]`: coloured."""
-        return self._coloured(F.pad(grain, (_TAPS // 2,) * 4, mode="reflect"))
+    def _taps(self) -> Tensor:
+        """What colours the image's own noise, `[channels, 1, taps, taps]`."""
+        return self.grain_gain[:, None, None, None] * bell(self.grain_width)
 
-    def _coloured(self, wider: Tensor) -> Tensor:
-        """Coloured noise of white noise that goes on beyond it by half the filter.
-
-        It is as mirrored as the white noise is, so that crops of the bank may be mirrored.
-        """
-        return F.conv2d(wider, self.grain_gain[:, None, None, None] * self._bell())
-
-    def _bell(self) -> Tensor:
-        """Taps `[taps, taps]` of a bell curve, the sum of their squares 1: they leave noise as strong as it is.
-
-        With taps of their own they became a comb, as other noise is in the maps behind it, and wherever the image's own
-        was strong, the comb was seen.
-        """
-        widths = (_WIDEST * torch.sigmoid(_EAGER * self.grain_width)).clamp(min=0.1)  # of 0 there is no bell
-        place = torch.arange(_TAPS, device=widths.device) - _TAPS // 2
-        down, across = torch.exp(-(place.square() / (2 * widths[:, None].square())))
-        taps: Tensor = torch.outer(down, across)
-        return taps.div(taps.norm())
-
-    def _bank(self) -> Tensor:
-        """White noise and the image's own, `[height, width, 1 + channels]`, to crop from."""
-        noise = self.noise[None, None]
-        return torch.cat([noise, self._texture(noise)], dim=1)[0].permute(1, 2, 0)
-
-    def _crop(self, up: Tensor) -> tuple[Tensor, Tensor]:
-        """White noise and the image's own, `[N, …, height + 4, width + 4]`, that bool `[N, GRAIN_BITS]` choose.
-
-        Offsets are binary.
-        """
-        if self.folded is not None:
-            crop = self._cropped(self.folded, up, _MARGIN)
-            return crop[..., :1, :, :], crop[..., 1:, :, :]
-        # Colouring what is cropped is much less than all of the bank; its border is that of `_bank`.
-        bank = F.pad(self.noise[None, None], (_TAPS // 2,) * 4, mode="reflect")[0].movedim(0, 2)
-        crop = self._cropped(bank, up, _MARGIN + _TAPS - 1)
-        inner = slice(_TAPS // 2, -(_TAPS // 2))
-        return crop[..., inner, inner], self._coloured(crop)
-
-    def _cropped(self, bank: Tensor, up: Tensor, margin: int) -> Tensor:
-        """Crops `[N, C, height + margin, width + margin]` of a bank `[H, W, C]`."""
-        down, right, rest = up[..., :_OFFSET_BITS], up[..., _OFFSET_BITS:-3], up[..., -3:]
-        rows = self._line(down, rest[..., 0], self.height + margin)[..., None]
-        columns = self._line(right, rest[..., 1], self.width + margin)[..., None, :]
-        crop = F.embedding(rows * bank.shape[1] + columns, bank.flatten(0, 1)).movedim(3, 1)
-        return torch.where(rest[..., 2, None, None, None], -crop, crop)
-
-    @staticmethod
-    def _line(offset: Tensor, mirrored: Tensor, side: int) -> Tensor:
-        """The rows or columns of the bank that make a crop, `[N, side]`."""
-        first = (offset * (1 << torch.arange(_OFFSET_BITS, device=offset.device))).sum(dim=1, keepdim=True)
-        along = torch.arange(side, device=offset.device)
-        return first + torch.where(mirrored[..., None], side - 1 - along, along)
+    def _crops(self, up: Tensor) -> tuple[Tensor, Tensor]:
+        """White noise and the image's own, `[N, …, height + 4, width + 4]`, that bool `[N, GRAIN_BITS]` choose."""
+        size = (self.height + _MARGIN, self.width + _MARGIN)
+        if self.folded is None:
+            return coloured_crops(self.noise, self._taps(), up, *size)
+        both = crops(self.folded, up, *size)
+        return both[..., :1, :, :], both[..., 1:, :, :]
 
     def initialise(self, random: torch.Generator) -> None:
         """Draw the weights, and the bank of noise."""
@@ -288,7 +240,7 @@ class ShiftGenerator(Generator):
         nn.init.kaiming_normal_(self.mixed.weight, 0.2, generator=random)
         nn.init.zeros_(self.mixed.bias)
         nn.init.constant_(self.grain_gain, _LAST_GRAIN)
-        nn.init.constant_(self.grain_width, -1 / _EAGER)
+        nn.init.constant_(self.grain_width, -1 / EAGER)
         draw_filter(self.smooth, SMOOTH, gain=1)
         for stage in self._doublings():
             stage.initialise(random)
@@ -330,14 +282,17 @@ class ShiftGenerator(Generator):
         folded.first_norm = nn.Identity()  # type: ignore[assignment]  # what it did is in `first`
         for stage in folded._doublings():
             stage.fold()
-        folded.folded = folded._bank().detach().contiguous()
+        white = folded.noise[None, None]
+        both = torch.cat([white, coloured(white, folded._taps())], dim=1)
+        folded.folded = both[0].permute(1, 2, 0).detach().contiguous()
         return folded
 
     @classmethod
     def of(cls, config: TrainConfig) -> Self:
         """A new one of the sizes in `config`."""
         wide, height = config.size
-        return cls(config.z_dim, config.channels, config.g_width, height, wide, len(config.class_names), config.masks)
+        classes, turns = len(config.class_names), ways_of(config.flip, height, wide)
+        return cls(config.z_dim, config.channels, config.g_width, height, wide, classes, config.masks, turns=turns)
 
     @classmethod
     def shaped_like(cls, state: Mapping[Any, Any], **unseen: Any) -> Self:
@@ -354,7 +309,8 @@ class ShiftGenerator(Generator):
             sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, channels, first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
                 masks, blobs = "marker.fine.weight" in state, "blobs.places.weight" in state
-                generator = cls(*sizes_of, masks, blobs)
+                turns = [way for way in WAYS if f"turn.{way}" in state]
+                generator = cls(*sizes_of, masks, blobs, turns)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
             earlier = {"mixed.weight", "first.weight"} <= state.keys()
             which = "of this version: train it anew; its ONNX file runs as before" if earlier else "either"

@@ -19,7 +19,7 @@ from tests.conftest import TINY, fails_in_one_line, run, surface, write_photos
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
-FEW = ("--epochs", "1", "--device", "cpu", *TINY)
+FEW = ("--epochs", "1", "--device", "cpu", "--image-size", "32", *TINY)
 
 
 def options(out: Path) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def test_resuming_with_other_options_is_78_and_names_them(gan_train: Train, phot
 
 def test_resuming_with_other_photos_is_78(gan_train: Train, trained: Path, tmp_path: Path) -> None:
     others = write_photos(tmp_path / "others", 24, seed=7)
-    same = ("--recipe", "dcgan", *FEW, "--z-dim", "8", "--resume")
+    same = ("--recipe", "dcgan", *FEW, "--image-size", "128", "--z-dim", "8", "--resume")
     fails_in_one_line(gan_train(others, "--out", trained, *same), 78, "other images")
 
 
@@ -233,7 +233,7 @@ def test_a_gpu_that_is_not_there_is_69_and_says_what_else(gan_train: Train, phot
 
 @pytest.mark.usefixtures("without_gpu")
 def test_without_a_gpu_the_processor_is_taken_by_itself(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    assert "on cpu" in gan_train(photos, "--out", tmp_path, "--epochs", "1", *TINY).stderr
+    assert "on cpu" in gan_train(photos, "--out", tmp_path, *FEW[:2], *FEW[4:]).stderr
 
 
 # What it says

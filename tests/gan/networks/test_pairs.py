@@ -7,8 +7,9 @@ import torch
 
 from gan.config import TrainConfig
 from gan.networks.architectures import generator_of, new_discriminator, new_generator
+from gan.networks.grain import GRAIN_BITS
 from gan.networks.pairs import PairDiscriminator
-from gan.networks.shift import GRAIN_BITS, SHIFT_BITS, ShiftGenerator
+from gan.networks.shift import SHIFT_BITS, ShiftGenerator
 
 Z = 8 + SHIFT_BITS + GRAIN_BITS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from gan.config import TrainConfig
 from gan.networks.architectures import generator_of
+from gan.networks.grain import GRAIN_BITS
 from gan.networks.reader import load_generator
-from gan.networks.shift import GRAIN_BITS, SHIFT_BITS, ShiftGenerator
+from gan.networks.shift import SHIFT_BITS, ShiftGenerator
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.trainer import Trainer
@@ -25,10 +27,12 @@ pytestmark = pytest.mark.usefixtures("operators_are_read_once")
 Z = 8 + SHIFT_BITS + GRAIN_BITS
 
 
-def lively(channels: int = 1, height: int = 64, wide: int = 64, seed: int = 0) -> ShiftGenerator:
+def lively(
+    channels: int = 1, height: int = 64, wide: int = 64, seed: int = 0, turns: Sequence[str] = ()
+) -> ShiftGenerator:
     """A generator whose images have contrast, with batch-norm statistics that fit."""
     random = torch.Generator().manual_seed(seed)
-    made = ShiftGenerator(Z, channels, 4, height, wide)
+    made = ShiftGenerator(Z, channels, 4, height, wide, turns=turns)
     made.initialise(random)
     with torch.no_grad():
         for weights in made.parameters():
@@ -107,55 +111,6 @@ def test_only_the_signs_of_grain_count_and_each_takes_another_crop(generator: Sh
         other[:, Z - GRAIN_BITS + bit] *= -1
         images.append(generator(other))
     assert len({image.numpy(force=True).tobytes() for image in images}) == GRAIN_BITS + 1
-
-
-def test_grain_is_a_crop_of_the_bank_at_the_offset_that_the_signs_write(generator: ShiftGenerator) -> None:
-    up = torch.zeros((4, GRAIN_BITS), dtype=torch.bool)
-    up[1, [0, 2, 11]] = True  # 5 rows, 2 columns
-    up[2, [20, 11]] = True
-    up[3, [21, 22]] = True
-    plain, moved, upside_down, mirrored = generator._crop(up)[0][:, 0]
-    assert torch.equal(plain, generator.noise[:68, :68])
-    assert torch.equal(moved, generator.noise[5:73, 2:70])
-    assert torch.equal(upside_down, generator.noise[:68, 2:70].flip(0))
-    assert torch.equal(mirrored, -generator.noise[:68, :68].flip(1))
-
-
-def test_the_images_own_noise_is_as_mirrored_as_the_white_noise(generator: ShiftGenerator) -> None:
-    noise = generator.noise[None, None]
-    texture = generator._texture(noise)
-    assert texture.std() > 0
-    for mirrored in ((2,), (3,), (2, 3)):
-        assert torch.allclose(generator._texture(noise.flip(mirrored)), texture.flip(mirrored), atol=1e-6)
-    up = torch.zeros((1, GRAIN_BITS), dtype=torch.bool)
-    up[0, [1, 20]] = True  # 2 rows, upside down
-    assert torch.allclose(generator._crop(up)[1], texture[:, :, 2:70, :68].flip(2))
-    up[0, 22] = True
-    assert torch.allclose(generator._crop(up)[1], -texture[:, :, 2:70, :68].flip(2))
-
-
-@pytest.mark.parametrize(("down", "across"), [(-9.0, -9.0), (0.0, -0.1), (9.0, 0.2)])
-def test_what_colours_the_noise_is_a_bell_and_leaves_it_as_strong(down: float, across: float) -> None:
-    """Taps that rise again away from the middle would weave a mesh or a comb."""
-    made = ShiftGenerator(width=2)
-    with torch.no_grad():
-        made.grain_gain.fill_(1)
-        made.grain_width.copy_(torch.tensor([down, across]))
-        spot = torch.zeros(1, 1, 9, 9)
-        spot[..., 4, 4] = 1
-        taps = made._texture(spot)[0, 0]
-    assert taps.norm() == pytest.approx(1)
-    assert (taps >= 0).all()
-    for line in (taps, taps.T):
-        assert (line[:5].diff(dim=0) >= 0).all()
-        assert torch.allclose(line, line.flip(0))
-
-
-def test_a_hundred_thousand_images_hardly_share_a_crop() -> None:
-    chosen = latents(100_000, seed=3)[:, -GRAIN_BITS:] > 0
-    crops = (chosen * (1 << torch.arange(GRAIN_BITS))).sum(dim=1)
-    _, count = crops.unique(return_counts=True)
-    assert int((count == 1).sum()) > 98_000
 
 
 def test_grain_is_new_in_training_and_that_of_the_latent_else(generator: ShiftGenerator) -> None:

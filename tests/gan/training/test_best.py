@@ -170,7 +170,7 @@ def test_a_finished_run_whose_best_generator_is_gone_says_so(
     monkeypatch.setattr("gan.training.validation.FAKES", 20)
     monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: FeatureNetwork(name, _pools))
     held_out, out = write_photos(tmp_path / "held_out", 12, seed=9), tmp_path / "out"
-    command = (photos, "--out", out, "--epochs", "2", "--validation", held_out, *TINY)
+    command = (photos, "--out", out, "--epochs", "2", "--validation", held_out, "--image-size", "32", *TINY)
     assert gan_train(*command).returncode == 0
     assert gan_train(*command, "--resume").returncode == 0
     model = out / "generator_model.pth"
@@ -220,7 +220,7 @@ def test_held_out_photos_decide_in_the_command(
     monkeypatch.setattr("gan.training.validation.FAKES", 20)
     held_out = write_photos(tmp_path / "held_out", 12, seed=9)
     out = tmp_path / "out"
-    result = gan_train(photos, "--out", out, "--epochs", "2", "--validation", held_out, *TINY)
+    result = gan_train(photos, "--out", out, "--epochs", "2", "--validation", held_out, "--image-size", "32", *TINY)
     assert result.returncode == 0, result.stderr
     assert read_stats(out / "stats.jsonl")[-1][KID] > 0
 

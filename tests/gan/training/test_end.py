@@ -125,7 +125,19 @@ def test_a_collapse_that_lasts_is_told_from_one_that_passed() -> None:
 def test_the_log_keeps_warnings_of_before_the_run_resuming_and_the_end(
     gan_train: Train, photos: Path, tmp_path: Path
 ) -> None:
-    command = (photos, "--out", tmp_path / "out", "--recipe", "dcgan", "--device", "cpu", *TINY, "--epochs")
+    command = (
+        photos,
+        "--out",
+        tmp_path / "out",
+        "--recipe",
+        "dcgan",
+        "--device",
+        "cpu",
+        "--image-size",
+        "32",
+        *TINY,
+        "--epochs",
+    )
     assert gan_train(*command, "1").returncode == 0
     assert gan_train(*command, "2", "--resume").returncode == 0
     said = logged(tmp_path / "out")

@@ -19,7 +19,7 @@ from tests.gan.conftest import tiny
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Tree = Callable[[Path, Sequence[str]], dict[str, bytes]]
-DRY = ("--dry-run", "--device", "cpu", *TINY)
+DRY = ("--dry-run", "--device", "cpu", "--image-size", "32", *TINY)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -87,12 +87,14 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu --image-size 32")
     with forked(str(photos), "--out", str(killed), *often, *TINY) as (process, said):
+        heard = []
         for line in said:
+            heard.append(line)
             if "step 8," in line:
                 break
         process.kill()
         process.join()
-    assert process.exitcode == -signal.SIGKILL
+    assert process.exitcode == -signal.SIGKILL, "".join(heard)
     assert 6 <= snapshots.newest_snapshot(killed)[1]["step"] < 18
     data, course = load_images(photos, 1, 32), Course(stats_every=1, sample_epochs=2)
     train(data, killed, tiny(epochs=6), course=course, resume=True)

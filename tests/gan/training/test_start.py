@@ -75,7 +75,7 @@ def test_another_run_json_is_in_nobodys_way(content: str, tmp_path: Path) -> Non
     ("moment", "number"), [("loading PyTorch", signal.SIGTERM), ("loading PyTorch", 40), ("measuring", signal.SIGTERM)]
 )
 def test_planning_says_something_at_once_and_a_signal_ends_it_quietly(photos: Path, moment: str, number: int) -> None:
-    command = ["gan-train", str(photos), "--dry-run", "--device", "cpu", "--batch-size", "256", "--epochs", "99"]
+    command = ["gan-train", str(photos), "--dry-run", "--device", "cpu", "--batch-size", "64", "--epochs", "99"]
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,0 +1,56 @@
+"""Images turned over by the signs of latents."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gan.networks.architectures import generator_of, new_generator
+from gan.networks.turn import WAYS, Turn
+from tests.gan.conftest import tiny
+from tests.gan.networks.test_shift import blind, latents, lively
+
+
+@pytest.mark.parametrize(("way", "dims"), [(0, (3, 2)), (1, (2,)), (2, (3,))])
+def test_each_sign_turns_its_own_images(way: int, dims: tuple[int, ...]) -> None:
+    x = torch.arange(32.0).reshape(2, 1, 4, 4)
+    up = torch.zeros((2, 3), dtype=torch.bool)
+    up[1, way] = True
+    first, second = Turn(WAYS)(x, up)
+    assert torch.equal(first, x[0])
+    assert torch.equal(second, (x.transpose(2, 3) if way == 0 else x.flip(dims))[1])
+
+
+@torch.no_grad()
+def test_a_generator_that_does_not_look_at_them_draws_one_image_turned_over() -> None:
+    drawn = blind(lively(turns=WAYS))
+    drawn.mixed.weight[:, :3] = 0
+    for stage in drawn.stages:
+        if stage.gate is not None:
+            stage.gate[0].weight[:, :3] = 0
+    z = latents(1).repeat(2, 1)
+    z[0, :3], z[1, :3] = -1.0, torch.tensor([1.0, 1.0, -1.0])
+    z[:, drawn.content + 6 : drawn.content + 10] = -1.0  # the first pixels of the whole, which has four more
+    plain, turned = drawn(z)
+    assert plain.std() > 0.01
+    assert torch.equal(turned[:, 4:].flip(1).transpose(1, 2), plain[..., 4:])
+
+
+@pytest.mark.parametrize(
+    ("flip", "size", "ways"),
+    [
+        ("both", "64", list(WAYS)),
+        ("both", "64x32", ["upside_down", "mirrored"]),
+        ("horizontal", "64", ["mirrored"]),
+        ("vertical", "64", ["upside_down"]),
+        ("none", "64", []),
+    ],
+)
+def test_images_are_turned_as_photos_are_flipped_and_a_state_tells_how(flip: str, size: str, ways: list[str]) -> None:
+    made = new_generator(tiny("shift", flip=flip, image_size=size))
+    made.initialise(torch.Generator().manual_seed(0))
+    state = made.state_dict()
+    assert [name.removeprefix("turn.") for name in state if name.startswith("turn.")] == ways
+    again = generator_of(state)
+    z = torch.randn(3, made.z_dim)
+    assert torch.equal(again(z=z), made.eval()(z=z))
