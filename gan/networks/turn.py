@@ -1,8 +1,8 @@
 """Images turned over by the signs of latents.
 
 Scratches that lie are scratches that stand, turned over; what leans to the left is the mirror image of what leans to
-the right. A network that need not learn each of them draws one of them well, in fewer steps, and never both at once: a
-level and an upright scratch that cross. It sees the signs, so that it can learn what photos show in one direction only.
+the right. A network that need not learn each of them draws one of them well, in fewer steps. It sees the signs, so that
+it can learn what photos show in one direction only.
 """
 
 from __future__ import annotations

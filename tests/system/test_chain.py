@@ -172,7 +172,7 @@ def test_colour_chain_gives_colour_images(tmp_path: Path) -> None:
     assert image[:, :, 0].mean() > image[:, :, 1].mean() + 15  # red stayed the first channel all the way
 
 
-@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("size", [64, pytest.param(256, marks=pytest.mark.long)])
 def test_chain_makes_images_of_the_size_that_was_trained(size: int, photos: Path, tmp_path: Path) -> None:
     for command in (
         ("gan-train", photos, "--image-size", str(size), "--epochs", "1", "--recipe", "small-data", *TINY),
