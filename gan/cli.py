@@ -191,6 +191,9 @@ class _Train(Command):
 @_value("--class-to", float, "Let them count in full from this share of the run on.")
 @_value("--flip", click.Choice(CHOICES["flip"]), "Mirror a random half of the training images.")
 @_value(
+    "--transpose", click.Choice(CHOICES["transpose"]), "Draw what lies as what stands; auto: where photos show both."
+)
+@_value(
     "--feature-matching", float, "Pull images to the photos in a frozen network's eyes, times the discriminator's pull."
 )
 @_value("--precision", click.Choice(CHOICES["precision"]), "auto is bfloat16 where the machine calculates in it.")

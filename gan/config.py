@@ -14,6 +14,7 @@ CHOICES = {
     "loss": ("bce", "hinge", "relativistic"),
     "fit": FITS,
     "flip": ("none", "horizontal", "vertical", "both"),
+    "transpose": ("off", "on", "auto"),
     "precision": ("auto", "float32", "bfloat16"),
 }
 """What the options that are words may be."""
@@ -86,7 +87,8 @@ class TrainConfig:
     bands: bool = False  # each band of frequencies has its own mean and std there
     band_weight: float = 1.0  # of each finer band, times that of the next coarser one
     augment: bool = False  # brightness, contrast, translation on what D sees
-    flip: str = "none"  # mirror the real images
+    flip: str = "none"  # mirror the real images; a generator that can mirrors its own alike
+    transpose: str = "off"  # the generator draws what lies as what stands; "auto": see `for_photos`
     feature_matching: float = 0.0  # pull towards the photos in a frozen network's eyes, times that of D; 0: none
 
     masks: bool = False  # the photos have masks of their defects, and the generator makes such with its images
@@ -126,6 +128,8 @@ class TrainConfig:
             raise ValueError(f"`classes` {NEED_BOTH}")
         if self.masks and not self.can_have_masks:
             raise ValueError(f"`masks` {NEED_BOTH}")
+        if self.transpose == "on" and not self.can_transpose:
+            raise ValueError("`transpose=on` needs square images and the generator of `recipe=shift`")
         if self.class_from > self.class_to:
             raise ValueError(f"`class_from` is {self.class_from}, after `class_to`, which is {self.class_to}")
         if self.label_smoothing and self.loss != "bce":
@@ -157,6 +161,12 @@ class TrainConfig:
         return self._generator_can.any_sides and self.d_two_part
 
     @property
+    def can_transpose(self) -> bool:
+        """Whether the generator can draw what lies as what stands."""
+        width, height = self.size
+        return self._generator_can.turns and width == height
+
+    @property
     def _generator_can(self) -> Abilities:
         return ABILITIES.get(self.architecture, Abilities())
 
@@ -170,11 +180,16 @@ class TrainConfig:
         """Whether the discriminator has a gradient penalty."""
         return self.r1_gamma > 0 or self.r2_gamma > 0
 
-    def for_photos(self, count: int) -> TrainConfig:
-        """The options in effect: an automatic `d_lr` is twice `lr`, or `lr` itself for less than a hundred photos."""
-        if self.d_lr != AUTO:
-            return self
-        return dataclasses.replace(self, d_lr=self.lr if count < FEW_PHOTOS else 2 * self.lr)
+    def for_photos(self, count: int, both_ways: bool = False) -> TrainConfig:
+        """The options in effect: an automatic `d_lr` is twice `lr`, or `lr` itself for less than a hundred photos; an
+        automatic `transpose` is on where things lie in some photos and stand in others, and the generator can.
+        """
+        chosen: dict[str, Any] = {}
+        if self.d_lr == AUTO:
+            chosen["d_lr"] = self.lr if count < FEW_PHOTOS else 2 * self.lr
+        if self.transpose == AUTO:
+            chosen["transpose"] = "on" if both_ways and self.can_transpose else "off"
+        return dataclasses.replace(self, **chosen)
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON takes them."""
@@ -301,6 +316,7 @@ RECIPES["shift"] = {
     "bands": True,
     "band_weight": 0.6,
     "d_lr": AUTO,
+    "transpose": AUTO,
     "feature_matching": 3.0,
 }
 """Named sets of options: `shift` and `small-data` are for a few hundred images, `dcgan` is the plain paper recipe; the

@@ -291,7 +291,7 @@ class ShiftGenerator(Generator):
     def of(cls, config: TrainConfig) -> Self:
         """A new one of the sizes in `config`."""
         wide, height = config.size
-        classes, turns = len(config.class_names), ways_of(config.flip, height, wide)
+        classes, turns = len(config.class_names), ways_of(config.flip, config.transpose == "on")
         return cls(config.z_dim, config.channels, config.g_width, height, wide, classes, config.masks, turns=turns)
 
     @classmethod

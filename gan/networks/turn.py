@@ -17,12 +17,9 @@ WAYS = ("transposed", "upside_down", "mirrored")
 """How images may be turned, each by a sign of its own, in this order."""
 
 
-def ways_of(flip: str, height: int, width: int) -> list[str]:
-    """How images are turned where photos are flipped so while training: over their diagonal, too, where all flips are
-    alike and they are square.
-    """
-    able = (flip == "both" and height == width, flip in ("vertical", "both"), flip in ("horizontal", "both"))
-    return list(itertools.compress(WAYS, able))
+def ways_of(flip: str, transpose: bool) -> list[str]:
+    """How images are turned: as photos are flipped while training, and over their diagonal with `transpose`."""
+    return list(itertools.compress(WAYS, (transpose, flip in ("vertical", "both"), flip in ("horizontal", "both"))))
 
 
 class Turn(nn.Module):

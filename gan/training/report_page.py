@@ -203,12 +203,13 @@ def _nearest(run: TrainingReport) -> str:
     return min(RECIPES, key=lambda recipe: (differing(recipe), recipe != DEFAULT_RECIPE))
 
 
-def _of_recipe(name: str, run: TrainingReport) -> dict[str, Any]:
+def _of_recipe(recipe: str, run: TrainingReport) -> dict[str, Any]:
     """What the options would be by a recipe alone, with these photos and on this machine."""
     photos = _data(run).get("images")
-    config = TrainConfig.of(name).for_photos(photos if isinstance(photos, int) else 0).to_dict()
-    if config["precision"] == AUTO:
-        config["precision"] = run.options.get("precision")
+    config = TrainConfig.of(recipe).for_photos(photos if isinstance(photos, int) else 0).to_dict()
+    for name in ("precision", "transpose"):
+        if RECIPES[recipe].get(name) == AUTO:
+            config[name] = run.options.get(name)
     return config
 
 

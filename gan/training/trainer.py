@@ -20,6 +20,7 @@ from gan.networks import reader
 from gan.networks.architectures import new_discriminator, new_generator
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
+from gan.photos.directions import both_ways
 from gan.photos.spots import Windows
 from gan.training import ema, objectives, snapshots
 from gan.training.augment import flip
@@ -74,7 +75,7 @@ class Trainer:
         if config.precision == "auto":
             precision = "bfloat16" if fast_bfloat16(device.type) else "float32"
             config = dataclasses.replace(config, precision=precision)
-        config = config.for_photos(len(images))
+        config = config.for_photos(len(images), both_ways(images))
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
         self.loss = LOSSES[config.loss]
         shown, photos = with_masks(images, masks), [*map(with_masks, photos, whole_masks or itertools.repeat(None))]

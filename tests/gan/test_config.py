@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,22 @@ def test_a_rate_in_words_is_automatic_or_refused() -> None:
     assert TrainConfig(d_lr=0.003).for_photos(99).d_lr == 0.003
     with pytest.raises(ValueError, match="`d_lr` is 'fast': give a number, or auto"):
         TrainConfig(d_lr="fast")
+
+
+@pytest.mark.parametrize(
+    ("changes", "both_ways", "chosen"),
+    [({}, True, "on"), ({}, False, "off"), ({"image_size": "64x32"}, True, "off"), ({"transpose": "on"}, False, "on")],
+)
+def test_what_lies_is_drawn_as_what_stands_where_photos_show_both(
+    changes: dict[str, Any], both_ways: bool, chosen: str
+) -> None:
+    assert TrainConfig.of("shift", **changes).for_photos(200, both_ways).transpose == chosen
+
+
+@pytest.mark.parametrize("changes", [{"recipe": "dcgan"}, {"recipe": "shift", "image_size": "64x32"}])
+def test_a_generator_that_cannot_turn_what_it_draws_refuses_to(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="`transpose=on` needs square images"):
+        TrainConfig.of(transpose="on", **changes)
 
 
 WRONG_NUMBERS = [

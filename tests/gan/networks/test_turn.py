@@ -37,17 +37,19 @@ def test_a_generator_that_does_not_look_at_them_draws_one_image_turned_over() ->
 
 
 @pytest.mark.parametrize(
-    ("flip", "size", "ways"),
+    ("flip", "transpose", "ways"),
     [
-        ("both", "64", list(WAYS)),
-        ("both", "64x32", ["upside_down", "mirrored"]),
-        ("horizontal", "64", ["mirrored"]),
-        ("vertical", "64", ["upside_down"]),
-        ("none", "64", []),
+        ("both", "on", list(WAYS)),
+        ("both", "off", ["upside_down", "mirrored"]),
+        ("horizontal", "off", ["mirrored"]),
+        ("vertical", "on", ["transposed", "upside_down"]),
+        ("none", "off", []),
     ],
 )
-def test_images_are_turned_as_photos_are_flipped_and_a_state_tells_how(flip: str, size: str, ways: list[str]) -> None:
-    made = new_generator(tiny("shift", flip=flip, image_size=size))
+def test_images_are_turned_as_photos_are_flipped_and_a_state_tells_how(
+    flip: str, transpose: str, ways: list[str]
+) -> None:
+    made = new_generator(tiny("shift", flip=flip, transpose=transpose))
     made.initialise(torch.Generator().manual_seed(0))
     state = made.state_dict()
     assert [name.removeprefix("turn.") for name in state if name.startswith("turn.")] == ways

@@ -1,0 +1,23 @@
+"""Whether what photos show lies in some of them and stands in others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gan.photos.directions import both_ways
+from tests.conftest import scratch
+
+
+@pytest.mark.parametrize(("lying", "both"), [(0, False), (3, False), (4, True), (10, True), (16, True), (17, False)])
+@pytest.mark.parametrize("shade", [0, 60])
+def test_both_directions_are_there_where_a_fifth_has_each(lying: int, both: bool, shade: int) -> None:
+    """Light from above is no level line."""
+    random = np.random.default_rng(0)
+    plates = [scratch(random, 64, 64) for _ in range(20)]
+    images = np.stack([plate.T if number < lying else plate for number, plate in enumerate(plates)]).astype(float)
+    images += np.linspace(-shade, shade, 64)[:, None]
+    photos = torch.from_numpy(images.clip(0, 255).astype(np.uint8))[:, None]
+    assert both_ways(photos) is both
+    assert both_ways(photos.expand(-1, 3, -1, -1)) is both
