@@ -15,6 +15,7 @@ from gan.networks.architectures import generator_of
 from gan.networks.grain import GRAIN_BITS
 from gan.networks.reader import load_generator
 from gan.networks.shift import SHIFT_BITS, ShiftGenerator
+from gan.networks.turn import WAYS
 from gan.photos.read import ImageSet
 from gan.training import snapshots
 from gan.training.trainer import Trainer
@@ -268,7 +269,7 @@ def test_the_chain_runs_with_the_recipe(photos: Path, tmp_path: Path) -> None:
     assert run_in_process("gan-train", photos, "--recipe", "shift", *TINY, *options, *out).returncode == 0
     assert load_generator(weights).summary == "shift, widths 16 12 8 4 2"
     lively_weights = tmp_path / "lively.pth"  # of weights that were hardly trained every image is one gray
-    snapshots.save_weights(lively_weights, lively(channels=3))
+    snapshots.save_weights(lively_weights, lively(channels=3, turns=WAYS))
     made = run_in_process("gan-export", "onnx", lively_weights, "--out", onnx_file, "--batch-check", "1,2,5")
     assert made.returncode == 0, made.stderr
     no_batch_norm_and_one_input(onnx_file)
