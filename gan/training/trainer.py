@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.config import TrainConfig
+from gan.config import AUTO, TrainConfig
 from gan.devices import fast_bfloat16
 from gan.networks import reader
 from gan.networks.architectures import new_discriminator, new_generator
@@ -75,7 +75,7 @@ class Trainer:
         if config.precision == "auto":
             precision = "bfloat16" if fast_bfloat16(device.type) else "float32"
             config = dataclasses.replace(config, precision=precision)
-        config = config.for_photos(len(images), both_ways(images))
+        config = config.for_photos(len(images), config.transpose == AUTO and both_ways(images))
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
         self.loss = LOSSES[config.loss]
         shown, photos = with_masks(images, masks), [*map(with_masks, photos, whole_masks or itertools.repeat(None))]

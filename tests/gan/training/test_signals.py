@@ -35,11 +35,7 @@ def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(signal.SIGINT, 130), pytest.param((signal.SIGTERM, 143), marks=pytest.mark.long)],
-    ids=["SIGINT", "SIGTERM"],
-)
+@pytest.fixture(scope="module", params=[(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
 def stopped(
     request: pytest.FixtureRequest, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, int, subprocess.CompletedProcess[str]]:
