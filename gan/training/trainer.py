@@ -75,7 +75,7 @@ class Trainer:
         if config.precision == "auto":
             precision = "bfloat16" if fast_bfloat16(device.type) else "float32"
             config = dataclasses.replace(config, precision=precision)
-        config = config.for_photos(len(images), config.transpose == AUTO and both_ways(images))
+        config = config.for_photos(len(images), config.transpose == AUTO and both_ways(images, labels))
         self.config, self.device, self.restarts, self.processes = config, device, restarts, processes
         self.loss = LOSSES[config.loss]
         shown, photos = with_masks(images, masks), [*map(with_masks, photos, whole_masks or itertools.repeat(None))]

@@ -21,3 +21,11 @@ def test_both_directions_are_there_where_a_fifth_has_each(lying: int, both: bool
     photos = torch.from_numpy(images.clip(0, 255).astype(np.uint8))[:, None]
     assert both_ways(photos) is both
     assert both_ways(photos.expand(-1, 3, -1, -1)) is both
+
+
+@pytest.mark.parametrize(("lying", "both"), [((10, 10), True), ((20, 0), False), ((10, 0), False), ((16, 4), True)])
+def test_where_there_are_classes_each_has_both(lying: tuple[int, int], both: bool) -> None:
+    plates = scratch(np.random.default_rng(0), 64, 64)
+    shown = [plates.T if number < lies else plates for lies in lying for number in range(20)]
+    photos = torch.from_numpy(np.stack(shown).astype(np.uint8))[:, None]
+    assert both_ways(photos, [number // 20 for number in range(40)]) is both
