@@ -23,6 +23,7 @@ from gan.evaluation.features import lite_network
 from gan.networks.pixels import to_float
 from gan.sizes import proportioned
 from gan.training.augment import orientations
+from gan.training.naming import Naming
 from models.picks import spread
 
 SIDE = 128
@@ -36,6 +37,8 @@ _DEPTHS = (2, 4, 10, 15)
 _LEAST_DEVIATION = 1e-3
 _EPSILON = 1e-4
 _BATCH = 16
+NAMED = 0.5
+"""How much being called by the class counts beside the distance: its gradient is about as large, or half as large."""
 
 
 class Matching(ABC):
@@ -44,35 +47,44 @@ class Matching(ABC):
     Args:
         photos: float in [-1, 1], in batches.
         labels: int64 `[N]` of photos with classes.
+        named: how many classes there are, where images shall also be called by theirs.
     """
 
-    def __init__(self, photos: Iterable[Tensor], labels: Tensor | None = None) -> None:
+    def __init__(self, photos: Iterable[Tensor], labels: Tensor | None = None, named: int = 0) -> None:
         self._labels = labels
         with torch.no_grad():
             parts = [list(self._statistics(part)) for part in photos]
         found = [torch.cat(depth) for depth in zip(*parts, strict=True)]
         self._deviations = [depth.std(dim=0).clamp_min(_LEAST_DEVIATION) for depth in found]
         self._photos = [depth / deviation for depth, deviation in zip(found, self._deviations, strict=True)]
+        self._naming = None
+        if labels is not None and named:
+            self._naming = Naming(torch.cat(self._photos, dim=1), labels, named)
 
     @abstractmethod
     def _statistics(self, images: Tensor) -> Iterator[Tensor]:
         """Sets of statistics, each `[N, S]`, of images `[N, C, H, W]` in [-1, 1]; differentiable."""
 
     def distance(self, images: Tensor, labels: Tensor | None = None, strength: float = 0.0) -> Tensor:
-        """Half the energy distance to the photos, without what depends on these alone; summed over the depths.
+        """Half the energy distance to the photos, without what depends on these alone; summed over the depths. With
+        `named` what images lack to be called by their class comes on top.
 
         Args:
             images: float `[N, C, H, W]` in [-1, 1], N ≥ 2.
             labels: int64 `[N]`, drawn in the photos' proportions, where the photos have classes.
-            strength: how much of it is the distance within each class, averaged over the photos, from 0 to 1.
+            strength: how much of it is the distance within each class, averaged over the photos, from 0 to 1; how much
+                being called by the class counts.
 
         Returns:
             A scalar whose gradient is unbiased: no image is compared with itself.
         """
         total = images.new_zeros(())
         weights = None if labels is None else self._weights(labels, strength)
-        for depth, photos, deviation in zip(self._statistics(images), self._photos, self._deviations, strict=True):
-            mine, count = depth / deviation, len(depth)
+        depths = [of / deviation for of, deviation in zip(self._statistics(images), self._deviations, strict=True)]
+        if self._naming is not None and labels is not None:
+            total = total + NAMED * strength * self._naming.shortfall(torch.cat(depths, dim=1), labels)
+        for mine, photos in zip(depths, self._photos, strict=True):
+            count = len(mine)
             to_photos, among = torch.cdist(mine, photos), torch.cdist(mine, mine)
             if weights is not None:
                 to_photos, among = to_photos * weights[0], among * weights[1]
@@ -115,7 +127,10 @@ class FeatureMatching(Matching):
         looked_at = spread(len(images), LOOKED_AT // len(ways))
         some = images[looked_at]
         photos = (to_float(part.flip(way)) for way in ways for part in torch.split(some, _BATCH))
-        super().__init__(photos, None if labels is None else labels[looked_at].repeat(len(ways)))
+        if labels is None:
+            super().__init__(photos)
+        else:
+            super().__init__(photos, labels[looked_at].repeat(len(ways)), int(labels.max()) + 1)
 
     def _statistics(self, images: Tensor) -> Iterator[Tensor]:
         """Means and deviations of the maps at each depth, `[N, 2C]`, of images `[N, C, H, W]` in [-1, 1]."""
