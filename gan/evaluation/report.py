@@ -17,7 +17,9 @@ from gan.evaluation.mask_page import masks_section
 from gan.evaluation.matrix import SCALE, matrix
 from gan.evaluation.metrics import spectrum_2d
 from gan.evaluation.panels import panels
-from gan.evaluation.summary import copying_rule, distrust, findings, headline, not_asked, quality_json, remarks, rows
+from gan.evaluation.quality_rows import copying_rule, rows
+from gan.evaluation.summary import headline, quality_json, remarks
+from gan.evaluation.verdict import distrust, findings, not_asked
 from models.files import write_atomically
 from models.page import page
 from models.picks import spread

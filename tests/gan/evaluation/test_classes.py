@@ -18,8 +18,10 @@ from gan.evaluation.features import FeatureNetwork
 from gan.evaluation.fidelity import Classifier, Confusion
 from gan.evaluation.labelling import labelled
 from gan.evaluation.matrix import matrix
+from gan.evaluation.quality_rows import rows
 from gan.evaluation.report import report_page
-from gan.evaluation.summary import distrust, quality_json, rows
+from gan.evaluation.summary import quality_json
+from gan.evaluation.verdict import distrust
 from gan.photos.labels import Classes
 from gan.photos.read import ImageSet
 from gan.photos.which import Which

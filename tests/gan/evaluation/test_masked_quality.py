@@ -20,7 +20,8 @@ from gan.evaluation.comparison import Sets, Sources, compare
 from gan.evaluation.mask_page import outlined
 from gan.evaluation.panels import IMAGES
 from gan.evaluation.report import report_page
-from gan.evaluation.summary import distrust, findings, quality_json, table
+from gan.evaluation.summary import quality_json, table
+from gan.evaluation.verdict import distrust, findings
 from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run_in_process, write_photos
 from tests.gan.evaluation.conftest import SMALL

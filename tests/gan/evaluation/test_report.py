@@ -19,7 +19,8 @@ from gan.evaluation.comparison import Quality, Sets, Sources, compare
 from gan.evaluation.copying import Pair
 from gan.evaluation.panels import panels
 from gan.evaluation.report import report_page
-from gan.evaluation.summary import distrust, findings, quality_json, table
+from gan.evaluation.summary import quality_json, table
+from gan.evaluation.verdict import distrust, findings
 from gan.photos.read import ImageSet
 from models.flags import in_flags
 from tests.gan.evaluation.conftest import SMALL, of, plates
