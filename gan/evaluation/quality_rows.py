@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gan.evaluation.classes import Classwise
-from gan.evaluation.comparison import Quality
+from gan.evaluation.comparison import Judgement, Quality
 from gan.evaluation.copying import SUSPECTED_RATIO
 from gan.evaluation.line_figures import ALIGNED, ATTRIBUTES, DIRECTION_KINDS, LineFigures
 from gan.evaluation.mask_rows import mask_rows
@@ -16,15 +16,32 @@ _WHOLE = ("contrast", "length", "width", "count")
 
 def rows(quality: Quality) -> list[ReportRow]:
     """The numbers in the order in which to look at them."""
+    result = _rows_of_all(quality)
+    if quality.second is not None:
+        result += _rows_of_second(quality.second)
+    if quality.classes is not None:
+        result += _rows_of_classes(quality.classes)
+    result += _rows_of_lines(quality.lines)
+    result += _rows_of_spots(quality.spots)
+    result += _rows_of_places(quality.places, quality.places_real)
+    if quality.masks is not None:
+        result += mask_rows(quality.masks)
+    elif quality.has_masks:
+        result.append(ReportRow("masks", "not asked", "", "needs the masks of the photos: `masks`"))
+    return result + _rows_of_copying(quality)
 
-    def kid(value: float, interval: tuple[float, float]) -> str:
-        return f"{value:.1f} ({interval[0]:.1f} to {interval[1]:.1f})"
 
-    result = [
+def _kid(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.1f} ({interval[0]:.1f} to {interval[1]:.1f})"
+
+
+def _rows_of_all(quality: Quality) -> list[ReportRow]:
+    """Of all images together."""
+    return [
         ReportRow(
             "KID × 1000",
-            kid(quality.kid_x1000, quality.kid_x1000_interval),
-            kid(quality.kid_x1000_floor, quality.kid_x1000_floor_interval),
+            _kid(quality.kid_x1000, quality.kid_x1000_interval),
+            _kid(quality.kid_x1000_floor, quality.kid_x1000_floor_interval),
             "distance from the photos: 0 is perfect, lower is better",
         ),
         ReportRow(
@@ -55,65 +72,23 @@ def rows(quality: Quality) -> list[ReportRow]:
             "difference in grain and detail: 3 dB is twice or half the power",
         ),
     ]
-    if quality.second is not None:
-        second = quality.second
-        result += [
-            ReportRow(
-                "KID, second",
-                kid(second.kid_x1000, second.kid_x1000_interval),
-                kid(second.kid_x1000_floor, second.kid_x1000_floor_interval),
-                f"KID × 1000 in the eyes of {second.features}",
-            ),
-            ReportRow(
-                "precision, coverage",
-                f"{second.precision:.2f}, {second.coverage:.2f}",
-                f"{second.precision_floor:.2f}, {second.coverage_floor:.2f}",
-                f"both in the eyes of {second.features}",
-            ),
-        ]
-    if quality.classes is not None:
-        result += _rows_of_classes(quality.classes)
-    result += _rows_of_lines(quality.lines)
-    result += _rows_of_spots(quality.spots)
-    result += _rows_of_places(quality.places, quality.places_real)
-    if quality.masks is not None:
-        result += mask_rows(quality.masks)
-    elif quality.has_masks:
-        result.append(ReportRow("masks", "not asked", "", "needs the masks of the photos: `masks`"))
-    copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying
-    if copying is None or pixels is None or shifted is None:
-        return [*result, ReportRow("copying", "not asked", "", "needs the photos that were trained on: `train`")]
+
+
+def _rows_of_second(second: Judgement) -> list[ReportRow]:
+    """In the eyes of another network."""
     return [
-        *result,
         ReportRow(
-            "train distance", f"{copying.ratio:.2f} ×", "1.00 ×", "median distance to the nearest training image"
+            "KID, second",
+            _kid(second.kid_x1000, second.kid_x1000_interval),
+            _kid(second.kid_x1000_floor, second.kid_x1000_floor_interval),
+            f"KID × 1000 in the eyes of {second.features}",
         ),
         ReportRow(
-            "near",
-            percent(copying.below_5th),
-            "5.0 %",
-            "share nearer to a training image than 95 % of held-out photos are",
+            "precision, coverage",
+            f"{second.precision:.2f}, {second.coverage:.2f}",
+            f"{second.precision_floor:.2f}, {second.coverage_floor:.2f}",
+            f"both in the eyes of {second.features}",
         ),
-        ReportRow(
-            "very near",
-            percent(copying.below_1st),
-            "1.0 %",
-            "share nearer to a training image than 99 % of held-out photos are",
-        ),
-        ReportRow(
-            "pixel distance",
-            f"{pixels.ratio:.2f} ×",
-            "1.00 ×",
-            "train distance by pixels at 32×32, whatever the brightness",
-        ),
-        ReportRow("pixels very near", percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
-        ReportRow(
-            "shifted very near",
-            percent(shifted.below_1st),
-            "1.0 %",
-            "very near, by the pixels of its middle, wherever that lies in the training image",
-        ),
-        ReportRow("copying", quality.copying_verdict or "", "", copying_rule(quality)),
     ]
 
 
@@ -245,8 +220,45 @@ def _rows_of_places(fakes: Places, photos: Places) -> list[ReportRow]:
     ]
 
 
+def _rows_of_copying(quality: Quality) -> list[ReportRow]:
+    copying, pixels, shifted = quality.copying, quality.pixel_copying, quality.shifted_copying
+    if copying is None or pixels is None or shifted is None:
+        return [ReportRow("copying", "not asked", "", "needs the photos that were trained on: `train`")]
+    return [
+        ReportRow(
+            "train distance", f"{copying.ratio:.2f} ×", "1.00 ×", "median distance to the nearest training image"
+        ),
+        ReportRow(
+            "near",
+            percent(copying.below_5th),
+            "5.0 %",
+            "share nearer to a training image than 95 % of held-out photos are",
+        ),
+        ReportRow(
+            "very near",
+            percent(copying.below_1st),
+            "1.0 %",
+            "share nearer to a training image than 99 % of held-out photos are",
+        ),
+        ReportRow(
+            "pixel distance",
+            f"{pixels.ratio:.2f} ×",
+            "1.00 ×",
+            "train distance by pixels at 32×32, whatever the brightness",
+        ),
+        ReportRow("pixels very near", percent(pixels.below_1st), "1.0 %", "very near, by pixels"),
+        ReportRow(
+            "shifted very near",
+            percent(shifted.below_1st),
+            "1.0 %",
+            "very near, by the pixels of its middle, wherever that lies in the training image",
+        ),
+        ReportRow("copying", quality.copying_verdict or "", "", copying_rule(quality)),
+    ]
+
+
 def copying_rule(quality: Quality) -> str:
-    """What the verdict follows from, in a line."""
+    """What the verdict on copies follows from, in a line; nothing where they were not looked for."""
     if quality.copying is None:
         return ""
     return (
