@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import torch
 
 from gan.networks.kinds import certain_kind, likely_kind
-from gan.networks.persistent import ForeignNameError, is_snapshot, read_snapshot
+from gan.networks.persistent import is_snapshot, read_snapshot
+from gan.networks.pickles import ForeignNameError
 from gan.networks.safetensors import is_safetensors, read_safetensors
 from models.errors import CommandError, ExitCode, first_line, memory_error
 

@@ -1,19 +1,16 @@
 """Snapshots of StyleGAN's programs: pickles that bring source code along, read without running anything.
 
-A pickle is a list of instructions for a machine with a stack, and Python's own machine calls what a file names. The one
-here follows the instructions that build plain values; a name stands for one of the makers below, which take their
-arguments apart and call nothing, or the file is refused. Of a pickled network that is its classes' names, its tensors
-and its numbers; the source code is a text like any other, and left aside.
+Of a pickled network that is its classes' names, its tensors and its numbers, built by the makers below; the source code
+is a text like any other, and left aside.
 """
 
 from __future__ import annotations
 
 import io
 import mmap
-import pickletools
 import struct
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -22,7 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_MARKS = (b"torch_utils.persistence", b"dnnlib.tflib")
+from gan.networks.pickles import ForeignNameError, Named, PickleMachine, Stateless, Unread
+
+_TFLIB = "dnnlib.tflib"
+_MARKS = (b"torch_utils.persistence", _TFLIB.encode())
 """What the pickles name of StyleGAN for PyTorch, and for TensorFlow."""
 _MOST_INSTRUCTIONS = 150_000
 """The largest snapshots have some 50,000. Each instruction may take some 200 bytes of memory."""
@@ -47,14 +47,10 @@ _STORAGES: dict[str, tuple[str, torch.dtype]] = {
 }
 _SCALARS = {"f8": "<d", "f4": "<f", "f2": "<e", "i8": "<q", "i4": "<i", "b1": "<?"}
 """Kinds of NumPy's numbers, and how `struct` reads them."""
-
-
-class ForeignNameError(ValueError):
-    """The file names something that nothing here makes; `name` says what."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+_TENSORFLOW = (
+    "it is a snapshot of StyleGAN for TensorFlow: legacy.py of stylegan2-ada-pytorch makes one of PyTorch of it, which "
+    "is read"
+)
 
 
 class PickledNetwork(dict[str, Tensor]):
@@ -90,7 +86,12 @@ def read_snapshot(file: BinaryIO) -> dict[str, PickledNetwork]:
         ValueError: it is damaged, too large to be one, or holds no network.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # it reads no further than there is
-        found = _Machine(_MAKERS, _MOST_INSTRUCTIONS).run(content)
+        try:
+            found = PickleMachine(_MAKERS, _MOST_INSTRUCTIONS).run(content)
+        except ForeignNameError as error:
+            if error.name.startswith(_TFLIB):
+                raise ValueError(_TENSORFLOW) from None
+            raise
     modules = {"G_ema": found} if isinstance(found, _Module) else found
     if not isinstance(modules, dict):
         raise ValueError("it holds no networks")
@@ -106,153 +107,11 @@ class _Module:
     state: dict[str, Any]
 
 
-class _Unread:
-    """What no network needs, such as NumPy's arrays."""
-
-
 @dataclass(frozen=True)
-class _Scalar:
+class _Scalar(Stateless):
     """A kind of NumPy's numbers."""
 
     code: str
-
-
-_EMPTY: dict[str, Callable[[], Any]] = {
-    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": _Unread
-}  # fmt: skip
-
-
-class _Machine:
-    """Follows the instructions of a pickle (`pickletools` tells what each of them does).
-
-    Args:
-        makers: what a name stands for.
-        most: instructions.
-        persistent: makes what stands outside the pickle, of a description.
-    """
-
-    def __init__(
-        self,
-        makers: Mapping[str, Callable[..., Any]],
-        most: int,
-        persistent: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self._makers, self._most, self._persistent = makers, most, persistent
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
-
-    def run(self, file: Any) -> Any:
-        """The value that the pickle builds; the file is behind it afterwards."""
-        for number, (instruction, argument, _) in enumerate(pickletools.genops(file)):
-            if number >= self._most:
-                raise ValueError("it has too many instructions")
-            self._follow(instruction.name, argument)
-        (value,) = self._stack
-        return value
-
-    def _follow(self, name: str, argument: Any) -> None:
-        stack = self._stack
-        match name:
-            case "PROTO" | "FRAME" | "STOP":
-                pass
-            case "POP":
-                self._last(1)
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "NONE":
-                stack.append(argument)
-            case (
-                "BINUNICODE"
-                | "SHORT_BINUNICODE"
-                | "BINUNICODE8"
-                | "BINBYTES"
-                | "SHORT_BINBYTES"
-                | "BINBYTES8"
-                | "BYTEARRAY8"
-            ):
-                stack.append(argument)
-            case "NEWTRUE" | "NEWFALSE":
-                stack.append(name == "NEWTRUE")
-            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE" | "EMPTY_SET":
-                stack.append(_EMPTY[name]())
-            case "MARK":
-                self._marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(self._since_mark()))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(tuple(self._last(int(name[-1]))))
-            case "APPEND" | "APPENDS" | "ADDITEMS":
-                self._append(self._last(1) if name == "APPEND" else self._since_mark())
-            case "SETITEM" | "SETITEMS":
-                self._set(self._last(2) if name == "SETITEM" else self._since_mark())
-            case "MEMOIZE" | "BINPUT" | "LONG_BINPUT":
-                self._memo[len(self._memo) if name == "MEMOIZE" else argument] = stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                stack.append(self._memo[argument])
-            case "GLOBAL":
-                stack.append(self._maker(*argument.split(" ", 1)))
-            case "STACK_GLOBAL":
-                stack.append(self._maker(*self._last(2)))
-            case "REDUCE" | "NEWOBJ":
-                maker, arguments = self._last(2)
-                if not isinstance(maker, _Maker) or not isinstance(arguments, tuple):
-                    raise ForeignNameError("a call")
-                stack.append(maker.make(*arguments))
-            case "BUILD":
-                self._last(1)  # of dictionaries the attributes, and of NumPy's kinds and arrays what is in them
-                if not isinstance(stack[-1], dict | _Unread | _Scalar):
-                    raise ForeignNameError("an object with a state of its own")
-            case "BINPERSID" if self._persistent is not None:
-                stack.append(self._persistent(*self._last(1)))
-            case _:
-                raise ForeignNameError(f"a pickle's {name}")
-
-    def _last(self, count: int) -> list[Any]:
-        """Take them off the stack."""
-        begin = len(self._stack) - count
-        if begin < (self._marks[-1] if self._marks else 0):
-            raise ValueError("an instruction lacks its values")
-        taken = self._stack[begin:]
-        del self._stack[begin:]
-        return taken
-
-    def _since_mark(self) -> list[Any]:
-        mark = self._marks.pop()
-        taken = self._stack[mark:]
-        del self._stack[mark:]
-        return taken
-
-    def _append(self, values: list[Any]) -> None:
-        if isinstance(self._stack[-1], list):
-            self._stack[-1].extend(values)
-        elif not isinstance(self._stack[-1], _Unread):
-            raise ValueError("values are added to what is no list")
-
-    def _set(self, values: list[Any]) -> None:
-        target, keys = self._stack[-1], values[::2]
-        # Only texts: what else may be a key can be made to take very long, or too deep, when it is hashed.
-        if not isinstance(target, dict) or not all(isinstance(key, str) for key in keys):
-            raise ValueError("a dictionary has keys that are no names")
-        target.update(zip(keys, values[1::2], strict=True))
-
-    def _maker(self, module: Any, name: Any) -> _Maker:
-        if not isinstance(module, str) or not isinstance(name, str):
-            raise ForeignNameError("a name that is no text")
-        maker = self._makers.get(f"{module}.{name}")
-        if maker is None:
-            tensorflow = module.startswith("dnnlib.tflib")
-            raise ValueError(_TENSORFLOW) if tensorflow else ForeignNameError(f"{module}.{name}")
-        return _Maker(maker)
-
-
-@dataclass(frozen=True)
-class _Maker:
-    make: Callable[..., Any]
-
-
-_TENSORFLOW = (
-    "it is a snapshot of StyleGAN for TensorFlow: legacy.py of stylegan2-ada-pytorch makes one of PyTorch of it, which "
-    "is read"
-)
 
 
 def _module(meta: dict[str, Any]) -> _Module:
@@ -282,12 +141,12 @@ def _storage(raw: bytes) -> Tensor:
 
     def describe(value: Any) -> None:
         word, kind, _, _, count, view = value
-        if word != "storage" or not isinstance(kind, _Maker) or view is not None or type(count) is not int:
+        if word != "storage" or not isinstance(kind, Named) or view is not None or type(count) is not int:
             raise ValueError("a storage in it is damaged")
         described.append((*kind.make(), count))
 
     def read() -> Any:
-        return _Machine(_KINDS, _MOST_OF_A_STORAGE, describe).run(file)
+        return PickleMachine(_KINDS, _MOST_OF_A_STORAGE, describe).run(file)
 
     magic, version, system = read(), read(), read()
     read(), read()  # what is described, and the keys
@@ -323,18 +182,18 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "torch.storage._load_from_bytes": _storage,
     "collections.OrderedDict": lambda: {},
     "dnnlib.util.EasyDict": lambda: {},
-    "builtins.set": lambda values: _Unread(),
+    "builtins.set": lambda values: Unread(),
     "numpy.dtype": lambda code, align, copied: _Scalar(code if isinstance(code, str) else "no text"),
     **{
         f"numpy.{core}.{name}": maker
         for core in ("core", "_core")
         for name, maker in (
             ("multiarray.scalar", _scalar),
-            ("multiarray._reconstruct", lambda kind, shape, code: _Unread()),
-            ("numeric._frombuffer", lambda raw, kind, shape, order: _Unread()),
+            ("multiarray._reconstruct", lambda kind, shape, code: Unread()),
+            ("numeric._frombuffer", lambda raw, kind, shape, order: Unread()),
         )
     },
-    "numpy.ndarray": lambda: _Unread(),
+    "numpy.ndarray": lambda: Unread(),
 }
 """All that a snapshot may name. What makes containers takes no content: it comes by instructions of its own."""
 
