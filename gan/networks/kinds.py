@@ -25,10 +25,13 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 _TAR_MARK = 257
 _TENSORFLOW_END = struct.pack("<Q", 0xDB4775248B80FB57)
 """The end of the table in a TensorFlow checkpoint's `.index`."""
+MAGIC = 0x1950A86A20F9469CFC6C
+"""The number that PyTorch's old format begins with."""
 
 
-_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
-"""What PyTorch's old format begins with."""
+def begins_in_the_old_format(head: bytes) -> bool:
+    """Whether a file with these first bytes, some 30 of them, is of PyTorch before 1.6."""
+    return MAGIC.to_bytes(10, "little") in head[:32]
 
 
 def certain_kind(file: BinaryIO) -> str:
@@ -55,7 +58,7 @@ def likely_kind(file: BinaryIO) -> str:
     """What a file seems to be that could not be read; nothing where it seems to be a PyTorch file that is damaged."""
     file.seek(0)
     head = file.read(512)
-    if head.startswith(b"\x80") and _MAGIC not in head[:32]:
+    if head.startswith(b"\x80") and not begins_in_the_old_format(head):
         return "a pickle, but not one of torch.save: give a state_dict (torch.save(model.state_dict(), …))"
     if not any(byte < 9 for byte in head):  # binary files of this length have some
         return "text, not weights"

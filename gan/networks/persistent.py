@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gan.networks.kinds import MAGIC, begins_in_the_old_format
 from gan.networks.pickles import ForeignNameError, Named, PickleMachine, Stateless, Unread
 
 _TFLIB = "dnnlib.tflib"
@@ -32,8 +33,8 @@ _MOST_ENTRIES = 20_000
 """Tensors and numbers of a network: a file may hold one dictionary in many places."""
 _DEEPEST, _LONGEST = 16, 100
 """Modules within modules, and the characters of a name."""
-_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
-"""What PyTorch's old format begins with, in which each storage is written."""
+_VERSION = 1001
+"""Of PyTorch's old format, in which each storage is written."""
 _STORAGES: dict[str, tuple[str, torch.dtype]] = {
     "DoubleStorage": ("<f8", torch.float64),
     "FloatStorage": ("<f4", torch.float32),
@@ -74,8 +75,7 @@ def is_snapshot(file: BinaryIO) -> bool:
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
         return False
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        of_torch_save = content.find(_MAGIC.to_bytes(10, "little"), 0, 32) >= 0
-        return not of_torch_save and any(content.find(mark) >= 0 for mark in _MARKS)
+        return not begins_in_the_old_format(content[:32]) and any(content.find(mark) >= 0 for mark in _MARKS)
 
 
 def read_snapshot(file: BinaryIO) -> dict[str, PickledNetwork]:
@@ -151,7 +151,7 @@ def _storage(raw: bytes) -> Tensor:
     magic, version, system = read(), read(), read()
     read(), read()  # what is described, and the keys
     ((code, dtype, count),) = described
-    if magic != _MAGIC or version != _VERSION or system["little_endian"] is not True or count < 0:
+    if magic != MAGIC or version != _VERSION or system["little_endian"] is not True or count < 0:
         raise ValueError("a storage in it is damaged")
     begin = file.tell() + 8
     values: NDArray[Any] = np.frombuffer(raw, code, offset=begin)
