@@ -54,6 +54,25 @@ def masked_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(path, classes=("scratch", "dent"), masks=RARE)
 
 
+@pytest.fixture(scope="session")
+def masked_runs(masked_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of 130 images and masks in folders, `png`, and one in tar files, `tar`; tests must not change them."""
+    from tests.jobs.masked import COUNT, FORMATS, SHARD
+
+    def make(folder: Path) -> None:
+        for name in FORMATS:
+            succeeds(run_in_process(*batch(masked_model, folder / name, COUNT, *SHARD, "--format", name)))
+
+    folder = made_once(tmp_path_factory, "masked-runs", make)
+    return {name: folder / name for name in FORMATS}
+
+
+@pytest.fixture
+def masked_copy(masked_runs: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the run in folders, for a test to change."""
+    return shutil.copytree(masked_runs["png"], tmp_path / "run")
+
+
 def _export(factory: pytest.TempPathFactory, name: str, channels: int, seed: int) -> Path:
     def make(folder: Path) -> None:
         import warnings

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.dataset.manifest import Row
 from jobs.stores.local_store import LocalStore
@@ -44,6 +45,11 @@ class Damage:
 
     def __str__(self) -> str:
         return getattr(self.do, "__name__", "").replace("_", " ")
+
+
+def faults(out: Path) -> list[tuple[str, str]]:
+    """What `verify` says of a run: the faults and where they are."""
+    return [(fault.fault, fault.file_name) for fault in verify(out)]
 
 
 def replace_rows(out: Path, shard: int, change: Callable[[list[Row]], list[Row]]) -> None:

@@ -13,54 +13,26 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 
 from jobs.checks.repair import repair
-from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.dataset.convert.conversion import convert
-from jobs.dataset.formats import Folders, Format, Tars
 from jobs.dataset.manifest import Row
 from jobs.dataset.naming import siblings
 from jobs.dataset.png import encode_masks
 from jobs.dataset.pruning import RunSeries, prune
 from jobs.stores.local_store import LocalStore
-from jobs.workers.session import GeneratorSession
 from models.golden import UNSURE, Golden
 from models.info import GeneratorInfo
 from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
-from tests.jobs.conftest import SEED, VOLATILE, batch, decoded, differing, rows_of, stamps, succeeds
+from tests.jobs.conftest import VOLATILE, batch, decoded, differing, rows_of, stamps, succeeds
+from tests.jobs.damage import TABLES, faults
+from tests.jobs.masked import COUNT, FORMATS, SHARD, expected_masks
 from tests.jobs.object_server import BUCKET, ObjectServer, tree
 from tests.jobs.small_models import SIZE, write_model
 
-COUNT, SHARD = 130, ("--shard-size", "50")
-FORMATS: dict[str, Format] = {"png": Folders("masks"), "tar": Tars("masks")}
 BROKEN = "masks/00000/00000007.png"
-TABLES = {"_manifests/00000.csv", "_quality/00000.csv", "manifest.csv"}
-
-
-@pytest.fixture(scope="module")
-def runs(masked_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run in folders and one in tar files; tests must not change them."""
-    folder = tmp_path_factory.mktemp("runs")
-    for name in FORMATS:
-        succeeds(run_in_process(*batch(masked_model, folder / name, COUNT, *SHARD, "--format", name)))
-    return {name: folder / name for name in FORMATS}
-
-
-@pytest.fixture
-def copied(runs: dict[str, Path], tmp_path: Path) -> Path:
-    """A copy of the run in folders, for a test to change."""
-    return shutil.copytree(runs["png"], tmp_path / "run")
-
-
-def expected_masks(model: Path) -> NDArray[np.uint8]:
-    """What ONNX Runtime gives, by the inputs of the run: uint8 `[130, 32, 32]`."""
-    session = GeneratorSession(model, "cpu")
-    found = session.run(session.inputs(SEED, 0, COUNT, Mix.balanced(session.info.classes)), COUNT)[1]
-    assert found is not None
-    return found
 
 
 def put_mask(out: Path, content: bytes, row_agrees: bool = True) -> None:
@@ -74,83 +46,79 @@ def put_mask(out: Path, content: bytes, row_agrees: bool = True) -> None:
             (out / name).write_text("".join(text))
 
 
-def faults(out: Path) -> list[tuple[str, str]]:
-    return [(fault.fault, fault.file_name) for fault in verify(out)]
-
-
 # What is made
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_image_has_its_mask_in_the_same_place_below_masks(
-    name: str, runs: dict[str, Path], masked_model: Path
+    name: str, masked_runs: dict[str, Path], masked_model: Path
 ) -> None:
-    store, masks = LocalStore(runs[name]), expected_masks(masked_model)
+    store, masks = LocalStore(masked_runs[name]), expected_masks(masked_model)
     covered = (masks > 0).mean(axis=(1, 2))
     assert 10 < (covered == 0).sum() < 60, "some masks must be empty, and most not"
-    for row, mask in zip(rows_of(runs[name]), masks, strict=True):
+    for row, mask in zip(rows_of(masked_runs[name]), masks, strict=True):
         assert row.mask_file_name == row.file_name.replace("images/", "masks/")
         content = FORMATS[name].read(store, row.mask_file_name)
         assert content is not None
         assert hashlib.sha256(content).hexdigest() == row.mask_sha256
         np.testing.assert_array_equal(decoded(content), mask[..., None])
     assert FORMATS[name].read(store, row.mask_file_name.replace("129", "130")) is None
-    assert faults(runs[name]) == []
+    assert faults(masked_runs[name]) == []
 
 
-def test_columns_of_masks_come_last(runs: dict[str, Path]) -> None:
-    with (runs["png"] / "manifest.csv").open() as file:
+def test_columns_of_masks_come_last(masked_runs: dict[str, Path]) -> None:
+    with (masked_runs["png"] / "manifest.csv").open() as file:
         columns = next(csv.reader(file))
     assert columns[-5:] == ["bytes", "label", "label_id", "mask_file_name", "mask_sha256"]
 
 
-def test_parquet_has_the_same_rows(runs: dict[str, Path], masked_model: Path, tmp_path: Path) -> None:
+def test_parquet_has_the_same_rows(masked_runs: dict[str, Path], masked_model: Path, tmp_path: Path) -> None:
     dataset = pytest.importorskip("pyarrow.dataset", reason="the extra `parquet` is not installed")
     out = tmp_path / "run"
     succeeds(run_in_process(*batch(masked_model, out, COUNT, *SHARD, "--manifest", "parquet")))
     rows = dataset.dataset(out / "manifest.parquet").to_table().to_pylist()
-    assert [Row(**row) for row in rows] == rows_of(runs["png"])
+    assert [Row(**row) for row in rows] == rows_of(masked_runs["png"])
     assert faults(out) == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_parts_batches_workers_and_a_longer_run_change_nothing(
-    name: str, runs: dict[str, Path], masked_model: Path, tmp_path: Path
+    name: str, masked_runs: dict[str, Path], masked_model: Path, tmp_path: Path
 ) -> None:
     options = (*SHARD, "--format", name)
     longer, parts = tmp_path / "longer", tmp_path / "parts"
     succeeds(run_in_process(*batch(masked_model, longer, 70, *options, "--workers", "1")))
     before = stamps(longer)
     succeeds(run_in_process(*batch(masked_model, longer, COUNT, *options, "--batch-size", "7", "--workers", "3")))
-    assert differing(longer, runs[name]) == []
+    assert differing(longer, masked_runs[name]) == []
     kept = [f"{root}/00000" for root in ("images", "masks")]
     assert all(stamps(longer)[file] == stamp for file, stamp in before.items() if file.startswith(tuple(kept)))
     for part in ("2/2", "1/2"):
         succeeds(run_in_process(*batch(masked_model, parts, COUNT, *options, "--part", part)))
     succeeds(run_in_process("gan-batch", "finish", parts))
-    assert [file for file in differing(parts, runs[name]) if "-of-" not in file] == []
+    assert [file for file in differing(parts, masked_runs[name]) if "-of-" not in file] == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_object_store_has_the_same(
-    name: str, runs: dict[str, Path], masked_model: Path, server: ObjectServer, tmp_path: Path
+    name: str, masked_runs: dict[str, Path], masked_model: Path, server: ObjectServer, tmp_path: Path
 ) -> None:
     url = f"s3://{BUCKET}/{tmp_path.name}"
     for count in [70, COUNT] if name == "tar" else [COUNT]:  # the second tar file is replaced by one that holds more
         succeeds(run_in_process(*batch(masked_model, Path("any"), count, *SHARD, "--format", name, "--out", url)))
-    there = tree(url)
-    here = {p.relative_to(runs[name]).as_posix(): p.read_bytes() for p in runs[name].rglob("*.*") if p.is_file()}
+    there, run = tree(url), masked_runs[name]
+    here = {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*.*") if path.is_file()}
     for volatile in (*VOLATILE, ".lock"):
         there.pop(volatile, None), here.pop(volatile, None)
     assert there == here
     succeeds(run_in_process("gan-batch", "verify", url))
 
 
-def test_run_without_masks_is_another_run(copied: Path, masked_model: Path) -> None:
-    assert json.loads((copied / "run.json").read_text())["fingerprint"]["masks"] == "png-up-rle"
-    state = copied / "run.json"
+def test_run_without_masks_is_another_run(masked_copy: Path, masked_model: Path) -> None:
+    assert json.loads((masked_copy / "run.json").read_text())["fingerprint"]["masks"] == "png-up-rle"
+    state = masked_copy / "run.json"
     state.write_text(state.read_text().replace('"masks": "png-up-rle"', '"masks": "another way"'))
-    fails_in_one_line(run_in_process(*batch(masked_model, copied, 200, *SHARD)), 78, "masks was another way")
+    fails_in_one_line(run_in_process(*batch(masked_model, masked_copy, 200, *SHARD)), 78, "masks was another way")
 
 
 def test_model_that_does_not_give_its_golden_masks_is_refused(masked_model: Path, tmp_path: Path) -> None:
@@ -234,25 +202,25 @@ def test_broken_mask_is_named_and_comes_back_and_nothing_else_is_touched(
     damage: Callable[[Path], None],
     fault: tuple[str, str],
     touched: set[str],
-    copied: Path,
-    runs: dict[str, Path],
+    masked_copy: Path,
+    masked_runs: dict[str, Path],
     masked_model: Path,
 ) -> None:
-    damage(copied)
-    assert fault in faults(copied)
-    before = stamps(copied)
-    repair(copied, masked_model)
-    assert differing(copied, runs["png"], without=()) == []
-    after = stamps(copied)
+    damage(masked_copy)
+    assert fault in faults(masked_copy)
+    before = stamps(masked_copy)
+    repair(masked_copy, masked_model)
+    assert differing(masked_copy, masked_runs["png"], without=()) == []
+    after = stamps(masked_copy)
     assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} <= touched
-    assert faults(copied) == []
+    assert faults(masked_copy) == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut off", "swapped", "repacked"])
 def test_broken_tar_of_masks_comes_back_and_that_of_images_is_not_touched(
-    damage: str, runs: dict[str, Path], masked_model: Path, tmp_path: Path
+    damage: str, masked_runs: dict[str, Path], masked_model: Path, tmp_path: Path
 ) -> None:
-    out = shutil.copytree(runs["tar"], tmp_path / "run")
+    out = shutil.copytree(masked_runs["tar"], tmp_path / "run")
     path, before = out / "masks/00001.tar", stamps(out)
     content = path.read_bytes()
     damaged = {
@@ -263,46 +231,48 @@ def test_broken_tar_of_masks_comes_back_and_that_of_images_is_not_touched(
     path.write_bytes(damaged[damage]) if damage in damaged else path.unlink()
     result = run_in_process("gan-batch", "verify", out, "--repair", "--model", masked_model)
     succeeds(result)
-    assert differing(out, runs["tar"], without=()) == []
+    assert differing(out, masked_runs["tar"], without=()) == []
     assert {name for name, stamp in stamps(out).items() if stamp != before.get(name)} == {"masks/00001.tar"}
 
 
-def test_mask_with_other_values_than_0_and_255_is_named_where_its_row_agrees(copied: Path, masked_model: Path) -> None:
-    put_mask(copied, next(encode_masks(np.full((1, SIZE, SIZE), 7, np.uint8))))
-    assert faults(copied) == [("unreadable", BROKEN)]
-    put_mask(copied, next(encode_masks(np.zeros((1, 5, 5), np.uint8))))
-    assert faults(copied) == [("unreadable", BROKEN)]
-    before = stamps(copied)
-    repair(copied, masked_model)  # as an image of another generation, it stays as it is
-    assert stamps(copied) == before
+def test_mask_with_other_values_than_0_and_255_is_named_where_its_row_agrees(
+    masked_copy: Path, masked_model: Path
+) -> None:
+    put_mask(masked_copy, next(encode_masks(np.full((1, SIZE, SIZE), 7, np.uint8))))
+    assert faults(masked_copy) == [("unreadable", BROKEN)]
+    put_mask(masked_copy, next(encode_masks(np.zeros((1, 5, 5), np.uint8))))
+    assert faults(masked_copy) == [("unreadable", BROKEN)]
+    before = stamps(masked_copy)
+    repair(masked_copy, masked_model)  # as an image of another generation, it stays as it is
+    assert stamps(masked_copy) == before
 
 
-def test_mask_comes_back_beside_an_image_that_another_machine_made(copied: Path, masked_model: Path) -> None:
-    other, old = (copied / "images/00000/00000008.png").read_bytes(), rows_of(copied)[7]
-    (copied / "images/00000/00000007.png").write_bytes(other)
+def test_mask_comes_back_beside_an_image_that_another_machine_made(masked_copy: Path, masked_model: Path) -> None:
+    other, old = (masked_copy / "images/00000/00000008.png").read_bytes(), rows_of(masked_copy)[7]
+    (masked_copy / "images/00000/00000007.png").write_bytes(other)
     for name in ("_manifests/00000.csv", "manifest.csv"):
-        text = (copied / name).read_text().splitlines(keepends=True)
+        text = (masked_copy / name).read_text().splitlines(keepends=True)
         text[8] = text[8].replace(old.sha256, hashlib.sha256(other).hexdigest())
         text[8] = text[8].replace(f",{old.bytes},", f",{len(other)},")
-        (copied / name).write_text("".join(text))
-    assert faults(copied) == []
-    before = {path: path.read_bytes() for path in copied.rglob("*.*") if path.is_file()}
-    (copied / BROKEN).unlink()
-    repair(copied, masked_model)
-    assert faults(copied) == []
+        (masked_copy / name).write_text("".join(text))
+    assert faults(masked_copy) == []
+    before = {path: path.read_bytes() for path in masked_copy.rglob("*.*") if path.is_file()}
+    (masked_copy / BROKEN).unlink()
+    repair(masked_copy, masked_model)
+    assert faults(masked_copy) == []
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_regen_writes_the_image_and_its_mask(copied: Path, masked_model: Path, tmp_path: Path) -> None:
+def test_regen_writes_the_image_and_its_mask(masked_copy: Path, masked_model: Path, tmp_path: Path) -> None:
     for options, stem in (((), "00000007"), (("--to", tmp_path / "again.png"), "again")):
-        command = ["gan-batch", "regen", copied, "--index", 7, "--model", masked_model, *options]
+        command = ["gan-batch", "regen", masked_copy, "--index", 7, "--model", masked_model, *options]
         result = run_in_process(*map(str, command), cwd=tmp_path)
         succeeds(result)
         assert "equal to the run's" in result.stderr
         for kind, name in (("images", f"{stem}.png"), ("masks", f"{stem}_mask.png")):
-            assert (tmp_path / name).read_bytes() == (copied / kind / "00000/00000007.png").read_bytes()
-    put_mask(copied, b"another")
-    result = run_in_process("gan-batch", "regen", copied, "--index", 7, "--model", masked_model, cwd=tmp_path)
+            assert (tmp_path / name).read_bytes() == (masked_copy / kind / "00000/00000007.png").read_bytes()
+    put_mask(masked_copy, b"another")
+    result = run_in_process("gan-batch", "regen", masked_copy, "--index", 7, "--model", masked_model, cwd=tmp_path)
     fails_in_one_line(result, 76, "other bytes")
 
 
@@ -311,11 +281,11 @@ def test_regen_writes_the_image_and_its_mask(copied: Path, masked_model: Path, t
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_old_run_goes_with_its_masks_and_stays_where_somebody_changed_them(
-    name: str, runs: dict[str, Path], tmp_path: Path
+    name: str, masked_runs: dict[str, Path], tmp_path: Path
 ) -> None:
     nights = [tmp_path / f"2026-11-2{number}" for number in range(5)]
     for night in nights:
-        shutil.copytree(runs[name], night)
+        shutil.copytree(masked_runs[name], night)
     (nights[0] / "masks/notes.txt").write_text("mine")
     first = next(path for path in sorted((nights[1] / "masks").rglob("*.*")) if path.is_file())
     edited = nights[2] / first.relative_to(nights[1])
@@ -328,12 +298,12 @@ def test_old_run_goes_with_its_masks_and_stays_where_somebody_changed_them(
 
 
 def test_strays_in_a_shard_that_is_made_are_removed_and_what_is_not_ours_stays(
-    copied: Path, masked_model: Path
+    masked_copy: Path, masked_model: Path
 ) -> None:
-    folder = copied / "masks/00002"
+    folder = masked_copy / "masks/00002"
     for name in ("00000999.png", "notes.txt"):
         (folder / name).write_bytes(b"left here")
-    succeeds(run_in_process(*batch(masked_model, copied, 140, *SHARD)))
+    succeeds(run_in_process(*batch(masked_model, masked_copy, 140, *SHARD)))
     assert sorted(path.name for path in folder.iterdir()) == [*(f"{i:08d}.png" for i in range(100, 140)), "notes.txt"]
 
 
@@ -341,17 +311,17 @@ def test_strays_in_a_shard_that_is_made_are_removed_and_what_is_not_ours_stays(
 
 
 def test_sheet_shows_each_image_plain_and_with_an_outline_around_its_mask(
-    runs: dict[str, Path], masked_model: Path
+    masked_runs: dict[str, Path], masked_model: Path
 ) -> None:
-    sheet = decoded((runs["png"] / "contact_sheet.png").read_bytes())
-    assert (sheet == decoded((runs["tar"] / "contact_sheet.png").read_bytes())).all()
+    sheet = decoded((masked_runs["png"] / "contact_sheet.png").read_bytes())
+    assert (sheet == decoded((masked_runs["tar"] / "contact_sheet.png").read_bytes())).all()
     masks, mix, pitch = expected_masks(masked_model), Mix.balanced(("scratch", "dent")), SIZE + 2
     outlined = 0
     for label in (0, 1):
         top = 14 + label * (14 + 4 * pitch - 2)
         index = mix.image(label, 0)
         plain, marked = (sheet[top:, left:][:SIZE, :SIZE] for left in (0, pitch))
-        image = decoded((runs["png"] / f"images/00000/{index:08d}.png").read_bytes())
+        image = decoded((masked_runs["png"] / f"images/00000/{index:08d}.png").read_bytes())
         np.testing.assert_array_equal(plain, np.broadcast_to(image, (SIZE, SIZE, 3)))
         changed = (marked != plain).any(axis=2)
         assert (marked[changed] == (255, 0, 255)).all()
@@ -377,9 +347,9 @@ def test_run_whose_masks_are_all_empty_or_all_full_is_refused(limit: float, word
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("to", ["yolo-segment", "coco", "hf"])
 def test_run_is_converted_with_its_masks(
-    to: str, name: str, runs: dict[str, Path], masked_model: Path, tmp_path: Path
+    to: str, name: str, masked_runs: dict[str, Path], masked_model: Path, tmp_path: Path
 ) -> None:
-    result = convert(runs[name], tmp_path / "out", to)
+    result = convert(masked_runs[name], tmp_path / "out", to)
     assert (result.classes, result.images["train"]) == (("scratch", "dent"), COUNT)
     is_empty = [not mask.any() for mask in expected_masks(masked_model)]
     if to == "yolo-segment":

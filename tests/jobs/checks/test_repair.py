@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from jobs.checks.repair import repair, verify_and_repair
-from jobs.checks.verify import verify
 from jobs.dataset import manifest
 from jobs.stores.local_store import LocalStore
 from models.progress import Progress
@@ -26,6 +25,7 @@ from tests.jobs.damage import (
     Damage,
     change_row,
     delete_a_shards_manifest,
+    faults,
     other_image,
     put,
     replace_rows,
@@ -34,10 +34,6 @@ from tests.jobs.damage import (
 
 def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def remains(out: Path) -> list[tuple[str, str]]:
-    return [(fault.fault, fault.file_name) for fault in verify(out)]
 
 
 def assert_one_warning(result: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -57,7 +53,7 @@ def test_repair_brings_everything_back_and_touches_nothing_else(
     repair(copy, model)
     assert differing(copy, finished, without=()) == []
     assert touched(before, copy) <= damage.touched | ({damage.file_name} if damage.fault == "stray" else set())
-    assert remains(copy) == []
+    assert faults(copy) == []
 
 
 def test_everything_at_once_is_repaired_by_one_command(copy: Path, model: Path, finished: Path) -> None:
@@ -113,7 +109,7 @@ def test_no_model_is_opened_where_no_image_has_to_be_made(copy: Path, finished: 
 def test_same_number_in_other_bytes_comes_back_as_it_was(copy: Path, model: Path, finished: Path) -> None:
     path = copy / "_manifests/00000.csv"
     path.write_bytes(path.read_bytes().replace(b",128,128,", b", 128,128,", 1))
-    assert remains(copy) != []
+    assert faults(copy) != []
     repair(copy, model)
     assert differing(copy, finished, without=()) == []
 
@@ -158,7 +154,7 @@ def test_users_folder_with_the_name_of_an_image_is_no_bug(copy: Path, model: Pat
     result = run_in_process("gan-batch", "verify", copy, "--repair", "--model", model)
     assert result.returncode == 76, result.stderr
     assert (copy / BROKEN).is_file()
-    assert remains(copy) == [("stray", "images/00001/00000130.png")]
+    assert faults(copy) == [("stray", "images/00001/00000130.png")]
 
 
 def test_cut_off_run_is_repaired_and_then_finished(model: Path, finished: Path, tmp_path: Path) -> None:
@@ -253,7 +249,7 @@ def test_unreadable_file_with_a_row_of_its_own_stays_as_it_is(what: str, copy: P
     before = content(copy)
     repair(copy, model)
     assert content(copy) == before
-    assert remains(copy) == [("unreadable", BROKEN)]
+    assert faults(copy) == [("unreadable", BROKEN)]
 
 
 def test_row_of_another_generation_is_mended_where_the_file_is_the_runs(
@@ -295,7 +291,7 @@ def test_repair_killed_at_any_step_is_finished_by_the_next(
     break_much(copy)
     call = f"repair(Path({str(copy)!r}), Path({str(model)!r}))"
     kill_at(operation, calls, "from jobs.checks.repair import repair", call)
-    assert remains(copy) != []
+    assert faults(copy) != []
     repair(copy, model)
     assert differing(copy, finished, without=()) == []
     assert temporaries(copy) == []
