@@ -17,9 +17,10 @@ from jobs.dataset.convert.layouts import LAYOUTS
 from jobs.dataset.convert.writer import RECORD
 from models.mix import Mix
 from tests.conftest import run_in_process
-from tests.jobs.conftest import kill_at
+from tests.jobs.conftest import decoded, kill_at
 from tests.jobs.dataset.conftest import refused
 from tests.jobs.dataset.convert.made import CLASSES, command, mask_of, tree, write_run, write_split
+from tests.jobs.masked import COUNT, FORMATS, expected_masks
 
 ALL = [name for name in NAMES if name != "mvtec-ad"]
 
@@ -193,6 +194,26 @@ def test_mask_that_lies_with_no_class_is_that_of_one_photo_only(labelled: Path, 
     convert(labelled, tmp_path / "out", "coco", real=Real(one, masks))
     error = refused(lambda: convert(labelled, tmp_path / "out2", "coco", real=Real(both, masks)))
     assert (error.exit_code, "is that of dent/p00000.png as well" in str(error)) == (65, True)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("to", ["yolo-segment", "coco", "hf"])
+def test_run_is_converted_with_its_masks(
+    to: str, name: str, masked_runs: dict[str, Path], masked_model: Path, tmp_path: Path
+) -> None:
+    result = convert(masked_runs[name], tmp_path / "out", to)
+    assert (result.classes, result.images["train"]) == (("scratch", "dent"), COUNT)
+    is_empty = [not mask.any() for mask in expected_masks(masked_model)]
+    if to == "yolo-segment":
+        labels = sorted((tmp_path / "out/labels/train").iterdir())
+        assert [path.read_text() == "" for path in labels] == is_empty
+    elif to == "coco":
+        found = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
+        shown = {entry["image_id"] for entry in found["annotations"]}
+        assert [entry["id"] not in shown for entry in found["images"]] == is_empty
+    else:
+        masks = sorted((tmp_path / "out/train/masks").iterdir())
+        assert [not decoded(path.read_bytes()).any() for path in masks] == is_empty
 
 
 # Again
