@@ -1,4 +1,4 @@
-"""Which files become a session, on which device, and what it gives."""
+"""What a session gives and tells, in fixed batches too, and where there is too little memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pickle
 import re
 import shutil
 import sys
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,133 +21,11 @@ from numpy.typing import NDArray
 
 from jobs.dataset import png
 from jobs.workers.session import BoundRun, GeneratorSession
-from models import providers
 from models.errors import CommandError, ExitCode
 from models.latents import latents
-from tests.conftest import fails_in_one_line, run
-from tests.jobs.conftest import SEED, stamps
-
-
-def refused(path: Path, code: ExitCode, device: str = "cpu") -> str:
-    """Assert that `path` gives no session but `code`; returns the message."""
-    with pytest.raises(CommandError) as error:
-        GeneratorSession(path, device)
-    assert error.value.exit_code == code, error.value
-    return str(error.value)
-
-
-@pytest.mark.usefixtures("without_cuda")
-def test_auto_without_gpu_is_the_cpu_and_says_why(model: Path) -> None:
-    session = GeneratorSession(model, "auto")
-    assert session.provider == "CPUExecutionProvider"
-    assert not session.on_gpu
-    assert re.match("auto: .*(NVIDIA|GPU|CUDA)", session.reason)
-
-
-def test_auto_without_a_driver_does_not_try_cuda(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "DRIVER_FILES", (str(tmp_path / "none"),))
-    session = GeneratorSession(model, "auto")
-    assert (session.provider, session.reason) == ("CPUExecutionProvider", "auto: no NVIDIA driver is there")
-
-
-@pytest.mark.usefixtures("without_cuda")
-def test_auto_with_a_driver_but_no_gpu_is_the_cpu_and_says_why(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "nvidiactl").touch()
-    monkeypatch.setattr(providers, "DRIVER_FILES", (str(tmp_path / "nvidiactl"),))
-    session = GeneratorSession(model, "auto")
-    assert session.provider == "CPUExecutionProvider"
-    assert re.match("auto: .*(GPU|CUDA)", session.reason)
-    assert "no NVIDIA driver" not in session.reason
-    assert capfd.readouterr() == ("", "")  # ONNX Runtime would print about libraries that it does not find
-
-
-def test_cpu_that_was_asked_for_says_so(model: Path) -> None:
-    assert GeneratorSession(model, "cpu").reason == "as asked"
-
-
-@pytest.mark.usefixtures("without_cuda")
-def test_cuda_without_gpu_is_refused(model: Path) -> None:
-    assert "`device=cpu`" in refused(model, ExitCode.NO_DEVICE, "cuda")
-
-
-@pytest.mark.usefixtures("without_cuda")
-def test_run_that_asks_for_cuda_without_gpu_writes_nothing(model: Path, tmp_path: Path) -> None:
-    command = ["gan-batch", "--model", model, "--count", "5", "--device", "cuda"]
-    fails_in_one_line(run(*command, "--out", tmp_path / "there" / "run"), 69, "--device cpu")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.usefixtures("without_cuda")
-def test_run_in_a_folder_that_asks_for_cuda_without_gpu_touches_nothing(
-    model: Path, finished: Path, tmp_path: Path
-) -> None:
-    out = shutil.copytree(finished, tmp_path / "run")
-    before = stamps(out)
-    command = ["gan-batch", "--model", model, "--count", "500", "--device", "cuda"]
-    fails_in_one_line(run(*command, "--out", out), 69, "--device cpu")
-    assert stamps(out) == before
-
-
-@pytest.mark.usefixtures("without_cuda")
-def test_run_says_on_which_device_it_runs_and_why(model: Path, tmp_path: Path) -> None:
-    command = ["gan-batch", "--model", model, "--count", "2", "--out", tmp_path / "run"]
-    assert re.search(r"INFO device: CPU \(auto: .*(NVIDIA|GPU|CUDA).*\)\n", run(*command).stderr)
-    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert (log[0]["provider"], log[0]["reason"][:5]) == ("CPUExecutionProvider", "auto:")
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    assert str(tmp_path / "none.onnx") in refused(tmp_path / "none.onnx", ExitCode.NO_INPUT)
-
-
-def test_folder_instead_of_a_file(tmp_path: Path) -> None:
-    refused(tmp_path, ExitCode.NO_INPUT)
-
-
-@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x0a" * 100])
-def test_file_that_is_not_onnx(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "generator.onnx"
-    path.write_bytes(content)
-    assert str(path) in refused(path, ExitCode.BAD_DATA)
-
-
-def test_truncated_model(tmp_path: Path, model: Path) -> None:
-    path = tmp_path / "generator.onnx"
-    path.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
-    refused(path, ExitCode.BAD_DATA)
-
-
-def test_model_of_another_exporter_is_told_to_use_ours(tmp_path: Path) -> None:
-    value = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["z"], ["images"])],
-        "other",
-        [value("z", onnx.TensorProto.FLOAT, ["batch", 8])],
-        [value("images", onnx.TensorProto.FLOAT, ["batch", 8])],
-    )
-    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
-    onnx.save_model(made, tmp_path / "other.onnx")
-    assert "gan-export" in refused(tmp_path / "other.onnx", ExitCode.BAD_DATA)
-
-
-def test_model_without_one_of_our_properties_is_refused(tmp_path: Path, model: Path) -> None:
-    changed = onnx.load(model)
-    (golden,) = [entry for entry in changed.metadata_props if entry.key == "gan.golden"]
-    changed.metadata_props.remove(golden)
-    onnx.save_model(changed, tmp_path / "changed.onnx")
-    assert "golden" in refused(tmp_path / "changed.onnx", ExitCode.BAD_DATA)
-
-
-@pytest.mark.parametrize("factor", [1.01, np.nan])
-def test_weights_changed_after_export_fail_the_golden_check(tmp_path: Path, model: Path, factor: float) -> None:
-    changed = onnx.load(model)
-    (weights,) = [tensor for tensor in changed.graph.initializer if tensor.name == "main.6.weight"]
-    values = onnx.numpy_helper.to_array(weights) * np.float32(factor)
-    weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
-    onnx.save_model(changed, tmp_path / "changed.onnx")
-    assert "golden" in refused(tmp_path / "changed.onnx", ExitCode.CHECK_FAILED)
+from tests.conftest import run
+from tests.jobs.conftest import SEED
+from tests.jobs.workers.conftest import refused
 
 
 def test_sha256_is_of_the_file_and_not_of_its_name(tmp_path: Path, model: Path) -> None:
@@ -300,7 +177,7 @@ def test_facts_reach_another_process_as_they_are(model: Path) -> None:
     assert pickle.loads(pickle.dumps(facts)) == facts
 
 
-# Too little memory, and weights that are not exported
+# Too little memory
 
 
 @pytest.mark.parametrize(
@@ -342,38 +219,3 @@ except CommandError as error:
 """
     result = run(sys.executable, "-c", program)
     assert re.match(r"69 not enough memory: .* MiB are free; a smaller `batch_size`", result.stdout), result
-
-
-@pytest.mark.parametrize("name", ["generator_model.pth", "whole.pkl", "weights.safetensors"])
-def test_weights_are_told_to_be_exported_first(tmp_path: Path, name: str) -> None:
-    head = b'{"main.0.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
-    contents = {
-        "generator_model.pth": b"PK\x03\x04" + bytes(100),
-        "whole.pkl": pickle.dumps({"main.0.weight": [0.5]}, protocol=2),
-        "weights.safetensors": len(head).to_bytes(8, "little") + head + bytes(4),
-    }
-    (tmp_path / name).write_bytes(contents[name])
-    assert f"export it first, gan-export onnx {tmp_path / name}" in refused(tmp_path / name, ExitCode.BAD_DATA)
-
-
-@pytest.mark.parametrize("protocol", [0, 1])
-def test_pickles_of_old_protocols_are_told_to_be_exported_first(tmp_path: Path, protocol: int) -> None:
-    for number, content in enumerate(({"main.0.weight": [0.5]}, [0.5], OrderedDict(weight=0.5))):
-        path = tmp_path / f"{number}.bin"
-        path.write_bytes(pickle.dumps(content, protocol=protocol))
-        assert f"export it first, gan-export onnx {path}" in refused(path, ExitCode.BAD_DATA)
-
-
-@pytest.mark.parametrize("suffix", [".pth", ".PT", ".ckpt", ".pkl"])
-def test_unknown_content_under_a_name_of_weights_is_told_to_be_exported_first(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"model{suffix}"
-    path.write_bytes(b"of no known kind")
-    message = refused(path, ExitCode.BAD_DATA)
-    assert f"export it first, gan-export onnx {path}" in message
-    assert "protobuf" not in message.lower()
-
-
-@pytest.mark.parametrize("name", ["empty.pth", "empty.onnx"])
-def test_empty_file_is_called_empty(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).touch()
-    assert refused(tmp_path / name, ExitCode.BAD_DATA).endswith(f"{name} is empty")
