@@ -1,4 +1,4 @@
-"""The discriminator: spectral norm, patches, a decoder, and how alike a batch is."""
+"""The discriminator: its size, spectral norm, patches, a decoder, and how alike a batch is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,27 @@ from torch import Tensor, nn
 
 from gan.networks.discriminator import Discriminator, MinibatchStddev
 from gan.networks.stages import initialise
-from tests.gan.networks.test_dcgan import photos, unusual
+from tests.gan.networks.made import parameters, photos, stage_shapes, unusual
+
+
+def test_default_discriminator_has_2_795_904_parameters() -> None:
+    assert parameters(Discriminator()) == 2_795_904
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_discriminator_is_the_generators_mirror_image(channels: int) -> None:
+    assert stage_shapes(Discriminator(channels).eval(), torch.zeros(1, channels, 128, 128)) == [
+        (32, 64, 64),
+        (64, 32, 32),
+        (128, 16, 16),
+        (256, 8, 8),
+        (512, 4, 4),
+        (1, 1, 1),
+    ]
+
+
+def test_discriminator_gives_one_logit_an_image() -> None:
+    assert Discriminator(1, 2)(photos(5)).shape == (5,)
 
 
 def test_spectral_norm_holds_every_convolution_near_1() -> None:
