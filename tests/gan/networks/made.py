@@ -1,9 +1,15 @@
-"""Networks with unusual weights, what goes into them, and how large they are."""
+"""Networks with unusual weights, what goes into them, how large they are, and their state dicts."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from gan.networks.dcgan import DCGAN
+
+State = dict[str, Tensor]
 
 
 def unusual(network: nn.Module, seed: int = 3) -> nn.Module:
@@ -15,6 +21,22 @@ def unusual(network: nn.Module, seed: int = 3) -> nn.Module:
         elif tensor.is_floating_point():
             tensor.normal_(0, 0.2, generator=random)
     return network.eval()
+
+
+def settled(seed: int = 0, **options: Any) -> DCGAN:
+    """A generator with random weights, and batch-norm statistics that fit them."""
+    random = torch.Generator().manual_seed(seed)
+    generator = DCGAN(8, 1, **{"widths": [16, 8, 4], **options})
+    for module in generator.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0, 0.1, generator=random)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1, 0.3, generator=random)
+            nn.init.normal_(module.bias, 0, 0.3, generator=random)
+            module.momentum = None  # the statistics are those of the next batch
+    with torch.no_grad():
+        generator.train()(torch.randn(256, 8, generator=random))
+    return generator.eval()
 
 
 def latents(count: int, z_dim: int) -> Tensor:
@@ -41,3 +63,8 @@ def stage_shapes(network: nn.Module, x: Tensor) -> list[tuple[int, ...]]:
 def parameters(network: nn.Module) -> int:
     """How many numbers are trained."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def prefixed(prefix: str, state: State) -> State:
+    """With every name behind `prefix`."""
+    return {prefix + name: tensor for name, tensor in state.items()}

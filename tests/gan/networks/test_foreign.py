@@ -1,18 +1,11 @@
-"""Checkpoints from elsewhere: any widths, any wrapping, other kinds of files named for what they are, wrong guesses."""
+"""Checkpoints from elsewhere: any widths, any wrapping, wrong guesses."""
 
 from __future__ import annotations
 
-import io
-import json
-import pickle
-import struct
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,29 +15,8 @@ from gan.networks.architectures import generator_of
 from gan.networks.dcgan import ACTIVATIONS, DCGAN
 from models.errors import CommandError, ExitCode
 from tests.gan.conftest import same
-
-State = dict[str, Tensor]
-
-
-def settled(seed: int = 0, **options: Any) -> DCGAN:
-    """A generator with random weights, and batch-norm statistics that fit them."""
-    random = torch.Generator().manual_seed(seed)
-    generator = DCGAN(8, 1, **{"widths": [16, 8, 4], **options})
-    for module in generator.modules():
-        if isinstance(module, nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0, 0.1, generator=random)
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1, 0.3, generator=random)
-            nn.init.normal_(module.bias, 0, 0.3, generator=random)
-            module.momentum = None  # the statistics are those of the next batch
-    with torch.no_grad():
-        generator.train()(torch.randn(256, 8, generator=random))
-    return generator.eval()
-
-
-@pytest.fixture(scope="module")
-def state() -> State:
-    return dict(settled().state_dict())
+from tests.gan.networks.conftest import refusal
+from tests.gan.networks.made import State, prefixed, settled
 
 
 def read(path: Path, content: object, key: str = "", **unseen: Any) -> DCGAN:
@@ -53,13 +25,6 @@ def read(path: Path, content: object, key: str = "", **unseen: Any) -> DCGAN:
     generator = reader.load_generator(path / "model.pth", key, **unseen)
     assert isinstance(generator, DCGAN)
     return generator
-
-
-def refusal(path: Path, **options: Any) -> str:
-    with pytest.raises(CommandError) as error:
-        reader.load_generator(path, **options)
-    assert error.value.exit_code is ExitCode.BAD_DATA
-    return str(error.value)
 
 
 # Widths and biases are what the shapes say
@@ -95,10 +60,6 @@ class Holder(nn.Module):
         super().__init__()
         for name, part in parts.items():
             self.add_module(name, part)
-
-
-def prefixed(prefix: str, state: State) -> State:
-    return {prefix + name: tensor for name, tensor in state.items()}
 
 
 ITSELF: list[Any] = [3, "text"]
@@ -148,126 +109,6 @@ def test_names_within_names_are_looked_into_without_end(tmp_path: Path, state: S
         deep = {"a": deep}
     torch.save({"x." * 100_000 + "y": torch.ones(1), "deep": deep}, tmp_path / "deep.pth")
     assert "holds no generator" in refusal(tmp_path / "deep.pth")
-
-
-# What a file is that is none of PyTorch
-
-
-def zip_of(*names: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in names:
-            archive.writestr(name, "content")
-    return buffer.getvalue()
-
-
-def npz() -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, weight=np.ones(3))
-    return buffer.getvalue()
-
-
-def tar() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        archive.addfile(tarfile.TarInfo("weights.pth"))
-    return buffer.getvalue()
-
-
-KINDS: dict[str, tuple[bytes, str]] = {
-    "a page": (b"\xef\xbb\xbf\n <!DOCTYPE html>\n<html><body>Sign in</body></html>", "a web page (HTML)"),
-    "an error of a store": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
-    "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
-    "NumPy": (b"\x93NUMPY\x01\0" + bytes(80), "a NumPy array"),
-    "NumPy's zip": (npz(), "NumPy arrays (.npz)"),
-    "Keras": (zip_of("config.json", "model.weights.h5"), "a model of Keras"),
-    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(80), "HDF5"),
-    "ONNX": (b"\x08\x0a\x12\x07pytorch" + bytes(80), "an ONNX file: it is exported already"),
-    "SavedModel": (b"\x08\x01\x12\x80" + bytes(80), "TensorFlow"),
-    "TensorFlow's index": (bytes(40) + struct.pack("<Q", 0xDB4775248B80FB57), "a checkpoint of TensorFlow"),
-    "gzip": (b"\x1f\x8b\x08" + bytes(80), "unpack it first"),
-    "tar": (tar(), "a tar archive: unpack it first"),
-    "a zip with weights": (zip_of("README", "out/netG.pth"), "with out/netG.pth in it: unpack it first"),
-    "a zip": (zip_of("letter.doc"), "a zip archive of other things (letter.doc)"),
-    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(80), "a picture"),
-    "text": (b"main.0.weight 0.1 0.2 0.3\n" * 10, "text, not weights"),
-    "JSON": (json.dumps({"main.0.weight": [0.1]}).encode(), "text, not weights"),
-    "nothing": (b"", "empty"),
-    "a pickle": (pickle.dumps({"main.0.weight": [0.5]}, protocol=4), "not one of torch.save"),
-    "a pickle of NumPy's": (pickle.dumps({"weight": np.ones(2)}, protocol=2), "numpy"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_file_of_another_kind_is_named_for_what_it_is(tmp_path: Path, kind: str) -> None:
-    content, words = KINDS[kind]
-    (tmp_path / "generator_model.pth").write_bytes(content)
-    message = refusal(tmp_path / "generator_model.pth")
-    assert words in message
-    assert "generator_model.pth" in message
-
-
-def test_a_file_that_is_cut_off_is_said_to_be(tmp_path: Path, state: State) -> None:
-    torch.save(state, tmp_path / "model.pth")
-    (tmp_path / "model.pth").write_bytes((tmp_path / "model.pth").read_bytes()[:-300])
-    assert "cut off" in refusal(tmp_path / "model.pth")
-
-
-# safetensors
-
-
-def safetensors(tensors: State, metadata: dict[str, str] | None = None) -> bytes:
-    """A file of them, written from the format's own description."""
-    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
-    kinds = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
-    content = b""
-    for name, tensor in tensors.items():
-        raw = tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
-        offsets = [len(content), len(content) + len(raw)]
-        header[name] = {"dtype": kinds[tensor.dtype], "shape": list(tensor.shape), "data_offsets": offsets}
-        content += raw
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + content
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_a_generator_in_a_safetensors_file_is_read(tmp_path: Path, state: State, dtype: torch.dtype) -> None:
-    other = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-    (tmp_path / "netG.safetensors").write_bytes(safetensors(prefixed("netG.", other), {"format": "pt"}))
-    found = reader.load_generator(tmp_path / "netG.safetensors").state_dict()
-    assert all(torch.equal(found[name], tensor.to(found[name].dtype)) for name, tensor in other.items())
-
-
-def damaged() -> dict[str, bytes]:
-    """safetensors files that are not as the format says, or hold no generator."""
-    whole = safetensors(dict(settled().state_dict()))
-    one = {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
-
-    def headed(header: object, content: bytes = bytes(4), length: int | None = None) -> bytes:
-        text = json.dumps(header).encode()
-        return struct.pack("<Q", len(text) if length is None else length) + text + content
-
-    return {
-        "cut off in its numbers": whole[:-10],
-        "cut off in its header": whole[:100],
-        "header that is longer than the file": headed(one, length=10**7),
-        "header that is no JSON": struct.pack("<Q", 4) + b"{abc" + bytes(4),
-        "offsets beyond its end": headed({"w": {**one["w"], "data_offsets": [4, 8]}}),
-        "offsets that run backwards": headed({"w": {**one["w"], "data_offsets": [8, 4]}}),
-        "shape of 10 GB": headed({"w": {**one["w"], "shape": [10**10]}}),
-        "size below zero": headed({"w": {**one["w"], "shape": [-1, -1]}}),
-        "kind that no generator has": headed({"w": {**one["w"], "dtype": "F8_E4M3"}}),
-        "entry that is no entry": headed({"w": [1]}),
-        "entry without a shape": headed({"w": {"dtype": "F32", "data_offsets": [0, 4]}}),
-        "no generator": headed(one),
-    }
-
-
-@pytest.mark.parametrize("fault", damaged())
-def test_a_safetensors_file_is_refused_with(tmp_path: Path, fault: str) -> None:
-    (tmp_path / "weights.pth").write_bytes(damaged()[fault])
-    message = refusal(tmp_path / "weights.pth")
-    assert "cut off" in message or "header" in message or "holds" in message or "safetensors" in message
 
 
 # What the weights do not show

@@ -16,7 +16,8 @@ from gan.config import TrainConfig
 from gan.networks.architectures import architecture_of, generator_of, new_generator
 from gan.networks.reader import load_generator
 from gan.networks.stylegan2 import StyleGAN2
-from models.errors import CommandError, ExitCode
+from models.errors import ExitCode
+from tests.gan.networks.conftest import refusal
 from tests.gan.networks.snapshots import state_of, write_snapshot
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -204,13 +205,6 @@ def test_a_plain_state_dict_is_read_with_what_is_usual(tmp_path: Path) -> None:
     found = load_generator(tmp_path / "model.pth")
     assert isinstance(found, StyleGAN2)
     assert (found.told, found.unseen["clamp"], found.unseen["mapping_rate"]) == (False, 256.0, 0.01)
-
-
-def refusal(path: Path, key: str = "", code: ExitCode = ExitCode.BAD_DATA, **unseen: Any) -> str:
-    with pytest.raises(CommandError) as error:
-        load_generator(path, key, **unseen)
-    assert error.value.exit_code is code
-    return str(error.value)
 
 
 def test_what_is_not_there_or_not_of_it_is_refused(tmp_path: Path) -> None:
