@@ -62,16 +62,8 @@ def test_a_size_that_is_no_power_of_two_from_32_to_512_is_refused(size: int) -> 
 
 
 def test_stages_beyond_128_grow_no_wider() -> None:
-    assert [shape[0] for shape in stage_shapes(DCGAN(8, 1, 2, 512).eval(), latents(1, 8))] == [
-        32,
-        32,
-        32,
-        16,
-        8,
-        4,
-        2,
-        1,
-    ]
+    shapes = stage_shapes(DCGAN(8, 1, 2, 512).eval(), latents(1, 8))
+    assert [shape[0] for shape in shapes] == [32, 32, 32, 16, 8, 4, 2, 1]
 
 
 @pytest.mark.parametrize("shape", [(4, 7), (2, 16), (8,), (2, 8, 2, 2)])

@@ -55,13 +55,6 @@ def test_convolutions_with_a_bias_are_read_and_folded(tmp_path: Path, biased: se
 # Any wrapping
 
 
-class Holder(nn.Module):
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            self.add_module(name, part)
-
-
 ITSELF: list[Any] = [3, "text"]
 ITSELF.append(ITSELF)
 WRAPPINGS: dict[str, Callable[[State], object]] = {
@@ -171,6 +164,9 @@ def test_statistics_that_lag_behind_the_weights_tell_nothing() -> None:
         if "running_mean" in name:
             state[name] += 0.5
     assert generator_of(state).likelier() == {}
+
+
+# Spectral norm
 
 
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm], ids=["old", "new"])
