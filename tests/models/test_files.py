@@ -133,6 +133,36 @@ def test_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
 
 
+def fail_half_way(path: Path) -> None:
+    path.write_bytes(b"half")
+    raise OSError(28, "No space left on device")
+
+
+def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "a.txt", fail_half_way)
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_writer_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "a.txt", fail_half_way)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_while_a_file_is_written_its_place_holds_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    seen: list[str] = []
+
+    def write(temporary: Path) -> None:
+        temporary.write_text("new")
+        seen.append((tmp_path / "a.txt").read_text())
+
+    write_atomically(tmp_path / "a.txt", write)
+    assert [*seen, (tmp_path / "a.txt").read_text()] == ["old", "new"]
+
+
 def test_link_is_replaced_by_the_file_and_what_it_led_to_stays(tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"mine")
     (tmp_path / "file").symlink_to("victim")
