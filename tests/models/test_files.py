@@ -110,57 +110,43 @@ def test_folder_to_flush_that_is_not_there_is_named(sync: Callable[[Path], None]
 # Writing whole files
 
 
-def test_file_appears_whole_and_alone(tmp_path: Path) -> None:
-    seen: list[bool] = []
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_file_appears_whole_and_alone(old: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+    seen: list[bytes | None] = []
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(b"new")
-        seen.append((tmp_path / "file").exists())
+        seen.append(path.read_bytes() if path.exists() else None)
 
-    write_atomically(tmp_path / "file", write)
-    assert seen == [False]
+    write_atomically(path, write)
+    assert seen == [old]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"new"}
 
 
-def test_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "there"),
+    [
+        (RuntimeError("a bug"), {"file": b"old"}),
+        (OSError(errno.ENOSPC, "No space left on device"), {"file": b"old"}),
+        (OSError(errno.ENOSPC, "No space left on device"), {}),
+    ],
+    ids=["a bug", "no space", "no space for a new file"],
+)
+def test_write_that_fails_leaves_what_was_there_and_nothing_else(
+    error: Exception, there: dict[str, bytes], tmp_path: Path
+) -> None:
     def write(temporary: Path) -> None:
         temporary.write_bytes(b"half of the ne")
-        raise RuntimeError
+        raise error
 
-    (tmp_path / "file").write_bytes(b"old")
-    with pytest.raises(RuntimeError):
+    for name, content in there.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(type(error), match=r"a bug|No space"):
         write_atomically(tmp_path / "file", write)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
-
-
-def fail_half_way(path: Path) -> None:
-    path.write_bytes(b"half")
-    raise OSError(28, "No space left on device")
-
-
-def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(tmp_path / "a.txt", fail_half_way)
-    assert (tmp_path / "a.txt").read_text() == "old"
-
-
-def test_a_writer_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(tmp_path / "a.txt", fail_half_way)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_while_a_file_is_written_its_place_holds_the_old_one(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("old")
-    seen: list[str] = []
-
-    def write(temporary: Path) -> None:
-        temporary.write_text("new")
-        seen.append((tmp_path / "a.txt").read_text())
-
-    write_atomically(tmp_path / "a.txt", write)
-    assert [*seen, (tmp_path / "a.txt").read_text()] == ["old", "new"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == there
 
 
 def test_link_is_replaced_by_the_file_and_what_it_led_to_stays(tmp_path: Path) -> None:
