@@ -17,8 +17,11 @@ from torch import nn
 
 from export.onnx_exporter import build, export_onnx
 from gan.networks.dcgan import DCGAN
+from models.info import GeneratorInfo
 from tests.conftest import made_once
 from tests.conftest import run_in_process as in_process
+from tests.export.pages import CLASSES, PARTS, runtime
+from tests.jobs.small_models import write_model
 
 
 def lively(z_dim: int = 8, channels: int = 1, width: int = 2, seed: int = 0, image_size: int = 128) -> DCGAN:
@@ -51,6 +54,11 @@ def change(model: onnx.ModelProto, name: str, new: Callable[[NDArray[Any]], NDAr
     (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
     values = new(onnx.numpy_helper.to_array(tensor).copy())
     tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(values, order="C"), name))
+
+
+def info_of(path: Path) -> GeneratorInfo:
+    """What an ONNX file says of itself."""
+    return GeneratorInfo.from_metadata({entry.key: entry.value for entry in onnx.load(path).metadata_props})
 
 
 run_in_process = functools.partial(in_process, "gan-export")
@@ -90,3 +98,22 @@ def _colour_model(colour: DCGAN) -> onnx.ModelProto:
 def colour_model(_colour_model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph of `colour`, for a test to change."""
     return copy.deepcopy(_colour_model)
+
+
+@pytest.fixture(scope="session")
+def page_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ONNX file of a generator with classes, masks and parts; tests must not change it."""
+    path = tmp_path_factory.mktemp("small") / "small.onnx"
+    return write_model(path, classes=CLASSES, masks=0.5, gain=1.0, parts=PARTS)
+
+
+@pytest.fixture(scope="session")
+def page_folder(page_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its page; tests must not change it."""
+    package = runtime()
+
+    def make(folder: Path) -> None:
+        result = run_in_process("page", page_model, "--out", folder / "page", "--runtime", package)
+        assert (result.returncode, result.stdout) == (0, ""), result.stderr
+
+    return made_once(tmp_path_factory, "page", make, copy=False) / "page"

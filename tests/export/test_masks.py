@@ -22,10 +22,9 @@ from export.replay import Replay
 from gan.networks.architectures import ARCHITECTURES
 from gan.training import snapshots
 from models.golden import UNSURE, Golden
-from models.info import GeneratorInfo
 from models.latents import inputs, latents
 from tests.conftest import fails_in_one_line
-from tests.export.conftest import change, run_in_process
+from tests.export.conftest import change, info_of, run_in_process
 from tests.export.masked import Masked, masked
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
@@ -52,10 +51,6 @@ def file(weights: Path) -> Path:
     result = run_in_process("onnx", weights, "--batch-check", "1,2,5")
     assert result.returncode == 0, result.stderr
     return weights.with_name("generator.onnx")
-
-
-def info_of(path: Path) -> GeneratorInfo:
-    return GeneratorInfo.from_metadata({entry.key: entry.value for entry in onnx.load(path).metadata_props})
 
 
 def exactly(z: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,69 +20,46 @@ from PIL import Image
 import models
 from models.latents import Input, inputs
 from tests.browser import Browser, running
-from tests.conftest import SCRIPTS, clean_environment, fails_in_one_line
-from tests.export.conftest import run_in_process
-from tests.export.test_runtimes import WEB, info_of
-from tests.jobs.small_models import write_model
+from tests.conftest import fails_in_one_line
+from tests.export.conftest import info_of, run_in_process
+from tests.export.pages import PACKAGE, runtime, served
 
-PACKAGE = WEB / "node_modules" / "onnxruntime-web"
-PARTS = {"kind": 1, "content": 2, "shift": 2, "noise": 1}
-CLASSES = ["inclusion", "scratch"]
 HELD = [0, 3, 4, 5]
 """Latents that only steps change, of `PARTS`."""
 BIG_SEED = 2**64 - 1
 
 
-def runtime() -> Path:
-    if not PACKAGE.is_dir():
-        pytest.skip("onnxruntime-web is not installed (Node.js and npm, then `make test`)")
-    return PACKAGE
-
-
 # The folder
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(
-        tmp_path_factory.mktemp("small") / "small.onnx", classes=CLASSES, masks=0.5, gain=1.0, parts=PARTS
-    )
-
-
-@pytest.fixture(scope="module")
-def folder(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its page; tests must not change it."""
-    out = tmp_path_factory.mktemp("page") / "page"
-    result = run_in_process("page", small, "--out", out, "--runtime", runtime())
-    assert (result.returncode, result.stdout) == (0, ""), result.stderr
-    return out
-
-
-def test_page_is_the_same_each_time_and_replaces_only_a_page(small: Path, folder: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(folder, tmp_path / "page")
+def test_page_is_the_same_each_time_and_replaces_only_a_page(
+    page_model: Path, page_folder: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(page_folder, tmp_path / "page")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    fails_in_one_line(run_in_process("page", small, "--out", out, "--runtime", PACKAGE), 73, "--overwrite")
+    fails_in_one_line(run_in_process("page", page_model, "--out", out, "--runtime", PACKAGE), 73, "--overwrite")
     (out / "style.css").write_text("damaged")
-    assert run_in_process("page", small, "--out", out, "--runtime", PACKAGE, "--overwrite").returncode == 0
+    assert run_in_process("page", page_model, "--out", out, "--runtime", PACKAGE, "--overwrite").returncode == 0
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["page"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "photo.png").write_text("mine")
-    result = run_in_process("page", small, "--out", tmp_path / "mine", "--runtime", PACKAGE, "--overwrite")
+    result = run_in_process("page", page_model, "--out", tmp_path / "mine", "--runtime", PACKAGE, "--overwrite")
     fails_in_one_line(result, 73, "no page of gan-export")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["photo.png"]
 
 
-def test_runtime_is_found_above_and_asked_for_where_there_is_none(small: Path, tmp_path: Path) -> None:
+def test_runtime_is_found_above_and_asked_for_where_there_is_none(page_model: Path, tmp_path: Path) -> None:
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "onnxruntime-web").symlink_to(runtime())
     (tmp_path / "deep" / "down").mkdir(parents=True)
-    assert run_in_process("page", small, "--out", tmp_path / "page", cwd=tmp_path / "deep" / "down").returncode == 0
+    result = run_in_process("page", page_model, "--out", tmp_path / "page", cwd=tmp_path / "deep" / "down")
+    assert result.returncode == 0, result.stderr
     (tmp_path / "node_modules").rename(tmp_path / "elsewhere")
     out = tmp_path / "none"
-    result = run_in_process("page", small, "--out", out, cwd=tmp_path / "deep")
+    result = run_in_process("page", page_model, "--out", out, cwd=tmp_path / "deep")
     fails_in_one_line(result, 66, "--runtime", "npm install onnxruntime-web", "npm pack")
-    result = run_in_process("page", small, "--out", out, "--runtime", tmp_path / "deep")
+    result = run_in_process("page", page_model, "--out", out, "--runtime", tmp_path / "deep")
     fails_in_one_line(result, 66, "ort.wasm.min.js")
     assert not out.exists()
 
@@ -98,33 +73,16 @@ def test_what_no_browser_runs_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_server_ends_by_itself_on_a_signal(small: Path, folder: Path, number: int, code: int) -> None:
-    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    with served(small, folder) as (process, address):
+def test_server_ends_by_itself_on_a_signal(page_model: Path, page_folder: Path, number: int, code: int) -> None:
+    def written() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in page_folder.iterdir()}
+
+    before = written()
+    with served(page_model, page_folder) as (process, address):
         assert address.startswith("http://127.0.0.1:")
         process.send_signal(number)
         assert process.wait(30) == code
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before, "a page that is there is served"
-
-
-@contextlib.contextmanager
-def served(file: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`gan-export page --serve` in a process of its own, and its address."""
-    command = [SCRIPTS / "gan-export", "page", file, "--out", out, "--serve", "--port", "0"]
-    with subprocess.Popen(
-        [str(part) for part in command], env=clean_environment(), stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            said = []
-            for line in process.stderr:
-                said.append(line)
-                if found := re.search(r"http://\S+", line):
-                    yield process, found[0]
-                    return
-            raise AssertionError(said)
-        finally:
-            process.kill()
+    assert written() == before, "a page that is there is served"
 
 
 # In a browser
@@ -137,10 +95,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, folder: Path) -> Browser:
+def page(browser: Browser, page_folder: Path) -> Browser:
     """The page opened by a double click, once; each test finds image 0 of seed 1 and nothing ticked."""
     browser.look(1280, 800)
-    address = (folder / "index.html").as_uri()
+    address = (page_folder / "index.html").as_uri()
     if browser.evaluate("location.href") != address:
         opened(browser, address)
     browser.evaluate("document.querySelectorAll('[type=checkbox]').forEach((box) => { box.checked = false; })")
@@ -203,20 +161,22 @@ def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 IMAGES = [(1, 0, 0), (1, 1023, 1), (1, 1024, 0), (20261122, 73121, 1), (BIG_SEED, 10**12, 0)]
 
 
-def test_image_i_is_that_of_a_run_and_nothing_outside_is_asked(page: Browser, small: Path, folder: Path) -> None:
+def test_image_i_is_that_of_a_run_and_nothing_outside_is_asked(
+    page: Browser, page_model: Path, page_folder: Path
+) -> None:
     for seed, index, label in IMAGES:
         show(page, seed, index, label)
-        assert difference(seen(page), expected(small, seed, index, label)) <= 1
+        assert difference(seen(page), expected(page_model, seed, index, label)) <= 1
         assert f"image {index} with seed {seed}" in page.evaluate("of('origin').textContent")
-    assert (own := folder.as_uri() + "/") in page.requests[0]
+    assert (own := page_folder.as_uri() + "/") in page.requests[0]
     assert [each for each in page.requests if not each.startswith((own, "blob:"))] == []
     assert page.complaints == []
 
 
-def test_served_page_asks_its_own_address_alone(browser: Browser, small: Path, folder: Path) -> None:
-    with served(small, folder) as (_, address):
+def test_served_page_asks_its_own_address_alone(browser: Browser, page_model: Path, page_folder: Path) -> None:
+    with served(page_model, page_folder) as (_, address):
         opened(browser, address)
-        assert difference(seen(browser), expected(small, 1, 0)) <= 1
+        assert difference(seen(browser), expected(page_model, 1, 0)) <= 1
         assert [each for each in browser.requests if not each.startswith((address, "blob:"))] == []
         with pytest.raises(AssertionError, match=r"Content Security Policy|Failed to fetch"):
             browser.evaluate("fetch('http://127.0.0.1:9/').then((found) => found.status)")  # even if a script wanted to
@@ -244,7 +204,7 @@ def test_sliders_and_walks_move_the_content_alone(page: Browser) -> None:
     assert "by hand" in page.evaluate("of('origin').textContent")
 
 
-def test_walk_does_not_jump_and_ends_where_it_is_told_to(page: Browser, small: Path) -> None:
+def test_walk_does_not_jump_and_ends_where_it_is_told_to(page: Browser, page_model: Path) -> None:
     show(page, 1, 5, 0)
     page.evaluate("of('from').click()")
     start = latent(page)
@@ -256,13 +216,13 @@ def test_walk_does_not_jump_and_ends_where_it_is_told_to(page: Browser, small: P
         put(page, "walk", step / 20)
         assert (latent(page)[HELD] == start[HELD]).all()
         frames.append(seen(page))
-    assert difference(frames[0], expected(small, 1, 5, 0)) <= 1
+    assert difference(frames[0], expected(page_model, 1, 5, 0)) <= 1
     whole = difference(frames[0], frames[-1])
     assert max(difference(one, other) for one, other in itertools.pairwise(frames)) < whole / 4
     assert latent(page)[1:3] == pytest.approx(end[1:3], abs=1e-6)
     page.evaluate("of('jump').click()")
     put(page, "walk", 1)
-    assert difference(seen(page), expected(small, 1, 8, 1)) <= 1
+    assert difference(seen(page), expected(page_model, 1, 8, 1)) <= 1
     assert "image 8 with seed 1" in page.evaluate("of('origin').textContent")
 
 
@@ -286,7 +246,7 @@ def test_steps_change_their_part_and_random_keeps_what_is_held(page: Browser) ->
     assert (latent(page) == inputs(1, index, index + 1, {"z": Input("float32", (6,))})["z"][0]).all()
 
 
-def test_downloads_are_the_image_and_its_mask(page: Browser, small: Path, tmp_path: Path) -> None:
+def test_downloads_are_the_image_and_its_mask(page: Browser, page_model: Path, tmp_path: Path) -> None:
     page.download_to(tmp_path)
     show(page, 7, 3, 1)
     page.evaluate("of('download').click(); of('download-mask').click()")
@@ -295,7 +255,7 @@ def test_downloads_are_the_image_and_its_mask(page: Browser, small: Path, tmp_pa
     while {path.name for path in tmp_path.iterdir()} != names and time.monotonic() < end:
         time.sleep(0.05)
     with Image.open(tmp_path / "7-00000003.png") as file:
-        assert difference(np.asarray(file.convert("RGB")), expected(small, 7, 3, 1)) <= 1
+        assert difference(np.asarray(file.convert("RGB")), expected(page_model, 7, 3, 1)) <= 1
     with Image.open(tmp_path / "7-00000003_mask.png") as file:
         assert set(np.unique(np.asarray(file.convert("L")))) == {0, 255}
 

@@ -28,11 +28,11 @@ from export.onnx_exporter import export_onnx
 from export.replay import GatherElements
 from gan.networks.dcgan import DCGAN
 from models.golden import GOLDEN_COUNT, Golden, mask_differences
-from models.info import GeneratorInfo
 from models.latents import Input, inputs
 from tests.conftest import ROOT
-from tests.export.conftest import change
+from tests.export.conftest import change, info_of
 from tests.export.masked import masked
+from tests.export.pages import WEB
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
@@ -45,13 +45,7 @@ SMALL = {"gray": (1, 18), "colour": (3, 21)}
 """Name: channels and opset."""
 OWN = (*SMALL, "masked")
 """The files that are made here."""
-WEB = ROOT / "tests" / "export" / "web"
 OLDEST = ROOT / ".venv-oldest"
-
-
-@functools.cache
-def info_of(path: Path) -> GeneratorInfo:
-    return GeneratorInfo.from_metadata({entry.key: entry.value for entry in onnx.load(path).metadata_props})
 
 
 def names_of(path: Path) -> list[str]:
