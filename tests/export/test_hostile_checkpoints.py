@@ -11,15 +11,14 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.conftest import ONE_THREAD, ROOT, clean_environment, fails_in_one_line
+from tests.export.checkpoints import Call, State, as_old_format, classic, discriminator, under
 from tests.export.conftest import run_in_process
-from tests.export.test_foreign_checkpoints import State, as_old_format, classic, discriminator, under
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch.onnx warns its own developers
 
@@ -27,16 +26,6 @@ FIRST, VARIANCE = "main.0.weight", "main.4.running_var"
 BOUND = 64
 """MB that refusing a file may take; each of `BOMBS` takes more when PyTorch loads it."""
 BOMBS = ("bytearray", "deflated bomb", "entries over one another", "two directories")
-
-
-class Call:
-    """Unpickled by a reader that trusts it, it is what `function` returns."""
-
-    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
-        self.call = function, arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.call
 
 
 class Branded(Tensor):

@@ -26,7 +26,7 @@ from gan.training.matching import FeatureMatching
 from gan.training.trainer import Trainer
 from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
 from tests.gan.conftest import same, tiny
-from tests.gan.networks.test_shift import no_batch_norm_and_one_input
+from tests.gan.networks.shift_made import no_batch_norm_and_one_input
 
 OPTIONS = ("--epochs", "3", "--stats-every", "1", "--sample-epochs", "1", "--device", "cpu", *TINY)
 SIZE = "96x64"

@@ -10,7 +10,7 @@ import pytest
 from models.golden import Golden, InfoError
 from models.info import SCHEMA_VERSION, GeneratorInfo
 from models.latents import Input
-from tests.models.test_golden import floats, outputs
+from tests.models.made import floats, outputs
 
 INFO = GeneratorInfo(
     architecture="DCGAN",

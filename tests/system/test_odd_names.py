@@ -18,7 +18,7 @@ PROGRAM = """
 import importlib, os, sys, warnings
 from models import console
 from models.log import log
-from tests.test_house import COMMANDS
+from tests.conftest import COMMANDS
 
 def call(code, program, *arguments):
     log.handlers = []

@@ -19,7 +19,7 @@ import torch
 from gan.networks.files import load
 from gan.networks.persistent import PickledNetwork
 from models.errors import CommandError, ExitCode
-from tests.export.test_hostile_checkpoints import Call
+from tests.export.checkpoints import Call
 from tests.gan.networks.snapshots import (
     SOURCE,
     EasyDict,

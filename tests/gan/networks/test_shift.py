@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
 import pytest
 import torch
-from torch import Tensor
 
 from gan.config import TrainConfig
 from gan.networks.architectures import generator_of
@@ -22,48 +19,14 @@ from gan.training.trainer import Trainer
 from models.latents import Input
 from tests.conftest import TINY, run_in_process
 from tests.gan.conftest import same
+from tests.gan.networks.shift_made import Z, blind, latents, lively, no_batch_norm_and_one_input
 
 pytestmark = pytest.mark.usefixtures("operators_are_read_once")
-
-Z = 8 + SHIFT_BITS + GRAIN_BITS
-
-
-def lively(
-    channels: int = 1, height: int = 64, wide: int = 64, seed: int = 0, turns: Sequence[str] = ()
-) -> ShiftGenerator:
-    """A generator whose images have contrast, with batch-norm statistics that fit."""
-    random = torch.Generator().manual_seed(seed)
-    made = ShiftGenerator(Z, channels, 4, height, wide, turns=turns)
-    made.initialise(random)
-    with torch.no_grad():
-        for weights in made.parameters():
-            if weights.ndim == 4 and weights.requires_grad and len(weights) > 1:
-                weights.normal_(0, 0.2, generator=random)
-        for norm in made.modules():
-            if isinstance(norm, torch.nn.BatchNorm2d):
-                norm.momentum = None
-        made.train()(**made.draw(32, random))
-    return made.eval()
 
 
 @pytest.fixture(scope="module")
 def generator() -> ShiftGenerator:
     return lively()
-
-
-def latents(count: int, seed: int = 1) -> Tensor:
-    return torch.randn((count, Z), generator=torch.Generator().manual_seed(seed))
-
-
-def blind(generator: ShiftGenerator) -> ShiftGenerator:
-    """One that draws the same whatever the shift, and neither bends nor has grain."""
-    with torch.no_grad():
-        for name, weights in generator.named_parameters():
-            if name.endswith(("gate.0.weight", "mixed.weight")):
-                weights[:, generator.content :] = 0
-            if name.endswith(("grain", "grain_gain", "amounts.weight")):
-                weights.zero_()
-    return generator
 
 
 @pytest.mark.parametrize(("height", "wide"), [(32, 32), (64, 160), (128, 128), (96, 32)])
@@ -175,12 +138,6 @@ def test_values_that_give_no_image_are_refused(generator: ShiftGenerator) -> Non
     state["stages.1.grain"][0, 0] = float("nan")
     with pytest.raises(ValueError, match=r"stages\.1\.grain holds non-finite"):
         generator_of(state)
-
-
-def no_batch_norm_and_one_input(file: Path) -> None:
-    graph = onnx.load(file).graph
-    assert "BatchNormalization" not in {node.op_type for node in graph.node}
-    assert [value.name for value in graph.input] == ["z"]
 
 
 def labelled(classes: int = 3) -> ShiftGenerator:

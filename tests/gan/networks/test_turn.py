@@ -8,7 +8,7 @@ import torch
 from gan.networks.architectures import generator_of, new_generator
 from gan.networks.turn import WAYS, Turn
 from tests.gan.conftest import tiny
-from tests.gan.networks.test_shift import blind, latents, lively
+from tests.gan.networks.shift_made import blind, latents, lively
 
 
 @pytest.mark.parametrize(("way", "dims"), [(0, (3, 2)), (1, (2,)), (2, (3,))])

@@ -17,7 +17,7 @@ from gan.photos.which import Which
 from gan.training.prepare import Known, prepare
 from gan.training.processes import Processes
 from tests.conftest import scratch
-from tests.gan.photos.test_survey import imagined
+from tests.gan.photos.made import imagined
 
 KNOWN = Known(Which())
 TEXTS = ("LOT 4471-B", "use by 12/27", "SN 00381926", "Made of steel")

@@ -16,6 +16,7 @@ from gan.photos.survey import PhotoFacts, Survey, survey
 from gan.photos.survey_page import advice, page, to_json
 from models.errors import CommandError, ExitCode
 from tests.conftest import write_photos
+from tests.gan.photos.made import imagined
 
 SIDE = 64
 
@@ -30,16 +31,6 @@ def only(folder: Path) -> PhotoFacts:
     """The facts of the one photo in a folder."""
     (fact,) = survey(folder).photos
     return fact
-
-
-def imagined(count: int = 300, groups: tuple[tuple[str, ...], ...] = (), **changes: object) -> Survey:
-    """A survey of photos that are all alike, without photos."""
-    values = {
-        "width": 200, "height": 200, "mode": "L", "bits": 8, "colour": False, "brightness": 100.0, "contrast": 30.0,
-        "clipped": 0.0, "sha256": "", **changes,
-    }  # fmt: skip
-    facts = tuple(PhotoFacts(name=f"{number}.png", **values) for number in range(count))
-    return Survey("photos", count, (), facts, {".": count}, (), (), groups)
 
 
 # One photo

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
 
 import models
 from gan.robustness.detectors import of_tensors, open_detector
 from models.errors import CommandError, ExitCode
-from tests.gan.robustness.made import MODULE
+from tests.gan.robustness.made import MODULE, write_onnx
 
 IMAGES = np.full((3, 8, 8, 1), 51, np.uint8)
 
@@ -26,33 +24,6 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     name = f"theirs_{abs(hash(tmp_path))}"
     (tmp_path / f"{name}.py").write_text(MODULE)
     return name
-
-
-def write_onnx(path: Path, floats: bool, batch: int | str = "n", columns: int = 0, names: str = "") -> Path:
-    """A model whose score is the mean of an image, 0 to 1; of `columns` the mean in each."""
-    kind, shape = (TensorProto.FLOAT, [batch, 1, 8, 8]) if floats else (TensorProto.UINT8, [batch, 8, 8, 1])
-    nodes = [] if floats else [
-        helper.make_node("Cast", ["images"], ["cast"], to=TensorProto.FLOAT),
-        helper.make_node("Constant", [], ["white"], value_float=255.0),
-        helper.make_node("Div", ["cast", "white"], ["x"]),
-    ]  # fmt: skip
-    nodes += [helper.make_node("ReduceMean", ["images" if floats else "x", "axes"], ["mean"], keepdims=0)]
-    if columns:
-        nodes += [helper.make_node("Unsqueeze", ["mean", "last"], ["wide"]),
-                  helper.make_node("Concat", ["wide"] * columns, ["scores"], axis=1)]  # fmt: skip
-    else:
-        nodes += [helper.make_node("Identity", ["mean"], ["scores"])]
-    graph = helper.make_graph(
-        nodes, "detector", [helper.make_tensor_value_info("images", kind, shape)],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, columns] if columns else [batch])],
-        [helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3]),
-         helper.make_tensor("last", TensorProto.INT64, [1], [1])],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    if names:
-        helper.set_model_props(model, {"class_names": names})
-    onnx.save(model, path)
-    return path
 
 
 @pytest.mark.parametrize("floats", [True, False])

@@ -23,8 +23,7 @@ from gan.robustness import scoring
 from gan.robustness.changes import CHANGES
 from models.errors import CommandError
 from tests.conftest import fails_in_one_line, made_once, run_in_process
-from tests.gan.robustness.made import MODULE, write_parts
-from tests.gan.robustness.test_detectors import write_onnx
+from tests.gan.robustness.made import MODULE, write_onnx, write_parts
 
 Examined = Callable[..., subprocess.CompletedProcess[str]]
 FEW = (CHANGES[0], CHANGES[5])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gan.training.augment import MAX_BRIGHTNESS, MAX_CONTRAST, augment, brightness_for, flip
+from tests.gan.training.made import noise
 
 SIZE = 128
 
@@ -14,11 +15,6 @@ SIZE = 128
 def random(seed: int = 0) -> torch.Generator:
     """A source of randomness."""
     return torch.Generator().manual_seed(seed)
-
-
-def noise(count: int = 8, channels: int = 1) -> Tensor:
-    """Images without two equal pixels."""
-    return torch.rand((count, channels, SIZE, SIZE), generator=random(99)) * 2 - 1
 
 
 def dots(count: int) -> Tensor:

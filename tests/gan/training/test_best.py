@@ -24,28 +24,15 @@ from gan.training.folder import STATE, snapshot_path
 from gan.training.run import train
 from gan.training.snapshots import save
 from gan.training.stats import KID, read_stats
-from gan.training.validation import Measured, Validation
+from gan.training.validation import Validation
 from models.errors import ExitCode
 from tests.conftest import TINY, fails_in_one_line, write_photos
 from tests.gan.conftest import same, tiny
+from tests.gan.training.made import OFTEN, Scripted
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 Train = Callable[..., CompletedProcess[str]]
-OFTEN = Course(sample_epochs=1, validation_kimg=0.001, keep_snapshots=99)
-"""A sample grid, a snapshot and a measure every three steps."""
-
-
-class Scripted(Validation):
-    """Gives these values instead of measuring."""
-
-    def __init__(self, *values: float, against: str = "the same photos", one_photo: float = 0.0) -> None:
-        self.values: Iterator[float] = iter(values)
-        self.against, self.traces, self.one_photo = against, None, one_photo
-
-    def measure(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> Measured:
-        value = next(self.values)
-        return Measured(value, value, self.one_photo)
 
 
 def state(folder: Path, step: int) -> dict[str, Any]:

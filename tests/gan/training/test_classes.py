@@ -21,8 +21,9 @@ from gan.training.run import train
 from gan.training.trainer import Trainer
 from gan.training.validation import Measured
 from models.errors import CommandError, ExitCode
-from tests.conftest import TINY, fails_in_one_line, run_in_process, scratch
+from tests.conftest import TINY, fails_in_one_line, run_in_process
 from tests.gan.conftest import same, tiny
+from tests.gan.training.made import folders
 
 CPU = torch.device("cpu")
 NAMES = ("bright", "dark")
@@ -136,16 +137,6 @@ def test_images_of_two_easy_classes_differ_as_the_photos_do() -> None:
 
 
 # From folders
-
-
-def folders(root: Path, dark: int = 12) -> Path:
-    """Photos of scratches in folders of their class; the dark ones have half the light."""
-    random = np.random.default_rng(3)
-    for name, count, light in (("bright", 12, 1.0), ("dark", dark, 0.5)):
-        (root / name).mkdir(parents=True)
-        for number in range(count):
-            Image.fromarray((scratch(random, 64, 64) * light).astype(np.uint8)).save(root / name / f"{number:02d}.png")
-    return root
 
 
 def test_folders_of_classes_become_a_generator_that_says_which_it_has(

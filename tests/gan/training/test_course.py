@@ -23,7 +23,7 @@ from gan.training.training import MAX_RESTARTS
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY
 from tests.gan.conftest import same, tiny
-from tests.gan.training.test_best import Scripted
+from tests.gan.training.made import Scripted
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 

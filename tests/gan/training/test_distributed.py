@@ -25,7 +25,7 @@ from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from tests.conftest import ROOT, TINY, clean_environment, fails_in_one_line, made_once, run, run_in_process
 from tests.gan.conftest import same, tiny
-from tests.gan.training.test_classes import folders
+from tests.gan.training.made import folders
 
 CPU = torch.device("cpu")
 TORCHRUN = ("torchrun", "--standalone", "--nproc-per-node=2", "--no-python")

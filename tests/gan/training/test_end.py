@@ -23,7 +23,7 @@ from gan.training.validation import Measured, Validation
 from models.errors import CommandError, ExitCode
 from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line
 from tests.gan.conftest import tiny
-from tests.gan.training.test_best import OFTEN, Scripted
+from tests.gan.training.made import OFTEN, Scripted
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -21,7 +21,7 @@ from gan.networks.pixels import to_pixels
 from gan.photos.read import ImageSet
 from gan.training import marking, snapshots
 from tests.conftest import fails_in_one_line, run_in_process
-from tests.gan.networks.test_shift import lively
+from tests.gan.networks.shift_made import lively
 
 
 class Bright:

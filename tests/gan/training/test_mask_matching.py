@@ -10,7 +10,7 @@ from gan.networks.pixels import to_float
 from gan.training.mask_matching import MaskMatching
 from gan.training.trainer import Trainer
 from tests.gan.conftest import tiny
-from tests.gan.training.test_masks import spots
+from tests.gan.training.made import spots
 
 
 def pairs(count: int = 64, seed: int = 0) -> Tensor:

@@ -23,21 +23,9 @@ from gan.training.run import train
 from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from tests.gan.conftest import same, tiny
+from tests.gan.training.made import spots
 
 CPU = torch.device("cpu")
-
-
-def spots(count: int = 24, side: int = 32, seed: int = 0) -> ImageSet:
-    """Gray plates with a bright square each, and its mask."""
-    random = np.random.default_rng(seed)
-    images = random.normal(90, 6, (count, 1, side, side))
-    masks = np.zeros((count, 1, side, side), np.uint8)
-    for mask in masks:
-        top, left = random.integers(0, side - 6, 2)
-        mask[0, top : top + 6, left : left + 6] = 255
-    pixels = np.where(masks > 0, 220, images).clip(0, 255).astype(np.uint8)
-    names = [f"{number:02d}.png" for number in range(count)]
-    return ImageSet(torch.from_numpy(pixels), names, masks=torch.from_numpy(masks))
 
 
 def tiles() -> ImageSet:

@@ -13,7 +13,7 @@ from gan.training.augment import orientations
 from gan.training.matching import FeatureMatching
 from gan.training.trainer import Trainer
 from tests.gan.evaluation.conftest import plates
-from tests.gan.training.test_augment import noise
+from tests.gan.training.made import noise
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,7 @@ from PIL import Image
 from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_float
 from gan.training import monitor, sheets
-
-ROW = {"Loss_D": 1.0, "Loss_G": 1.0, "D(x)": 0.5, "D(G(z)) before": 0.5, "D(G(z)) after": 0.5}
-
-
-def row(step: int, **changes: float) -> dict[str, float]:
-    """A row of statistics."""
-    return {"step": step, "kimg": step / 100, **ROW, **changes}
+from tests.gan.training.made import row
 
 
 def gray(path: Path) -> NDArray[np.uint8]:

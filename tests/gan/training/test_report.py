@@ -27,7 +27,7 @@ from models.files import lock_folder
 from tests.browser import running
 from tests.conftest import TINY, fails_in_one_line
 from tests.gan.conftest import tiny
-from tests.gan.training.test_best import OFTEN, Scripted
+from tests.gan.training.made import OFTEN, Scripted
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 

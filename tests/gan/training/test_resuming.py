@@ -16,7 +16,7 @@ from gan.training.run import train
 from gan.training.stats import read_stats
 from models.errors import ExitCode
 from tests.gan.conftest import same, tiny
-from tests.gan.training.test_run import Tree, refused, weights
+from tests.gan.training.made import Tree, refused, weights
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,23 +24,9 @@ from gan.training.trainer import Trainer
 from models.errors import CommandError, ExitCode
 from models.files import lock_folder
 from tests.gan.conftest import same, tiny
+from tests.gan.training.made import Tree, refused, weights
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
-
-Tree = Callable[[Path, Sequence[str]], dict[str, bytes]]
-
-
-def weights(folder: Path) -> dict[str, Any]:
-    """The generator that a run left."""
-    return reader.load(folder / "generator_model.pth")
-
-
-def refused(data: ImageSet, out: Path, config: TrainConfig, **how: bool) -> CommandError:
-    """The error that a run ends with."""
-    with pytest.raises(CommandError) as error:
-        train(data, out, config, **how)
-    return error.value
-
 
 # What it leaves: six steps of 24 photos, a row of statistics every second step
 

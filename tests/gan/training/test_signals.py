@@ -18,7 +18,7 @@ from gan.training.run import train
 from gan.training.stats import read_stats
 from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
 from tests.gan.conftest import forked, same, tiny
-from tests.gan.training.test_run import weights
+from tests.gan.training.made import weights
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 

@@ -9,7 +9,7 @@ import pytest
 
 from gan.training.events import Events
 from gan.training.stats import StatsWriter, read_stats
-from tests.gan.training.test_monitor import row
+from tests.gan.training.made import row
 
 
 def test_rows_come_back_from_the_file(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from models.files import LOCK
 from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import SEED, batch, start, succeeds, workers_of
 from tests.jobs.object_server import BUCKET, SECRET, ObjectServer, client, cut, error, tree
-from tests.jobs.stores.test_object_runs import FEW, QUICK, TWO_SHARDS, command, like, made
+from tests.jobs.stores.stored import FEW, QUICK, TWO_SHARDS, command, like, made
 
 COUNT, MANY_SHARDS = 160, ("--shard-size", "10", "--batch-size", "5", "--workers", "2")
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
@@ -15,10 +13,7 @@ from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import VOLATILE, batch, rows_of, start, succeeds
 from tests.jobs.object_server import BUCKET, SECRET, ObjectServer, client, copy, error, tree
 from tests.jobs.small_models import write_model
-
-FEW, TWO_SHARDS = 26, ("--shard-size", "20")
-QUICK = "from jobs.stores import lease; lease.TTL_SECONDS = 1.5; from jobs.cli import main; main()"
-"""`gan-batch` whose leases are good for a tenth of the time."""
+from tests.jobs.stores.stored import FEW, TWO_SHARDS, command, like, made
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +36,6 @@ def stored(object_server: ObjectServer, model: Path) -> str:
 def broken(stored: str, url: str, server: ObjectServer) -> str:
     """A copy of it to do what one likes with."""
     return copy(stored, url)
-
-
-def command(model: Path, url: str, count: int, *options: str) -> list[str]:
-    """`batch`, with short leases."""
-    return [sys.executable, "-c", QUICK, *batch(model, Path("any"), count, *options, "--out", url)[1:]]
-
-
-def made(model: Path, url: str, count: int, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `command` does, in this process."""
-    with mock.patch("jobs.stores.lease.TTL_SECONDS", 1.5):
-        return run_in_process(*batch(model, Path("any"), count, *options, "--out", url), **environment)
-
-
-def like(url: str, folder: Path) -> None:
-    """Assert that a place holds what a folder holds, byte for byte."""
-    there, here = tree(url), {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
-    assert LOCK not in there, "the lease was not given back"
-    for name in (*VOLATILE, LOCK):
-        here.pop(name, None)
-    assert {name: there.get(name) for name in here} == here
-    assert there.keys() - here.keys() == set(VOLATILE)
 
 
 # One run
