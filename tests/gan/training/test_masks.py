@@ -40,6 +40,12 @@ def masked(**changes: object) -> TrainConfig:
     return tiny("shift", masks=True, **changes)
 
 
+@pytest.fixture
+def few_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feature matching looks at so many crops of tiles that a trainer takes a second to begin."""
+    monkeypatch.setattr("gan.training.pulls.LOOKED_AT", 64)
+
+
 def begun(data: ImageSet, config: TrainConfig) -> Trainer:
     return Trainer(data.images, config, CPU, data.photos, masks=data.masks, whole_masks=data.whole_masks)
 
@@ -82,7 +88,7 @@ def test_no_crop_is_clear_where_a_defect_leaves_no_room_or_photos_are_not_croppe
 
 @pytest.mark.parametrize("feature_matching", [0.0, 3.0])
 def test_what_is_generated_beside_a_clear_crop_is_clear_too(
-    monkeypatch: pytest.MonkeyPatch, feature_matching: float
+    few_crops: None, monkeypatch: pytest.MonkeyPatch, feature_matching: float
 ) -> None:
     trainer = begun(tiles(), masked(fit="tile", feature_matching=feature_matching))
     clear = trainer.batches.clear(0)
@@ -118,7 +124,7 @@ def test_masks_as_the_discriminator_sees_them_have_mean_0_and_deviation_1() -> N
 
 
 @pytest.mark.parametrize("feature_matching", [0.0, 3.0])
-def test_a_cut_run_goes_on_to_the_bit(tmp_path: Path, feature_matching: float) -> None:
+def test_a_cut_run_goes_on_to_the_bit(few_crops: None, tmp_path: Path, feature_matching: float) -> None:
     config, data = masked(feature_matching=feature_matching, fit="tile"), tiles()
     whole = after(4, data, config)
     snapshots.save(tmp_path / "a.pt", after(2, data, config).state())

@@ -22,7 +22,10 @@ from tests.gan.training.made import weights
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
-LONG = ("--recipe", "dcgan", "--epochs", "20", "--stats-every", "1", "--sample-epochs", "20", "--device", "cpu", *TINY)
+LONG = (
+    *("--recipe", "dcgan", "--epochs", "20", "--stats-every", "1", "--sample-epochs", "20", "--device", "cpu", *TINY),
+    *("--image-size", "32"),
+)
 """60 steps."""
 
 
@@ -106,6 +109,6 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
 def test_the_same_options_in_python_give_the_weights_of_the_command(
     photos: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    data = load_images(photos, 1, 128)
-    model = train(data, tmp_path, TrainConfig(epochs=20, batch_size=8, z_dim=40, g_width=2, d_width=2))
+    config = TrainConfig(epochs=20, batch_size=8, z_dim=40, g_width=2, d_width=2, image_size=32)
+    model = train(load_images(photos, 1, 32), tmp_path, config)
     assert same(reader.load(model), weights(uninterrupted))
