@@ -191,7 +191,7 @@ def trained_alike(folder: Path, photos: Path) -> None:
     fails_in_one_line(run_in_process("gan-train", *words), ExitCode.OTHER_RUN, "2 processes")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def together(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `IN_TURN` leaves; tests must not change it."""
 

@@ -12,7 +12,7 @@ import pytest
 from jobs.dataset import layout, manifest
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError
-from tests.conftest import run_in_process
+from tests.conftest import made_once, run_in_process
 from tests.jobs.conftest import batch, succeeds
 from tests.jobs.small_models import write_model
 
@@ -28,18 +28,22 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def whole(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run made at once; tests must not change it."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    succeeds(run_in_process(*batch(small, out, COUNT, "--shard-size", str(SHARD))))
-    return out
+
+    def make(folder: Path) -> None:
+        succeeds(run_in_process(*batch(small, folder / "run", COUNT, "--shard-size", str(SHARD))))
+
+    return made_once(tmp_path_factory, "at-once", make) / "run"
 
 
 @pytest.fixture(scope="session")
 def parted(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All parts of it, not finished; tests must not change it."""
-    out = tmp_path_factory.mktemp("parted") / "run"
-    for number in range(1, OF + 1):
-        succeeds(run_in_process(*part(small, out, number)))
-    return out
+
+    def make(folder: Path) -> None:
+        for number in range(1, OF + 1):
+            succeeds(run_in_process(*part(small, folder / "run", number)))
+
+    return made_once(tmp_path_factory, "parted", make) / "run"
 
 
 @pytest.fixture
