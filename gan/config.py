@@ -93,8 +93,8 @@ class TrainConfig:
 
     masks: bool = False  # the photos have masks of their defects, and the generator makes such with its images
     class_names: tuple[str, ...] = ()  # of what the photos show, in the order of their labels; none: no labels
-    class_from: float = 0.2  # share of the run after which classes begin to count
-    class_to: float = 0.5  # share of the run from which on they count in full
+    class_from: float = 0.0  # share of the run after which classes begin to count
+    class_to: float = 0.0  # share of the run from which on they count in full
 
     precision: str = "float32"  # "bfloat16" is autocast; "auto" is that where the machine calculates in it
     seed: int = 0
