@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
+import itertools
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from gan.cli import cli
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
 from gan.training import monitor
 from gan.training.events import Events
 from gan.training.trainer import Trainer
-from models import console
-from tests.conftest import run_in_process, scratch
+from tests.conftest import ONE_THREAD, clean_environment, run_in_process, scratch
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {
@@ -93,28 +88,22 @@ def gan_train() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @contextlib.contextmanager
-def forked(*words: str) -> Iterator[tuple[BaseProcess, TextIO]]:
-    """`gan-train` as a process of its own to be killed, and what it says on stderr.
+def started(until: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """`gan-train` as a process of its own that has just said a line with `until`, and the lines before.
 
-    It begins as a copy of this one, which has loaded PyTorch: that takes most of the time of a real start.
+    It cannot be a copy of this one: a process that has calculated gradients has copies that cannot.
     """
-    ours, theirs = os.pipe()
-    process = multiprocessing.get_context("fork").Process(target=_gan_train, args=(theirs, list(words)))
-    process.start()
-    os.close(theirs)
-    try:
-        with open(ours) as said:
+    with subprocess.Popen(
+        ["gan-train", *words], env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = list(itertools.takewhile(lambda line: until not in line, process.stderr))
+        try:
+            assert process.poll() is None, said
             yield process, said
-    finally:
-        process.kill()
-        process.join()
-
-
-def _gan_train(stderr: int, words: list[str]) -> None:
-    os.dup2(stderr, 2)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  # as long as the process
-    torch.set_num_threads(1)  # those of the pool have not come along
-    console.run(cli, "gan-train", words)
+        finally:
+            process.kill()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from gan.training.trainer import Trainer
 from gan.training.validation import Measured, Validation
 from models.errors import CommandError, ExitCode
 from tests.conftest import TINY, fails_in_one_line
-from tests.gan.conftest import forked, tiny
+from tests.gan.conftest import started, tiny
 from tests.gan.training.made import OFTEN, Scripted
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
@@ -157,21 +156,15 @@ def test_a_refused_run_has_no_log(plates: ImageSet, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [40, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
 def test_an_unusual_signal_ends_as_sigterm_does_with_128_and_its_number(
-    photos: Path, tmp_path: Path, number: int, capfd: pytest.CaptureFixture[str]
+    photos: Path, tmp_path: Path, number: int
 ) -> None:
     out = tmp_path / "models"
     command = [str(photos), "--out", str(out), "--recipe", "dcgan", "--epochs", "400", *TINY]
     command += ["--device", "cpu", "--stats-every", "1", "--sample-epochs", "400", "--image-size", "32"]
-    with forked(*command) as (process, said):
-        for line in said:
-            if "step 3," in line:
-                break
-        assert process.pid is not None
-        os.kill(process.pid, number)
-        errors = said.read()
-        process.join(120)
-    assert process.exitcode is not None
-    result = subprocess.CompletedProcess(command, process.exitcode, capfd.readouterr().out, errors)
+    with started("step 3,", *command) as (process, _):
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=120)
+    result = subprocess.CompletedProcess(command, process.returncode, rest, errors)
     fails_in_one_line(result, 128 + number, "stopped by", "network-snapshot-", "--resume")
     assert f"ended with exit code {128 + number}: stopped by" in logged(out)[-1]
     assert "--resume" in logged(out)[-1]

@@ -16,17 +16,17 @@ from gan.photos.read import load_images
 from gan.training import snapshots
 from gan.training.run import train
 from gan.training.stats import read_stats
-from tests.conftest import ONE_THREAD, TINY, clean_environment, fails_in_one_line, run_in_process
-from tests.gan.conftest import forked, same, tiny
+from tests.conftest import TINY, fails_in_one_line, run_in_process
+from tests.gan.conftest import same, started, tiny
 from tests.gan.training.made import weights
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 LONG = (
-    *("--recipe", "dcgan", "--epochs", "20", "--stats-every", "1", "--sample-epochs", "20", "--device", "cpu", *TINY),
+    *("--recipe", "dcgan", "--epochs", "40", "--stats-every", "1", "--sample-epochs", "40", "--device", "cpu", *TINY),
     *("--image-size", "32"),
 )
-"""60 steps."""
+"""120 steps."""
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,8 @@ def stopped(
     """A run that got a signal in the midst of it: its folder, the exit code that is due, and how it ended."""
     number, code = request.param
     out = tmp_path_factory.mktemp("stopped") / "models"
-    command = ["gan-train", str(photos), "--out", str(out), *LONG]
-    with subprocess.Popen(
-        command, env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "step 5," in line:
-                break
+    command = [str(photos), "--out", str(out), *LONG]
+    with started("step 5,", *command) as (process, _):
         process.send_signal(number)
         rest, errors = process.communicate(timeout=120)
     return out, code, subprocess.CompletedProcess(command, process.returncode, rest, errors)
@@ -89,15 +83,9 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     often = shlex.split("--recipe dcgan --epochs 6 --stats-every 1 --sample-epochs 2 --device cpu --image-size 32")
-    with forked(str(photos), "--out", str(killed), *often, *TINY) as (process, said):
-        heard = []
-        for line in said:
-            heard.append(line)
-            if "step 8," in line:
-                break
+    with started("step 8,", str(photos), "--out", str(killed), *often, *TINY) as (process, said):
         process.kill()
-        process.join()
-    assert process.exitcode == -signal.SIGKILL, "".join(heard)
+    assert process.returncode == -signal.SIGKILL, "".join(said)
     assert 6 <= snapshots.newest_snapshot(killed)[1]["step"] < 18
     data, course = load_images(photos, 1, 32), Course(stats_every=1, sample_epochs=2)
     train(data, killed, tiny(epochs=6), course=course, resume=True)
@@ -109,6 +97,6 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
 def test_the_same_options_in_python_give_the_weights_of_the_command(
     photos: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    config = TrainConfig(epochs=20, batch_size=8, z_dim=40, g_width=2, d_width=2, image_size=32)
+    config = TrainConfig(epochs=40, batch_size=8, z_dim=40, g_width=2, d_width=2, image_size=32)
     model = train(load_images(photos, 1, 32), tmp_path, config)
     assert same(reader.load(model), weights(uninterrupted))
