@@ -206,16 +206,16 @@ def _train(training: Training, run_log: RunLog, page: EndsWithPage, resume: bool
             page.begin()
         try:
             end = training.run(trainer, state)
+            if first:
+                faults = training.keeper.measure(end.trainer)
+                state.write(
+                    state="finished", step=end.trainer.step, kimg=end.trainer.kimg, collapsed_at=end.collapsed_at
+                )  # fmt: skip
+                _say_the_end(end, training, faults)
         except BaseException as error:
             if first:
                 state.failed(command_error(error))
             raise
-        if first:
-            faults = training.keeper.measure(end.trainer)
-            state.write(
-                state="finished", step=end.trainer.step, kimg=end.trainer.kimg, collapsed_at=end.collapsed_at
-            )  # fmt: skip
-            _say_the_end(end, training, faults)
     return training.keeper.model
 
 

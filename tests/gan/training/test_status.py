@@ -7,18 +7,22 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import torch
 
 from gan.photos.read import ImageSet
 from gan.training.folder import snapshot_path
 from gan.training.run import train
 from gan.training.state import read_state
 from gan.training.status import status
+from gan.training.validation import Measured
 from models.errors import CommandError, ExitCode
 from models.files import lock_folder
 from tests.conftest import TINY, fails_in_one_line, write_photos
 from tests.gan.conftest import tiny
+from tests.gan.training.test_best import OFTEN, Scripted
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,6 +58,34 @@ def test_a_run_that_ended_with_an_error_says_which(plates: ImageSet, tmp_path: P
     assert found.error is not None
     assert "diverged" in found.error
     assert "ERROR ended with exit code 70: training diverged" in (tmp_path / "log.txt").read_text().splitlines()[-1]
+
+
+class Fails(Scripted):
+    """Measures once, then no more."""
+
+    def measure(self, generator: torch.nn.Module, on_images: Callable[[int], None] = print) -> Measured:
+        try:
+            return super().measure(generator)
+        except StopIteration:
+            raise RuntimeError("a feature is not finite\nat layer 3") from None
+
+
+def fails(*arguments: object) -> NoReturn:
+    raise RuntimeError("a feature is not finite\nat layer 3")
+
+
+@pytest.mark.parametrize(("at_the_end", "step"), [(False, 3), (True, 6)], ids=["at a sample grid", "at the end"])
+def test_a_run_whose_measuring_fails_has_ended(
+    plates: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_the_end: bool, step: int
+) -> None:
+    if at_the_end:
+        monkeypatch.setattr("gan.training.keeper.figures", fails)
+    with pytest.raises(RuntimeError, match="not finite"):
+        train(plates, tmp_path, tiny(), course=OFTEN, validation=Scripted(3, 4) if at_the_end else Fails(3))
+    found = status(tmp_path)
+    assert (found.state, found.exit_code, found.step) == ("ended", ExitCode.BUG, step)
+    assert found.error == "bug: RuntimeError: a feature is not finite"
+    assert "ERROR ended with exit code 1: bug: RuntimeError" in (tmp_path / "log.txt").read_text().splitlines()[-1]
 
 
 def test_the_command_tells_an_error_in_its_options(gan_train: Train, trained: Path, tmp_path: Path) -> None:
