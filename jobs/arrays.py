@@ -31,7 +31,7 @@ def make_images(
         device: `cuda`, `cpu`, or `auto`: CUDA where ONNX Runtime gets it.
 
     Returns:
-        uint8 `[count, H, W, C]`, with C 1 for gray and 3 for colour.
+        uint8 `[count, H, W, C]`, with C 1 for gray and 3 for colour, and one more with transparency.
 
     Raises:
         CommandError: 2 a `count`, `start` or `seed` that is none; 66 no such file, 65 not a generator, 69 no such

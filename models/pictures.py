@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = 8
 GAP = 2
 """White pixels between two images."""
-_CHANNELS = (1, 3)
+_CHANNELS = (1, 2, 3, 4)
 
 
 def tiled(images: Sequence[NDArray[np.uint8]], columns: int = COLUMNS) -> NDArray[np.uint8]:
@@ -33,8 +33,12 @@ def grid(images: Any, columns: int = COLUMNS) -> Image:
 
     Args:
         images: uint8 `[N, H, W, C]`, as `jobs.make_images` gives them, or `[N, C, H, W]`, as PyTorch has them (a tensor
-            will do): C is 1 or 3.
+            will do): C is 1 (gray) or 3 (colour), and one more with transparency.
         columns: images beside one another, at least 1.
+
+    Returns:
+        A picture of the mode that `gan-batch` writes such images in: L, LA, RGB or RGBA. What lies between the images
+        is white, and not transparent.
 
     Raises:
         ValueError: other shapes or numbers, or no images.
@@ -46,7 +50,7 @@ def grid(images: Any, columns: int = COLUMNS) -> Image:
         found = found.transpose(0, 2, 3, 1)
     if found.dtype != np.uint8 or found.ndim != 4 or found.shape[-1] not in _CHANNELS or not found.size:
         raise ValueError(
-            f"`images` is {found.dtype} {list(found.shape)}, not uint8 [N, H, W, C] or [N, C, H, W] with C of 1 or 3"
+            f"`images` is {found.dtype} {list(found.shape)}, not uint8 [N, H, W, C] or [N, C, H, W] with C of 1 to 4"
         )
     if columns < 1:
         raise ValueError(f"`columns` is {columns}: give 1 or more")

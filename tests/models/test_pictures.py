@@ -8,23 +8,28 @@ import torch
 
 from models.pictures import GAP, grid
 
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
 
 def images(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", MODES)
 def test_each_image_is_at_its_place_as_it_is_and_white_lies_between(channels: int) -> None:
     made = images(5, 4, 6, channels)
-    picture = np.asarray(grid(made, columns=3)).reshape(4 + GAP + 4, 3 * (6 + GAP) - GAP, channels)
-    assert (picture[:4, :6] == made[0]).all()
-    assert (picture[4 + GAP :, 6 + GAP : 12 + GAP] == made[4]).all()
-    assert (picture[4 : 4 + GAP] == 255).all()
-    assert (picture[4 + GAP :, 12 + 2 * GAP :] == 255).all()  # no sixth
+    picture = grid(made, columns=3)
+    assert picture.mode == MODES[channels]
+    pixels = np.asarray(picture).reshape(4 + GAP + 4, 3 * (6 + GAP) - GAP, channels)
+    assert (pixels[:4, :6] == made[0]).all()
+    assert (pixels[4 + GAP :, 6 + GAP : 12 + GAP] == made[4]).all()
+    assert (pixels[4 : 4 + GAP] == 255).all()
+    assert (pixels[4 + GAP :, 12 + 2 * GAP :] == 255).all()  # no sixth
 
 
-def test_pytorch_has_its_channels_first() -> None:
-    made = images(4, 5, 7, 1)
+@pytest.mark.parametrize("channels", MODES)
+def test_pytorch_has_its_channels_first(channels: int) -> None:
+    made = images(4, 5, 7, channels)
     assert grid(torch.from_numpy(made).permute(0, 3, 1, 2)).tobytes() == grid(made).tobytes()
 
 
@@ -34,7 +39,7 @@ def test_few_images_make_a_narrow_picture() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [images(4, 5, 7), images(4, 5, 7, 2), images(0, 5, 7, 1), images(4, 5, 7, 1) / 255, torch.zeros(4, 1, 8, 8)],
+    [images(4, 5, 7), images(4, 6, 7, 5), images(0, 5, 7, 1), images(4, 5, 7, 1) / 255, torch.zeros(4, 1, 8, 8)],
 )
 def test_what_is_no_images_is_refused_with_its_shape(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"`images` is (uint8|float64|float32) \["):

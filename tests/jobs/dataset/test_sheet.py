@@ -14,6 +14,7 @@ from jobs.dataset.formats import Folders
 from jobs.dataset.sheet import contact_sheet, image_of
 from jobs.stores.local_store import LocalStore
 from models.errors import CommandError, ExitCode
+from models.pictures import grid
 from tests.conftest import run_in_process
 from tests.jobs.conftest import batch, decoded, succeeds
 
@@ -41,11 +42,14 @@ def test_last_row_may_be_short(tmp_path: Path) -> None:
     assert (values.ravel()[11:] == 255).all()
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_brightness_and_mode_stay(tmp_path: Path, mode: str) -> None:
-    sheet = Image.open(io.BytesIO(contact_sheet(LocalStore(tmp_path), Folders("."), write_images(tmp_path, 3, mode))))
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_brightness_and_mode_stay_and_a_grid_of_the_same_images_is_the_same(tmp_path: Path, mode: str) -> None:
+    names = write_images(tmp_path, 9, mode)
+    sheet = Image.open(io.BytesIO(contact_sheet(LocalStore(tmp_path), Folders("."), names)))
     assert sheet.mode == mode
     assert np.asarray(sheet)[:6, :10].max() == 1
+    picture = grid(np.stack([decoded((tmp_path / name).read_bytes()) for name in names]))
+    assert (picture.mode, picture.tobytes()) == (mode, sheet.tobytes())
 
 
 def test_sheet_of_a_run_shows_64_images_spread_over_it(finished: Path) -> None:
