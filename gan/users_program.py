@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import os
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Any
 
+from gan.evaluation.runs import file_sha256
 from models.errors import CommandError, ExitCode, first_line, memory_error
+
+_INSTALLED = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_OURS = Path(__file__).resolve().parent.parent
 
 
 def imported(name: str) -> Any:
@@ -42,6 +49,29 @@ def imported(name: str) -> Any:
             f"`detector={name}`: {module} has no function {function}: there is no {function} in {where}",
         )
     return getattr(found, function)
+
+
+def source_sha256(name: str) -> str:
+    """Of a function that was `imported`: the sha256 of its module's file, and of the other modules that are loaded from
+    the same folder or below, which are the user's as well. Weights in files are not among them.
+    """
+    file = getattr(sys.modules[name.partition(":")[0]], "__file__", None)
+    if file is None:
+        return ""
+    folder = Path(file).resolve().parent
+    loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())} - {None}
+    beside = sorted(path for path in map(Path, map(str, loaded)) if path.suffix == ".py" and _is_theirs(path, folder))
+    digest = hashlib.sha256(file_sha256(Path(file)).encode())
+    for path in beside:
+        digest.update(file_sha256(path).encode())
+    return digest.hexdigest()
+
+
+def _is_theirs(path: Path, folder: Path) -> bool:
+    """Whether a module lies in this folder or below, and is none of Python's, of an installed package, or of ours."""
+    if not path.resolve().is_relative_to(folder) or any(path.is_relative_to(place) for place in _INSTALLED):
+        return False
+    return not any(path.resolve().is_relative_to(_OURS / package) for package in ("gan", "export", "jobs", "models"))
 
 
 def what_it_did(error: BaseException) -> str:

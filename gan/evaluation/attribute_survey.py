@@ -62,7 +62,10 @@ def measured(place: Path, images: ImageSet) -> MeasuredImages:
 def about(real: MeasuredImages, made: MeasuredImages | None) -> tuple[str, ...]:
     """Where the numbers come from, and how far they can be trusted."""
     sources = {of.source for of in (real, made) if of is not None}
-    notes = [f"measure {MEASURE}, lengths in pixels of {_size(real)}; of several defects the largest counts"]
+    notes = [
+        f"measure {MEASURE}, lengths in pixels of {_size(real)}, so wishes are meant for a generator of that size; of "
+        "several defects the largest counts"
+    ]
     if "ridge filter" in sources:
         of = FILTER_ERROR
         notes.append(

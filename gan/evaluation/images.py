@@ -35,6 +35,7 @@ def read_photos(
     without: Sequence[str] = (),
     scales: Mapping[str, Scale] | None = None,
     masks: Masks | None = None,
+    blind: bool = False,
 ) -> ImageSet:
     """All photos of a folder or `.zip`, or the images of a run of gan-batch; arguments and errors of `load_images`.
 
@@ -42,8 +43,9 @@ def read_photos(
     """
     if not is_run(folder):
         return load_images(
-            folder, channels, size, skip_bad_files, fit=fit, only=only, without=without, scales=scales, masks=masks
-        )
+            folder, channels, size, skip_bad_files, fit=fit, only=only, without=without, scales=scales, masks=masks,
+            blind=blind,
+        )  # fmt: skip
     return _read(folder, image_names(folder), channels, size, fit)
 
 

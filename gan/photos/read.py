@@ -84,8 +84,9 @@ class _Loading:
     vanishing: list[str] = field(default_factory=list)
 
     def add(
-        self, photo: Photo, image: Image.Image, size: tuple[int, int], fit: str, mask: Image.Image | None = None
-    ) -> None:
+        self, photo: Photo, image: Image.Image, size: tuple[int, int], fit: str, mask: Image.Image | None = None,
+        blind: bool = False,
+    ) -> None:  # fmt: skip
         place, trace = CENTRE, trace_of(photo, image)
         if mask is not None:
             self._note(photo, np.asarray(mask), scale_of(image.size, size, fit))
@@ -98,7 +99,7 @@ class _Loading:
                 mask = enlarged_with(mask, image.size)
                 self.whole_masks.append(_to_tensor(mask).contiguous())
                 self.tile_bytes += self.whole_masks[-1].numel()
-            place = fullest(np.asarray(mask), size, fit)
+            place = CENTRE if blind else fullest(np.asarray(mask), size, fit)
             self.masks.append(_to_tensor(fit_image(mask, size, fit, place, mask=True)))
         self.images.append(_to_tensor(fit_image(image, size, fit, place)))
         self.names.append(photo.name)
@@ -142,6 +143,7 @@ def load_images(
     masks: Masks | Path | None = None,
     missing_masks: str = "refuse",
     classed: bool = False,
+    blind: bool = False,
 ) -> ImageSet:
     """Check and load every image below `folder`; all the files that cannot be used are logged in one report.
 
@@ -162,6 +164,8 @@ def load_images(
             `tile` then keep the part with most of the defect.
         missing_masks: `empty`: a photo without a mask has no defect; `refuse`.
         classed: whether their classes are known, so that good parts beside bad ones are nothing to warn of.
+        blind: keep the middle all the same, as for detectors that are judged: where the defect is would else be told
+            by what is kept.
 
     Raises:
         CommandError: 66 no such folder or no images; 65 unusable files, masks that do not fit, fewer than 10 good
@@ -181,7 +185,7 @@ def load_images(
         for photo in photos:
             try:
                 image = read_plain(photo, channels, scales)
-                loading.add(photo, image, shape, fit, mask_of(photo, image.size) if mask_of else None)
+                loading.add(photo, image, shape, fit, mask_of(photo, image.size) if mask_of else None, blind)
             except ValueError as error:
                 loading.bad.append(f"{printable(photo.name)}: {error}")
             if loading.tile_bytes > MAX_TILE_BYTES:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan.users_program import imported, what_it_did
+from gan.users_program import imported, source_sha256, what_it_did
 from models.errors import CommandError, ExitCode, first_line, memory_error
 
 Asked = Callable[[NDArray[np.uint8]], Any]
@@ -38,7 +38,7 @@ class UserDetector:
         batch: images that it is asked for at once.
         whole_batches: it takes neither more nor fewer.
         channels, width, height: of its images, where it takes no others.
-        digest: of its file, sha256; empty where the file does not tell all about it.
+        digest: of its file, sha256, or of its module's and those beside it; empty where no file tells all about it.
     """
 
     name: str
@@ -114,7 +114,7 @@ def open_detector(detector: str | Path | Asked, class_name: str | int | None = N
     elif str(detector).startswith(":"):
         raise CommandError(ExitCode.USAGE, f"`detector={detector}` names no module before the colon")
     elif ":" in str(detector):
-        found = _function(str(detector), imported(str(detector)))
+        found = replace(_function(str(detector), imported(str(detector))), digest=source_sha256(str(detector)))
     else:
         raise CommandError(
             ExitCode.USAGE,

@@ -110,7 +110,9 @@ def _read(folder: Path, reading: Reading, channels: int, size: int | str, masks:
     mine = masks is not None or reading.which.masks is None  # patterns are of the photos with defects
     only, without = (reading.which.only, reading.which.without) if mine else ((), ())
     fitting = None if masks is None else _masks(folder, masks, reading)
-    found = read_photos(folder, channels, size, reading.which.skip_bad_files, reading.fit, only, without, masks=fitting)
+    found = read_photos(
+        folder, channels, size, reading.which.skip_bad_files, reading.fit, only, without, masks=fitting, blind=True
+    )
     rows = spread(len(found.names), reading.count)
     return ImageSet(
         found.images[rows], [found.names[row] for row in rows], masks=None if found.masks is None else found.masks[rows]

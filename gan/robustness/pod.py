@@ -28,6 +28,8 @@ _FAR = 12.0
 """Logits, and logarithms of sizes in units of their range, beyond which no bound is looked for."""
 FAR_OUT = 2.0
 """Times the largest target: a size beyond that says only that the curve does not get there."""
+_NO_SIZE = 50.0
+"""The logarithm of what is no size any more: so flat a curve does not grow."""
 _ROUNDS = 50
 _POINTS = 61
 NO_CURVE = {
@@ -121,7 +123,7 @@ def pod_curve(attribute: str, unit: str, sizes: Values, hits: Hits, points: int 
         return replace(found, fault=fault, step=_step(sizes, hits) if fault == "separated" else None)
     curve = _Curve(logs, hits)
     slope = curve.slope
-    a50, a90 = (float(np.exp(curve.at(share))) if slope > 0 else None for share in (0.5, 0.9))
+    a50, a90 = (_size_at(curve, share) for share in (0.5, 0.9))
     a90_95, reason = _a90_95(curve, len(sizes))
     at = np.linspace(logs.min(), logs.max(), points)
     bounds = np.array([curve.bounds(place) for place in at]).reshape(-1, 2)
@@ -229,6 +231,11 @@ class _Curve:
             if by > _FAR * extent:
                 return None
         return float(brentq(lambda log: self.fall(log, logit) - _FALL, start, start + by, xtol=1e-6))
+
+
+def _size_at(curve: _Curve, share: float) -> float | None:
+    log = curve.at(share) if curve.slope > 0 else np.inf
+    return float(np.exp(log)) if abs(log) < _NO_SIZE else None
 
 
 def _a90_95(curve: _Curve, targets: int) -> tuple[float | None, str]:

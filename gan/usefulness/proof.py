@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gan.evaluation.refusals import AS_MADE, CommonShape, refuse_shape
-from gan.evaluation.runs import file_sha256
+from gan.evaluation.runs import model_sha256
 from gan.photos.find import printable
 from gan.photos.labels import Classes
 from gan.photos.read import to_picture
@@ -32,10 +31,13 @@ from gan.usefulness.runs import RunTable, owned
 from gan.usefulness.sources import MOST_MADE, Generated, Photos, find_good, read_photos, read_synthetic
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import verdicts
+from gan.users_program import source_sha256
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically, write_probe
 from models.log import log
 
+MUCH_SHARED = 0.5
+"""Of the photos of two subsets, on average: of more the reader has to know."""
 REPORT, FIGURES, SPLIT = "report.html", "usefulness.json", "split.json"
 
 
@@ -128,7 +130,7 @@ def usefulness(
     parts = split_of(real, out / SPLIT, split, photos.class_of, photos.traces, seed, which)
     notes = _refuse_leaks(photos, parts, made)
     material = _material(asked, photos, parts, made, subsets, seed)
-    notes += _saw_more(photos, made, material)
+    notes += _saw_more(photos, made, material) + _overlap(material)
     if chosen.needs_masks:
         for images, place in zip((material.photos, *material.made), (real, *asked.synthetic), strict=True):
             notes += disagreements(images, material.class_names, str(place))
@@ -213,7 +215,8 @@ def _refuse_leaks(photos: Photos, parts: Split, made: Sequence[Generated]) -> li
     for each in made:
         if each.trained_on is not None and each.generator is not None:
             refuse_leaks(photos.traces, parts, each.trained_on, each.generator.measured_on, str(each.place))
-            continue
+            if model_sha256(each.place):  # else only the user says that this generator made them
+                continue
         if fitted is None:
             pairs = zip(photos.labelled.names, photos.labelled.images, strict=True)
             fitted = traces(trace_of_image(name, to_picture(image)) for name, image in pairs)
@@ -234,6 +237,23 @@ def _saw_more(photos: Photos, made: Sequence[Generated], material: Material) -> 
         f"the generator of {made[0].place} was trained on {seen} photos, a subset has {largest}: a part of the gain "
         "may be these photos (a generator for each subset would tell)"
     ]
+
+
+def _overlap(material: Material) -> list[str]:
+    """That the subsets are nearly one: the interval takes them for independent draws (Nadeau and Bengio, "Inference for
+    the Generalization Error", Machine Learning 2003, say how far off that is).
+    """
+    notes = []
+    for budget, subsets in material.subsets.items():
+        pairs = itertools.combinations(map(set, subsets), 2)
+        shared = [len(one & other) / min(len(one), len(other)) for one, other in pairs]
+        if shared and (mean := sum(shared) / len(shared)) > MUCH_SHARED:
+            size = "all photos" if budget == ALL else f"{budget} a class"
+            notes.append(
+                f"at {size} two subsets share {100 * mean:.0f} % of their photos on average: the verdict is on these "
+                "photos, and for others of the same source the interval is too narrow (a smaller `budget` tells more)"
+            )
+    return notes
 
 
 def _material(
@@ -267,6 +287,7 @@ def _material(
                         ExitCode.BAD_DATA, f"the generator of {each.place} was trained on no photo of {asked.real}"
                     )
                 drawn[asked.budgets[number // each_budget]][number % each_budget] = own
+        _refuse_equal(drawn, made, each_budget)
     good = find_good(photos.class_names, asked.good)
     return Material(
         photos.labelled, photos.class_names, train, validation, test, groups,
@@ -275,21 +296,35 @@ def _material(
     )  # fmt: skip
 
 
+def _refuse_equal(drawn: dict[int, list[list[int]]], made: Sequence[Generated], each_budget: int) -> None:
+    """Refuse generators of one budget that saw the same photos: they tell nothing of how subsets differ."""
+    for number, subsets in enumerate(drawn.values()):
+        for first, second in itertools.combinations(range(len(subsets)), 2):
+            if subsets[first] == subsets[second]:
+                places = [made[number * each_budget + which].place for which in (first, second)]
+                raise CommandError(
+                    ExitCode.BAD_DATA,
+                    f"the generators of {places[0]} and {places[1]} were trained on the same photos: train one on each "
+                    "of the subset files that are written without synthetic images",
+                )
+
+
 def _source_of(detector: str) -> str:
-    """The sha256 of the file with a user's own detector; empty for the others."""
-    file = getattr(sys.modules.get(detector.partition(":")[0]), "__file__", None) if ":" in detector else None
-    return file_sha256(Path(file)) if file else ""
+    """The sha256 of a user's own detector; empty for the others."""
+    return source_sha256(detector) if ":" in detector else ""
 
 
 def _digests(photos: Photos, parts: Split, material: Material) -> dict[str, Any]:
     """Of the images and where they belong."""
     of_photos = hashlib.sha256(photos.labelled.images.numpy().tobytes())
     of_photos.update(json.dumps([photos.class_of, photos.traces.sha256]).encode())
+    of_photos.update(b"" if photos.labelled.masks is None else photos.labelled.masks.numpy().tobytes())
     of_split = hashlib.sha256(json.dumps({name: asdict(place) for name, place in parts.places.items()}).encode())
     of_made = []
     for made in material.made:
         digest = hashlib.sha256(made.images.numpy().tobytes())
         digest.update(made.labels.numpy().tobytes())
+        digest.update(b"" if made.masks is None else made.masks.numpy().tobytes())
         of_made.append(digest.hexdigest())
     return {
         "photos": of_photos.hexdigest(), "split": of_split.hexdigest(), "synthetic": of_made,

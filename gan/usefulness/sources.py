@@ -154,7 +154,7 @@ def read_photos(
     assert shape.fit is not None
     images = load_images(
         real, shape.channels, shape.image_size, which.skip_bad_files, fit=shape.fit, only=which.only,
-        without=which.without, masks=fitting, classed=True,
+        without=which.without, masks=fitting, classed=True, blind=True,
     )  # fmt: skip
     assert images.traces is not None
     found = None if images.masks is None else images.masks[:, 0]

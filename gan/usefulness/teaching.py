@@ -129,12 +129,18 @@ def _extra(
 
 
 def drawn(photos: NDArray[np.int64], made: NDArray[np.int64], ratio: float, random: np.random.Generator) -> list[int]:
-    """Places of generated images: of each class `ratio` times as many as it has photos, or all that there are."""
+    """Places of generated images: of each class `ratio` times as many as it has photos, at least one, or all that there
+    are.
+    """
     found: list[int] = []
     for label in np.unique(made).tolist():
         there = random.permutation(np.flatnonzero(made == label))
-        found += there[: round(ratio * int((photos == label).sum()))].tolist()
+        found += there[: _times(ratio, int((photos == label).sum()))].tolist()
     return found
+
+
+def _times(ratio: float, photos: int) -> int:
+    return max(1, round(ratio * photos)) if photos else 0
 
 
 def _shuffled(found: Labelled, classes: int, good: int | None, random: np.random.Generator) -> Labelled:
@@ -184,7 +190,7 @@ def _pasted(
             continue
         wanted = photos.labels != label if material.good is None else photos.labels == material.good
         good = photos.take(torch.nonzero(wanted).flatten())
-        count = round(ratio * int((photos.labels == label).sum()))
+        count = _times(ratio, int((photos.labels == label).sum()))
         if count == 0 or len(good) == 0:
             continue
         put = cutpaste_scar if kind == "cutpaste" else perlin_defects

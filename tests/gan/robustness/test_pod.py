@@ -93,6 +93,13 @@ def test_where_size_says_nothing_there_is_no_a90_95() -> None:
     assert curve.no_a90_95
 
 
+def test_so_flat_a_curve_that_no_size_is_found_by_is_as_one_that_does_not_grow() -> None:
+    lengths = np.repeat([8.0, 16.0, 32.0], 30)
+    curve = pod_curve("length", "px", lengths, np.tile(np.arange(30) < 20, 3))
+    assert curve.slope == pytest.approx(0, abs=1e-9)
+    assert (curve.a50, curve.a90, curve.a90_95) == (None, None, None)
+
+
 def test_length_and_contrast_together() -> None:
     random = np.random.default_rng(7)
     lengths, contrasts = np.exp(random.uniform(1, 4, (2, 3000)))

@@ -21,6 +21,7 @@ import gan
 from gan.photos.which import Which
 from gan.robustness import scoring
 from gan.robustness.changes import CHANGES
+from gan.robustness.detectors import open_detector
 from models.errors import CommandError
 from tests.conftest import fails_in_one_line, made_once, run_in_process
 from tests.gan.robustness.made import MODULE, write_onnx, write_parts
@@ -127,11 +128,55 @@ def test_what_was_scored_is_not_asked_again(desk: Path) -> None:
     assert sum(asked) == 24 * 7
     asked.clear()
     again = gan.examine_detector(desk / "bad", judge, out=desk / "out")
-    assert sum(asked) == 24
+    assert sum(asked) == 24 * 2  # as they are, and under the first change
     assert again.as_json() == first.as_json()
     asked.clear()
     gan.examine_detector(desk / "bad", lambda images: judge(images) / 2, out=desk / "out")
     assert sum(asked) == 24 * 7
+
+
+def test_a_detector_that_says_the_same_of_photos_as_they_are_is_asked_about_changes(desk: Path) -> None:
+    """One of yes and no says so soon after it was mended."""
+    bright = [gan.examine_detector(desk / "bad", yes, out=desk / out) for yes, out in (
+        (lambda images: images.max((1, 2, 3)) > 140, "out"),
+        (lambda images: np.ptp(images, (1, 2, 3)) > 20, "out"),
+        (lambda images: np.ptp(images, (1, 2, 3)) > 20, "new"),
+    )]  # fmt: skip
+    assert bright[0].recall == bright[1].recall
+    assert bright[0].as_json() != bright[1].as_json() == bright[2].as_json()
+
+
+def test_an_edited_module_is_another_detector(desk: Path) -> None:
+    (desk / "helper.py").write_text("LEAST = 140\n")
+    (desk / "mine.py").write_text(
+        "import helper\ndef judge(images):\n    return images.max((1, 2, 3)) > helper.LEAST\n"
+    )
+    seen = set()
+    for text in ("LEAST = 140\n", "LEAST = 140  # the same\n"):
+        (desk / "helper.py").write_text(text)
+        for name in ("mine", "helper"):
+            sys.modules.pop(name, None)
+        seen.add(open_detector("mine:judge").digest)
+    assert len(seen - {""}) == 2
+
+
+def test_masks_do_not_place_the_crop(tmp_path: Path) -> None:
+    """Else a defect far from the middle would be found in pictures that a line never takes."""
+    for part in ("bad", "masks"):
+        (tmp_path / part).mkdir()
+    random = np.random.default_rng(0)
+    for number in range(12):
+        pixels, mask = random.integers(90, 110, (48, 144), np.uint8), np.zeros((48, 144), np.uint8)
+        place = 4 if number % 2 else 60
+        mask[10:30, place : place + 3] = 255
+        pixels[mask > 0] = 200
+        Image.fromarray(pixels).save(tmp_path / f"bad/{number:02d}.png")
+        Image.fromarray(mask).save(tmp_path / f"masks/{number:02d}.png")
+    found = gan.examine_detector(
+        tmp_path / "bad", lambda images: images.max((1, 2, 3)) / 255.0, out=tmp_path / "out", changes=False,
+        which=Which(masks=tmp_path / "masks"), image_size=48, fit="crop",
+    )  # fmt: skip
+    assert found.recall.count == 6  # of the others the defect lies outside
 
 
 def test_a_signal_keeps_what_was_scored(examined: Examined, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from gan.evaluation.refusals import CommonShape
+from gan.photos.which import Which
+from gan.usefulness.sources import read_photos
 from tests.conftest import fails_in_one_line, made_once, run_in_process
 from tests.gan.usefulness.surfaces import surfaces
 
@@ -80,6 +84,38 @@ def test_detector_learns_from_masks_and_from_a_run_of_one_class(tiles: Path, tmp
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith(said["sentence"])
     assert [*csv.DictReader((tmp_path / "out/runs.csv").open())] == rows
+
+
+def test_other_masks_are_another_experiment(tiles: Path, tmp_path: Path) -> None:
+    options = ("--detector", "unet", "--class-name", "bad")
+    moved = shutil.copytree(tiles / "masks", tmp_path / "masks")
+    for path in moved.iterdir():
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+    for masks, code in ((tiles / "masks", 0), (moved, 78)):
+        given = ("--masks", masks, "--missing-masks", "empty")
+        assert asked(tiles, tmp_path / "out", *options, *given, masks=False).returncode == code
+
+
+def test_masks_do_not_decide_what_of_a_photo_is_seen(tiles: Path, tmp_path: Path) -> None:
+    """Else the part of a bad photo that is kept tells that it is bad."""
+    wide = tmp_path / "photos"
+    for path in sorted((tiles / "photos").rglob("*.png")):
+        (wide / path.parent.name).mkdir(parents=True, exist_ok=True)
+        random = np.random.default_rng(int(path.stem.replace("-", "")))
+        Image.fromarray(random.integers(0, 255, (32, 96), np.uint8)).save(wide / path.parent.name / path.name)
+    for path in (tiles / "masks").iterdir():
+        mask = np.zeros((32, 96), np.uint8)
+        mask[4:12, 34:44], mask[4:30, :30] = 255, 255
+        Image.fromarray(mask).save(wide.with_name(path.name))
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for path in tmp_path.glob("*.png"):
+        path.rename(masks / path.name)
+    shape, which = CommonShape(1, 32, "crop"), Which(masks=masks, missing_masks="empty")
+    told, blind = (read_photos(wide, each, shape, "good").labelled for each in (which, Which()))
+    assert torch.equal(told.images, blind.images)
+    assert told.masks is not None
+    assert set(told.masks.flatten(1).any(dim=1).tolist()) == {True, False}
 
 
 @pytest.mark.parametrize(

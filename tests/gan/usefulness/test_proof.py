@@ -240,6 +240,33 @@ def test_bare_folder_is_taken_on_trust_unless_it_shows_test_photos(kinds: Path, 
     assert caught.value.exit_code == ExitCode.BAD_DATA
 
 
+def test_a_model_that_only_the_user_names_takes_nobodys_images_on_trust(
+    kinds: Path, proof: Prove, exported: Path, tmp_path: Path, traced: Traces
+) -> None:
+    _, model = made_by(exported, tmp_path / "a", of_part(kinds, traced, TRAIN))
+    assert any("on trust" in note for note in proof("useful", model=[model], seeds=1).notes)
+    leaked = read_split(kinds / "split.json").names(TEST)[3]
+    shutil.copytree(kinds / "few", tmp_path / "few")
+    shutil.copy(kinds / "photos" / leaked, tmp_path / "few" / leaked)
+    with pytest.raises(CommandError, match=leaked) as caught:
+        proof(tmp_path / "few", model=[model], out=tmp_path / "other")
+    assert caught.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_generators_that_saw_the_same_photos_are_no_subsets(
+    kinds: Path, proof: Prove, exported: Path, tmp_path: Path, traced: Traces
+) -> None:
+    names = read_split(kinds / "split.json").names(TRAIN)
+    own = [[*names[:6], *names[40:46]], [*names[6:12], *names[46:52]], [*names[:6], *names[40:46]]]
+    runs = [
+        made_by(exported, tmp_path / str(number), of_part(kinds, traced, TRAIN, each))
+        for number, each in enumerate(own)
+    ]
+    with pytest.raises(CommandError, match=r"0/run and .*2/run were trained on the same photos") as caught:
+        proof(*(run for run, _ in runs), model=[model for _, model in runs], seeds=1)
+    assert caught.value.exit_code == ExitCode.BAD_DATA
+
+
 def test_exported_file_names_the_photos_that_it_was_trained_on(exported: Path, photos: Path) -> None:
     seen = TrainedGenerator.open(exported).trained_on
     assert seen is not None
@@ -269,3 +296,13 @@ def test_other_files_than_those_of_the_split_are_refused(kinds: Path, tmp_path: 
     with pytest.raises(CommandError, match=name) as caught:
         usefulness(photos, [kinds / "useful"], out=tmp_path / "out", split=kinds / "split.json", shape=SMALL)
     assert caught.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_subsets_that_share_most_of_their_photos_are_told_of(proof: Prove, tmp_path: Path) -> None:
+    def told(budget: int) -> list[str]:
+        found = proof("useful", budget=[budget], seeds=1, out=tmp_path / str(budget)).notes
+        return [note for note in found if "share" in note and "on average" in note]
+
+    assert told(3) == []
+    (note,) = told(0)
+    assert note.startswith("at all photos two subsets share ")
