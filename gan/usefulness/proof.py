@@ -141,7 +141,7 @@ def usefulness(
         "detector": detector, "metric": metric, "steps": fitting.steps, "batch_size": batch_size,
         "seeds": seeds, "quick": quick, "seed": seed, "budgets": list(asked.budgets),
         "good_class": None if material.good is None else photos.class_names[material.good],
-        "detector_source": _source_of(detector), **_digests(photos, parts, material),
+        "detector_source": source_sha256(detector) if ":" in detector else "", **_digests(photos, parts, material),
     }  # fmt: skip
     with owned(out, settings):
         parts.write(out / SPLIT)
@@ -307,11 +307,6 @@ def _refuse_equal(drawn: dict[int, list[list[int]]], made: Sequence[Generated], 
                     f"the generators of {places[0]} and {places[1]} were trained on the same photos: train one on each "
                     "of the subset files that are written without synthetic images",
                 )
-
-
-def _source_of(detector: str) -> str:
-    """The sha256 of a user's own detector; empty for the others."""
-    return source_sha256(detector) if ":" in detector else ""
 
 
 def _digests(photos: Photos, parts: Split, material: Material) -> dict[str, Any]:
