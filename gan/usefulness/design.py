@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -134,3 +137,9 @@ def subsets_of(
             first = round(number * step)
             found[number] += [own[(first + at) % len(own)] for at in range(size)]
     return [sorted(subset) for subset in found]
+
+
+def shared(subsets: Sequence[Sequence[Any]]) -> float:
+    """How much of their photos two subsets share, on average over all pairs of them: 0 to 1, where all are the same."""
+    pairs = list(itertools.combinations(map(set, subsets), 2))
+    return sum(len(one & other) / math.sqrt(len(one) * len(other)) for one, other in pairs) / max(1, len(pairs))

@@ -19,7 +19,7 @@ from gan.photos.split_file import TEST, TRAIN, VALIDATION, Split
 from gan.photos.traces import trace_of_image, traces
 from gan.photos.which import ALL_PHOTOS, Which
 from gan.usefulness import defaults
-from gan.usefulness.design import ALL, RATIOS, subsets_of
+from gan.usefulness.design import ALL, RATIOS, shared, subsets_of
 from gan.usefulness.detectors import detector as detector_of
 from gan.usefulness.experiment import Experiment, Fitting, arms_for
 from gan.usefulness.groundwork import groundwork, known_classes, split_of
@@ -29,6 +29,7 @@ from gan.usefulness.outcome import Outcome, finished, unfinished
 from gan.usefulness.page import write_page
 from gan.usefulness.runs import RunTable, owned
 from gan.usefulness.sources import MOST_MADE, Generated, Photos, find_good, read_photos, read_synthetic
+from gan.usefulness.statistics import apart
 from gan.usefulness.teaching import Material
 from gan.usefulness.verdict import verdicts
 from gan.users_program import source_sha256
@@ -240,18 +241,14 @@ def _saw_more(photos: Photos, made: Sequence[Generated], material: Material) -> 
 
 
 def _overlap(material: Material) -> list[str]:
-    """That the subsets are nearly one: the interval takes them for independent draws (Nadeau and Bengio, "Inference for
-    the Generalization Error", Machine Learning 2003, say how far off that is).
-    """
+    """That the subsets are nearly one."""
     notes = []
     for budget, subsets in material.subsets.items():
-        pairs = itertools.combinations(map(set, subsets), 2)
-        shared = [len(one & other) / min(len(one), len(other)) for one, other in pairs]
-        if shared and (mean := sum(shared) / len(shared)) > MUCH_SHARED:
+        if MUCH_SHARED < (mean := shared(subsets)) < 1:
             size = "all photos" if budget == ALL else f"{budget} a class"
             notes.append(
-                f"at {size} two subsets share {100 * mean:.0f} % of their photos on average: the verdict is on these "
-                "photos, and for others of the same source the interval is too narrow (a smaller `budget` tells more)"
+                f"at {size} two subsets share {100 * mean:.0f} % of their photos on average: how far they differ "
+                f"counts {apart(len(subsets), mean):.1f} times in the interval (a smaller `budget` tells more)"
             )
     return notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,7 @@ def interval(
     groups: Sequence[str],
     seed: int = 0,
     draws: int = DRAWS,
+    shared: float = 0.0,
 ) -> Interval:
     """A metric's mean over runs, or the difference of two that are paired, with a hierarchical bootstrap interval.
 
@@ -128,23 +130,29 @@ def interval(
         groups: N names; photos that share one are drawn together.
         seed: of the draws.
         draws: how many samples.
+        shared: how much of their photos two subsets share, from 0 to below 1.
     """
     weights = photo_weights(labels, groups, draws, seed)
     point, found = (_difference(metric, ours, theirs, labels, each) for each in (None, weights))
-    return of_values(point[0], found, len(set(groups)), seed)
+    return of_values(point[0], found, len(set(groups)), seed, shared)
 
 
-def of_values(point: Floats, found: Floats, groups: int, seed: int = 0) -> Interval:
+def of_values(point: Floats, found: Floats, groups: int, seed: int = 0, shared: float = 0.0) -> Interval:
     """The interval of the mean of `point`, `[subsets, seeds]`, by bootstrap.
+
+    Subsets that share photos differ less than subsets that share none, and what they share errs alike in all. So how
+    far they are apart is stretched (see `apart`).
 
     Args:
         point: a value of each run.
         found: the same under resampled photos, `[draws, subsets, seeds]`.
         groups: how many groups of photos were resampled.
         seed: of the draws of subsets and seeds.
+        shared: as of `interval`.
     """
     random = np.random.default_rng([seed, 2])
     subsets, seeds = point.shape
+    point, found = (_stretched(values, apart(subsets, shared)) for values in (point, found))
     draws = len(found)
     k = random.integers(subsets, size=(draws, max(1, subsets - 1), 1))
     s = random.integers(seeds, size=(draws, k.shape[1], max(1, seeds - 1)))
@@ -161,6 +169,24 @@ def of_values(point: Floats, found: Floats, groups: int, seed: int = 0) -> Inter
     p = min(1.0, 2 * (float(beyond) + 1) / (draws + 1))
     smallest = float(sampled.std()) * float(stats.t.ppf(tail, freedom) + stats.t.ppf(POWER, freedom))
     return Interval(value, float(low), float(high), p, smallest)
+
+
+def apart(subsets: int, shared: float) -> float:
+    """By how much deviations of so many subsets from their mean tell too little of how far that mean may be off.
+
+    Where values of two subsets correlate by the share of the photos that they have in common, which is so where each
+    photo adds something of its own, J of them scatter with 1 - s of the variance, and their mean has
+    (1 + (J - 1) s) / J of it (Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 2003,
+    section 3).
+    """
+    return math.sqrt((1 + (subsets - 1) * shared) / (1 - shared))
+
+
+def _stretched(values: Floats, by: float) -> Floats:
+    """Values `[…, subsets, seeds]` whose subsets are so many times as far from their mean."""
+    means = values.mean(axis=-1, keepdims=True)
+    stretched: Floats = values + (by - 1) * (means - means.mean(axis=-2, keepdims=True))
+    return stretched
 
 
 def _difference(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gan.usefulness.design import ALL, ARMS, BASELINE, CONTROL, LEAST_SUBSETS, OURS, RunPlan
+from gan.usefulness.design import ALL, ARMS, BASELINE, CONTROL, LEAST_SUBSETS, OURS, RunPlan, shared
 from gan.usefulness.experiment import Experiment
 from gan.usefulness.statistics import LEVEL, Interval, holm, interval
 
@@ -103,6 +103,7 @@ class _Budget:
         self.validation = {
             arm: float(np.mean([row.validation for row in experiment.rows(budget, arm, plan)])) for arm in plan.arms
         }
+        self._shared = shared(material.subsets[budget])
         self._baseline, self._ours = self._best(BASELINE), self._best(OURS)
         self.gain = self._interval(self._ours, self._baseline)
 
@@ -118,6 +119,8 @@ class _Budget:
         if subsets < LEAST_SUBSETS:
             said = NOT_YET
             reason = f"there are {subsets} subsets of the photos, and a verdict needs {LEAST_SUBSETS}"
+        elif self._shared == 1:
+            said, reason = NOT_YET, "all subsets are the same photos, and nothing is known of how others would differ"
         elif said == HELPS and (helping := [name for name, (each, _) in controls.items() if each == HELPS]):
             said = NOTHING
             reason = f"{ARMS[helping[0]].title} helps as well, so what the images show is not what helps"
@@ -147,7 +150,7 @@ class _Budget:
         fitting = self._experiment.fitting
         return interval(
             fitting.metric, self._answers[ours], None if theirs is None else self._answers[theirs], self._labels,
-            self._groups, fitting.seed,
+            self._groups, fitting.seed, shared=self._shared if self._shared < 1 else 0.0,
         )  # fmt: skip
 
     def _results(self) -> tuple[Result, ...]:

@@ -11,7 +11,7 @@ import torch
 
 from gan.photos.split_file import TEST, TRAIN, VALIDATION, Place, Split
 from gan.photos.survey import PhotoFacts, Survey
-from gan.usefulness.design import ARMS, QUICK, RunPlan, planned, subsets_of
+from gan.usefulness.design import ARMS, QUICK, RunPlan, planned, shared, subsets_of
 from gan.usefulness.labelled import Labelled
 from gan.usefulness.parting import parted, with_test
 from gan.usefulness.teaching import Material, lesson
@@ -72,6 +72,9 @@ def test_subsets_have_so_many_a_class_and_share_as_little_as_they_can() -> None:
     most = subsets_of(class_of, group_of, names, 0, 3, 0)
     assert [len(subset) for subset in most] == [48, 48, 48]
     assert len({tuple(subset) for subset in most}) == 3
+    assert shared(three) == 0
+    assert shared(most) == pytest.approx(0.75, abs=0.03)  # six in ten of all photos, of eight in ten
+    assert shared([[1, 2], [2, 1]]) == 1
 
 
 @pytest.fixture

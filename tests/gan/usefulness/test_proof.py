@@ -305,4 +305,5 @@ def test_subsets_that_share_most_of_their_photos_are_told_of(proof: Prove, tmp_p
 
     assert told(3) == []
     (note,) = told(0)
-    assert note.startswith("at all photos two subsets share ")
+    assert note.startswith("at all photos two subsets share 7")
+    assert "counts 3." in note

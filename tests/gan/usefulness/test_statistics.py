@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gan.usefulness.design import shared
 from gan.usefulness.statistics import holm, interval, of_values, photo_weights, score
 
 
@@ -81,6 +82,21 @@ def test_interval_covers_the_truth_as_often_as_it_says(of_subsets: float, of_pho
         each = random.normal(0, of_photos * np.sqrt(photos), photos)
         drawn = random.multinomial(photos - 1, np.full(photos, 1 / photos), draws) / (photos - 1)
         found = of_values(subsets + seeds + each.mean(), subsets + seeds + (drawn @ each)[:, None, None], photos, trial)
+        held += found.low <= 0 <= found.high
+    assert 0.92 <= held / trials <= 0.985
+
+
+@pytest.mark.parametrize(("of_pool", "subsets"), [(0.1, 10), (0.5, 3), (0.8, 3)])
+def test_interval_covers_the_truth_where_subsets_share_photos(of_pool: float, subsets: int) -> None:
+    """Of photos of which each adds something of its own; without the correction it does in 62 to 84 of a hundred."""
+    random = np.random.default_rng(3)
+    trials, pool = 300, 100
+    held = 0
+    for trial in range(trials):
+        adds = random.normal(0, 1, pool)
+        drawn = [random.choice(pool, round(of_pool * pool), replace=False) for _ in range(subsets)]
+        runs = np.array([[adds[subset].mean()] for subset in drawn])
+        found = of_values(runs, np.broadcast_to(runs, (300, subsets, 1)), 30, trial, shared(drawn))
         held += found.low <= 0 <= found.high
     assert 0.92 <= held / trials <= 0.985
 
