@@ -28,9 +28,10 @@ from gan.config import TrainConfig
 from gan.networks import stages
 from gan.networks.bend import Bend
 from gan.networks.blobs import Blobs
+from gan.networks.colours import axes, weights
 from gan.networks.generator import Generator
 from gan.networks.grain import EAGER, GRAIN_BITS, REACH, bell, coloured, coloured_crops, crops
-from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter, fixed_filter
+from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter
 from gan.networks.turn import WAYS, Turn, ways_of
 from models.info import IMAGES, MASKS
 from models.latents import CONTENT, KIND, LABEL, NOISE, SHIFT, Input
@@ -122,7 +123,9 @@ class ShiftGenerator(Generator):
         )
         # At each place of the last map four pixels of the image, and how strong their grain is.
         self.last = nn.Conv2d(widths[-1], 4 * channels + 1, 3, padding=1, padding_mode="reflect")
-        self.smooth = fixed_filter(channels, 5, padding=2, padding_mode="reflect")
+        # Of brightness and tints it makes red, green and blue, too.
+        self.smooth = nn.Conv2d(channels, channels, 5, padding=2, padding_mode="reflect", bias=False)
+        self.smooth.requires_grad_(False)
         self.turn = Turn(turns)
         self.bend = Bend(seen)
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
@@ -241,7 +244,7 @@ class ShiftGenerator(Generator):
         nn.init.zeros_(self.mixed.bias)
         nn.init.constant_(self.grain_gain, _LAST_GRAIN)
         nn.init.constant_(self.grain_width, -1 / EAGER)
-        draw_filter(self.smooth, SMOOTH, gain=1)
+        draw_filter(self.smooth, SMOOTH, (axes(self.channels) * weights(self.channels)[:, None]).t()[..., None, None])
         for stage in self._doublings():
             stage.initialise(random)
         self.bend.initialise(random)
@@ -304,6 +307,8 @@ class ShiftGenerator(Generator):
         try:
             seen, first = (state[f"{name}.weight"].shape for name in ("mixed", "first"))
             channels = len(state["grain_gain"])
+            if state["smooth.weight"].shape[1] != channels:
+                raise KeyError("smooth.weight")  # it drew red, green and blue each by itself
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
             height, wide = ((n - 1) * CELL for n in first[2:])
             sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, channels, first[1] // FACTORS[0], height, wide, classes)

@@ -93,8 +93,8 @@ def fixed_filter(channels: int, taps: int, **padding: Any) -> nn.Conv2d:
     return nn.Conv2d(channels, channels, taps, groups=channels, bias=False, **padding).requires_grad_(False)
 
 
-def draw_filter(smooth: nn.Conv2d, taps: tuple[float, ...], gain: float) -> None:
-    """Give a filter its taps in both directions; their sum becomes `gain`."""
+def draw_filter(smooth: nn.Conv2d, taps: tuple[float, ...], gain: float | Tensor) -> None:
+    """Give a filter its taps in both directions; their sum becomes `gain`, or where it is many that of each pair."""
     line = torch.tensor(taps) / sum(taps)
     with torch.no_grad():
         smooth.weight.copy_(gain * torch.outer(line, line).expand_as(smooth.weight))

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan.networks.colours import axes
+from gan.networks.colours import weights as of_axes
 from gan.networks.pixels import to_float
 
 SIGMAS = (1.0, 4.0)
@@ -31,6 +33,7 @@ class Standardizer:
     """
 
     def __init__(self, images: Tensor, bands: bool, weight: float = 1.0) -> None:
+        self._axes = axes(images.shape[1]).to(images.device)
         self._kernels = [_gaussian(sigma, images.device) for sigma in SIGMAS] if bands else []
         self._mean = torch.zeros((), device=images.device)
         self._deviation = torch.ones((), device=images.device)
@@ -44,13 +47,15 @@ class Standardizer:
         self._mean = mean.float().to(images.device)
         deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
         weights = torch.tensor([weight**finer for finer in range(len(self._kernels), -1, -1)])
-        weights = weights.repeat_interleave(images.shape[1]).view(1, -1, 1, 1).to(images.device)
+        weights = torch.outer(weights, of_axes(images.shape[1])).view(1, -1, 1, 1).to(images.device)
         self._deviation = deviation.float().to(images.device).clamp_min(_LEAST_DEVIATION) / weights
 
     def __call__(self, images: Tensor) -> Tensor:
         """Float `[N, C, H, W]` in [-1, 1] to `[N, C, H, W]` or, with bands, `[N, 3C, H, W]`; differentiable."""
         parts: list[Tensor] = []
         with torch.autocast(images.device.type, enabled=False):  # grain is a small difference of large numbers
+            if images.shape[1] > 1:
+                images = torch.einsum("ac,ncij->naij", self._axes, images)
             for kernel in self._kernels:
                 smooth = _blur(images, kernel)
                 parts.append(images - smooth)

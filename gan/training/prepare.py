@@ -14,6 +14,7 @@ from gan.evaluation import features as feature_networks
 from gan.photos.duplicates import near_copies, same_pixels
 from gan.photos.find import NOBODY, ExactNames
 from gan.photos.labels import Classes, few
+from gan.photos.layout import LAID_OUT, common
 from gan.photos.lettering import LETTERED_SHARE, lettered
 from gan.photos.masks import Masks
 from gan.photos.read import ImageSet, find_images, load_images, to_picture
@@ -88,6 +89,11 @@ def prepare(
             len(images.names),
         )
     _warn_of_letters(images, config)
+    if (same := common(images.images)) > LAID_OUT:
+        log.warning(
+            "%.0f %% of what the photos show stands at the same place in all of them, as in pictures of whole parts: "
+            "surfaces are what is learned well, so photos of their surface alone give better images", 100 * same,
+        )  # fmt: skip
     if known.held_out:
         of_split = dataclasses.replace(known.which, only=known.held_out)
         validation, known = data, dataclasses.replace(known, which=of_split)

@@ -38,6 +38,14 @@ def test_images_have_the_size_that_was_asked_for(height: int, wide: int, channel
     assert images.std() > 0.01
 
 
+def test_colour_begins_as_brightness_with_faint_tints() -> None:
+    drawn = ShiftGenerator(Z, 3, 8, 64, 64)
+    drawn.initialise(torch.Generator().manual_seed(0))
+    images = drawn.train()(**drawn.draw(16, torch.Generator().manual_seed(1)))
+    bright = images.mean(dim=1, keepdim=True)
+    assert (images - bright).std() < 0.6 * bright.std()  # of three that are drawn alone it is 1.4 times
+
+
 @pytest.mark.parametrize("size", [0, 16, 100])
 def test_a_size_that_is_no_multiple_of_a_cell_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
@@ -131,6 +139,9 @@ def test_a_state_of_an_earlier_version_is_told_what_to_do(generator: ShiftGenera
     state["colour.weight"] = state.pop("grain_gain").reshape(1, 1, 1, 1)
     with pytest.raises(ValueError, match="train it anew"):
         generator_of(state)
+    drew_each_colour = {**lively(channels=3).state_dict(), "smooth.weight": torch.ones(3, 1, 5, 5)}
+    with pytest.raises(ValueError, match="train it anew"):
+        generator_of(drew_each_colour)
 
 
 def test_values_that_give_no_image_are_refused(generator: ShiftGenerator) -> None:
