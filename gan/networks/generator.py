@@ -75,6 +75,9 @@ class Generator(nn.Module, ABC):
         The strength is part of the state. A generator without classes has none to set.
         """
 
+    def lay(self, share: float) -> None:
+        """Before training: draw so many images lying, 0 to 1, where it draws what lies as what stands."""
+
     @property
     def summary(self) -> str:
         """The architecture with its sizes, for people."""

@@ -32,7 +32,7 @@ from gan.networks.colours import axes, weights
 from gan.networks.generator import Generator
 from gan.networks.grain import EAGER, GRAIN_BITS, REACH, bell, coloured, coloured_crops, crops
 from gan.networks.shift_layers import SMOOTH, Marker, Stage, draw_filter
-from gan.networks.turn import WAYS, Turn, ways_of
+from gan.networks.turn import LYING, WAYS, Turn, ways_of
 from models.info import IMAGES, MASKS
 from models.latents import CONTENT, KIND, LABEL, NOISE, SHIFT, Input
 
@@ -78,7 +78,7 @@ class ShiftGenerator(Generator):
         classes: that an input `label` tells apart; 0: no such input.
         masks: make a mask of the defect with each image, from its maps.
         blobs: with masks, paint defects as blobs into the last two maps.
-        turns: of `turn.WAYS`, those in which the signs of the first latents turn images over.
+        turns: of `turn.WAYS`, those in which the first latents turn images over.
 
     Raises:
         ValueError: a `z_dim` too small for all parts, or a size that is no multiple of 32.
@@ -109,7 +109,8 @@ class ShiftGenerator(Generator):
             raise ValueError(f"a shift generator makes images whose sides are multiples of {CELL}, not {wide}×{height}")
         self.z_dim, self.channels, self.height, self.width = z_dim, channels, height, wide
         widths = [width * factor for factor in FACTORS]
-        seen = self.content + SHIFT_BITS + KINDS
+        self.turn = Turn(turns)
+        seen = self.content + SHIFT_BITS + KINDS - 2 * self.turn.hidden
         self.embed = nn.Embedding(classes, _CLASS) if classes else None
         if self.embed is not None:
             self.register_buffer("class_strength", torch.ones(()))
@@ -126,7 +127,6 @@ class ShiftGenerator(Generator):
         # Of brightness and tints it makes red, green and blue, too.
         self.smooth = nn.Conv2d(channels, channels, 5, padding=2, padding_mode="reflect", bias=False)
         self.smooth.requires_grad_(False)
-        self.turn = Turn(turns)
         self.bend = Bend(seen)
         self.blobs = Blobs(seen, widths[_PAINTED + 1 :]) if masks and blobs else None
         self.marker = Marker(widths[-2], widths[-1]) if masks else None
@@ -156,6 +156,10 @@ class ShiftGenerator(Generator):
         """Multiply what tells the class by this, from 0 to 1."""
         if self.embed is not None:
             self.class_strength.fill_(strength)
+
+    def lay(self, share: float) -> None:
+        """Draw so many images lying, 0 to 1, where `turns` has it."""
+        self.turn.lay(share)
 
     @property
     def summary(self) -> str:
@@ -187,7 +191,9 @@ class ShiftGenerator(Generator):
         # "..." and not ":", here and in the layers: of ":" the exporter traces a slice of the batch, for nothing.
         up = z[..., self.content :] > 0
         kind = torch.where(z[..., :KINDS] > 0, 1.0, -1.0).to(z.dtype)
-        seen = self._with_class(torch.cat([z[..., : self.content + SHIFT_BITS], kind], dim=1), label)
+        hidden = self.turn.hidden
+        told = z[..., hidden : self.content + SHIFT_BITS], kind[..., hidden:]
+        seen = self._with_class(torch.cat(told, dim=1), label)
         if grain is None:
             grain, texture = self._crops(up[..., SHIFT_BITS:])
         else:
@@ -207,7 +213,7 @@ class ShiftGenerator(Generator):
         # Else the four pixels of each place would weave a lattice of two pixels.
         x = self.smooth(F.pixel_shuffle(x[..., :-1, :, :], 2))
         x = torch.cat([x, F.pixel_shuffle(strength.expand(-1, 4, -1, -1), 2), *marks], dim=1)
-        x = self.turn(x, z[..., : len(WAYS)] > 0)
+        x = self.turn(x, z[..., : len(WAYS)])
         down, right = (2 * up[..., 6 + way].long() + up[..., 8 + way] for way in (0, 1))
         x = self.bend(x, seen, down, right, self.height, self.width)
         drawn, strength, marked = torch.split(x, [self.channels, 1, len(marks)], dim=1)
@@ -307,14 +313,15 @@ class ShiftGenerator(Generator):
         try:
             seen, first = (state[f"{name}.weight"].shape for name in ("mixed", "first"))
             channels = len(state["grain_gain"])
-            if state["smooth.weight"].shape[1] != channels:
-                raise KeyError("smooth.weight")  # it drew red, green and blue each by itself
+            turns = [way for way in WAYS if f"turn.{way}" in state]
+            if state["smooth.weight"].shape[1] != channels or "turn.transposed" in state:
+                raise KeyError  # it drew red, green and blue each by itself, or saw what lies
+            seen_too = KINDS - 2 * (LYING in turns)
             classes, told = state["embed.weight"].shape if "embed.weight" in state else (0, 0)
             height, wide = ((n - 1) * CELL for n in first[2:])
-            sizes_of = (seen[1] - told - KINDS + GRAIN_BITS, channels, first[1] // FACTORS[0], height, wide, classes)
+            sizes_of = (seen[1] - told - seen_too + GRAIN_BITS, channels, first[1] // FACTORS[0], height, wide, classes)
             with torch.device("meta"):
                 masks, blobs = "marker.fine.weight" in state, "blobs.places.weight" in state
-                turns = [way for way in WAYS if f"turn.{way}" in state]
                 generator = cls(*sizes_of, masks, blobs, turns)
         except (KeyError, AttributeError, IndexError, TypeError, RuntimeError):
             earlier = {"mixed.weight", "first.weight"} <= state.keys()

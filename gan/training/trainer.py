@@ -20,7 +20,7 @@ from gan.networks import reader
 from gan.networks.architectures import new_discriminator, new_generator
 from gan.networks.generator import Generator
 from gan.networks.pixels import to_float
-from gan.photos.directions import both_ways
+from gan.photos.directions import both_ways, lying
 from gan.photos.spots import Windows
 from gan.training import ema, objectives, snapshots
 from gan.training.augment import flip
@@ -100,6 +100,8 @@ class Trainer:
             network.initialise(initial)
             # PyTorch's stubs do not know that a module takes a memory format.
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.transpose == "on":
+            self.g.lay(lying(images))
         self.g_ema = copy.deepcopy(self.g).eval() if config.uses_ema else None
         self.d_loss = averaged(objectives.DiscriminatorLoss(self.d, config), device, processes)
         self.g_shared = averaged(self.g, device, processes)

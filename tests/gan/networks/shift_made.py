@@ -42,7 +42,7 @@ def blind(generator: ShiftGenerator) -> ShiftGenerator:
     with torch.no_grad():
         for name, weights in generator.named_parameters():
             if name.endswith(("gate.0.weight", "mixed.weight")):
-                weights[:, generator.content :] = 0
+                weights[:, generator.content - generator.turn.hidden :] = 0
             if name.endswith(("grain", "grain_gain", "amounts.weight")):
                 weights.zero_()
     return generator

@@ -140,8 +140,10 @@ def test_a_state_of_an_earlier_version_is_told_what_to_do(generator: ShiftGenera
     with pytest.raises(ValueError, match="train it anew"):
         generator_of(state)
     drew_each_colour = {**lively(channels=3).state_dict(), "smooth.weight": torch.ones(3, 1, 5, 5)}
-    with pytest.raises(ValueError, match="train it anew"):
-        generator_of(drew_each_colour)
+    saw_what_lies = {**lively().state_dict(), "turn.transposed": torch.ones(())}
+    for state in (drew_each_colour, saw_what_lies):
+        with pytest.raises(ValueError, match="train it anew"):
+            generator_of(state)
 
 
 def test_values_that_give_no_image_are_refused(generator: ShiftGenerator) -> None:
