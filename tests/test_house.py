@@ -169,6 +169,22 @@ print(sorted(heavy & set(sys.modules)))
     assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
 
 
+def test_torchvision_is_loaded_for_its_filters_alone() -> None:
+    """It takes as long to load as PyTorch, and each command would wait for it."""
+    assert [name for name, path in MODULES.items() if "torchvision" in imported(path)] == ["gan.usefulness.baselines"]
+    above = [name for name in MODULES if "gan.usefulness.baselines" in imported_at_the_top(name)]
+    assert above == []
+
+
+def imported_at_the_top(module: str) -> Iterator[str]:
+    """Modules that are loaded with this one."""
+    for node in ast.parse(MODULES[module].read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
 def test_setup_lists_every_room() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")

@@ -6,8 +6,8 @@ import io
 
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
+from gan.tiles import tiled
 from models.page import picture
 
 COLUMNS = 4
@@ -22,6 +22,6 @@ def held(image: Image.Image, text: str, width: int) -> str:
 
 def held_grid(images: Tensor, text: str, columns: int = COLUMNS) -> str:
     """A grid of images uint8 `[N, C, H, W]`, pixels as they are."""
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=255)
+    grid = tiled(images, columns, 2, 255)
     pixels = grid.permute(1, 2, 0).numpy() if images.shape[1] == 3 else grid[0].numpy()
     return held(Image.fromarray(pixels), text, grid.shape[2])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
+from torch.nn.functional import conv2d, pad
 
 PERIODS = (8, 16, 32)
 """Pixels between two places of the grids that doublings of the size leave."""
@@ -169,12 +169,20 @@ def faults(fakes: Places, photos: Places) -> list[str]:
 def _look(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sharpness of each column `[N, W]` and row `[N, H]`, and the sum of the fine structures `[H - 2, W - 2]`."""
     gray = images.float().mean(dim=1, keepdim=True)
-    sharp = (gray - gaussian_blur(gray, [_KERNEL, _KERNEL], [_SIGMA, _SIGMA]))[:, 0].abs()
+    sharp = (gray - _blurred(gray))[:, 0].abs()
     gray = gray[:, 0]
     around = gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
     fine = gray[:, 1:-1, 1:-1] - around / 4
     fine = fine / fine.std(dim=(1, 2), correction=0, keepdim=True).clamp_min(1e-6)
     return sharp.mean(dim=1), sharp.mean(dim=2), fine.sum(dim=0)
+
+
+def _blurred(gray: Tensor) -> Tensor:
+    """`[N, 1, H, W]` under a Gaussian, mirrored at its edges."""
+    half = _KERNEL // 2
+    bell = torch.exp(-0.5 * (torch.linspace(-half, half, _KERNEL, device=gray.device) / _SIGMA).pow(2))
+    bell = bell / bell.sum()
+    return conv2d(pad(gray, [half] * 4, mode="reflect"), torch.outer(bell, bell)[None, None])
 
 
 def _echo(profiles: Tensor, lag: int) -> Tensor:

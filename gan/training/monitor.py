@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
 
 from gan.networks.generator import Generator
+from gan.tiles import tiled
 from gan.training.sheets import COLUMNS, EDGE, GAP
 from gan.training.stats import KID, LOSSES, SCORES
 from models.files import write_atomically
@@ -22,8 +23,7 @@ from models.files import write_atomically
 
 def grid(images: Tensor, columns: int = COLUMNS) -> Tensor:
     """Float `[N, C, H, W]` in [-1, 1] as one picture, float `[3, H, W]` in [0, 1], all images on one scale."""
-    picture: Tensor = make_grid(images.float(), nrow=columns, padding=EDGE, normalize=True, value_range=(-1, 1))
-    return picture
+    return tiled((images.float().clamp(-1, 1) + 1) / 2, columns, EDGE, 0.0)
 
 
 def beside(reals: Tensor, fakes: Tensor) -> Tensor:
@@ -36,7 +36,8 @@ def beside(reals: Tensor, fakes: Tensor) -> Tensor:
 def save_picture(picture: Tensor, path: Path) -> None:
     """Write a picture of `grid` or `beside` as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda temporary: save_image(picture, temporary, format="png"))
+    pixels = (picture * 255 + 0.5).clamp(0, 255).permute(1, 2, 0).to("cpu", torch.uint8).numpy()
+    write_atomically(path, lambda temporary: Image.fromarray(pixels).save(temporary, format="png"))
 
 
 def plot_losses(rows: list[dict[str, float]], path: Path) -> None:
