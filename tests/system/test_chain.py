@@ -30,7 +30,7 @@ from tests.conftest import COMMANDS, ONE_THREAD, TINY, run, run_in_process, writ
 PHOTOS = "datasets/anomaly_detection_dataset/good"
 CHAIN = (
     f"gan-eval data {PHOTOS}",
-    f"gan-train --epochs 12 --lr 0.01 {shlex.join(TINY)}",
+    f"gan-train --epochs 3 --lr 0.01 {shlex.join(TINY)}",
     "gan-export onnx",
     # So few steps give images that are more alike than the gate is happy with on some machines.
     "gan-batch --count 130 --shard-size 50 --seed 9 --quality-gate warn",

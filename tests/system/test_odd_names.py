@@ -72,7 +72,13 @@ def latin1(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("locale", "what"), [("C", "few"), ("C.UTF-8", "all"), ("Latin-1", "all")], ids=["C", "UTF-8", "Latin-1"]
+    ("locale", "what"),
+    [
+        pytest.param("C", "few", id="C"),
+        pytest.param("C.UTF-8", "all", id="UTF-8"),
+        pytest.param("Latin-1", "few", id="Latin-1"),
+        pytest.param("Latin-1", "all", id="Latin-1, all", marks=pytest.mark.long),
+    ],
 )
 def test_no_command_calls_a_name_or_a_locale_a_bug(
     locale: str, what: str, photos: Path, pools: Path, tmp_path: Path

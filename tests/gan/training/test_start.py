@@ -13,7 +13,7 @@ import pytest
 from gan.training import folder
 from jobs.dataset.state import RunState
 from jobs.stores.local_store import LocalStore
-from tests.conftest import ROOT, clean_environment, fails_in_one_line, run_in_process
+from tests.conftest import ONE_THREAD, ROOT, clean_environment, fails_in_one_line, run_in_process
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 REFUSED = [
@@ -75,9 +75,9 @@ def test_another_run_json_is_in_nobodys_way(content: str, tmp_path: Path) -> Non
     ("moment", "number"), [("loading PyTorch", signal.SIGTERM), ("loading PyTorch", 40), ("measuring", signal.SIGTERM)]
 )
 def test_planning_says_something_at_once_and_a_signal_ends_it_quietly(photos: Path, moment: str, number: int) -> None:
-    command = ["gan-train", str(photos), "--dry-run", "--device", "cpu", "--batch-size", "64", "--epochs", "99"]
+    command = ["gan-train", str(photos), "--dry-run", "--device", "cpu", "--feature-matching", "0", "--epochs", "99"]
     with subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=clean_environment(**ONE_THREAD), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         said = [process.stderr.readline()]
