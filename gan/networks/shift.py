@@ -66,8 +66,9 @@ class ShiftGenerator(Generator):
     """Latents to images; at 128: z → (8w,5,5) → (6w,9,9) → (4w,17,17) → (2w,33,33) → (w,66,66) → (C,132,132) → crop.
 
     A latent is made of `content`, the latents of the shift, and those of the grain, in this order. The network sees the
-    first two, so that it can learn defects that do stand at certain places. What sees the latents sees numbers of the
-    class beside them: the mixed layer, the gates, which are gains of each map's channels, and the bends.
+    first two, so that it can learn defects that do stand at certain places, but not what lays an image on its side.
+    What sees the latents sees numbers of the class beside them: the mixed layer, the gates, which are gains of each
+    map's channels, and the bends.
 
     Args:
         z_dim: latent dimension, with the `SHIFT_BITS` and `GRAIN_BITS`.

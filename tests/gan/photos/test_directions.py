@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 import torch
 
 from gan.photos.directions import both_ways, lying
+from gan.training.trainer import Trainer
 from tests.conftest import scratch
+from tests.gan.conftest import tiny
 
 
 @pytest.mark.parametrize(("level", "both"), [(0, False), (3, False), (4, True), (10, True), (16, True), (17, False)])
@@ -41,3 +45,14 @@ def test_textures_that_neither_clearly_lie_nor_stand_do_not_count() -> None:
     assert not both_ways(photos)
     assert lying(torch.full((3, 1, 32, 32), 9, dtype=torch.uint8)) == 0.5
     assert not both_ways(photos[10:])
+
+
+@pytest.mark.parametrize(("level", "transpose", "laid"), [(5, "auto", 0.25), (0, "auto", None), (2, "on", 0.1)])
+def test_a_generator_lays_as_many_as_lie_among_the_photos(level: int, transpose: str, laid: float | None) -> None:
+    random = np.random.default_rng(0)
+    plates = [scratch(random, 64, 64) for _ in range(20)]
+    images = np.stack([plate.T if number < level else plate for number, plate in enumerate(plates)])
+    config = tiny("shift", transpose=transpose, feature_matching=0.0)
+    trainer = Trainer(torch.from_numpy(images.astype(np.uint8))[:, None], config, torch.device("cpu"))
+    exceeded = trainer.generator.state_dict().get("turn.lying")
+    assert (None if exceeded is None else 1 - NormalDist().cdf(float(exceeded))) == pytest.approx(laid)
