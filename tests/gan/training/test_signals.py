@@ -38,7 +38,13 @@ def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-@pytest.fixture(scope="module", params=[(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((signal.SIGINT, 130), id="SIGINT"),
+        pytest.param((signal.SIGTERM, 143), id="SIGTERM", marks=pytest.mark.long),
+    ],
+)
 def stopped(
     request: pytest.FixtureRequest, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, int, subprocess.CompletedProcess[str]]:
