@@ -41,8 +41,8 @@ def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((signal.SIGINT, 130), id="SIGINT"),
-        pytest.param((signal.SIGTERM, 143), id="SIGTERM", marks=pytest.mark.long),
+        pytest.param((signal.SIGINT, 130), id="SIGINT", marks=pytest.mark.long),
+        pytest.param((signal.SIGTERM, 143), id="SIGTERM"),
     ],
 )
 def stopped(
