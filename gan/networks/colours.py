@@ -26,4 +26,4 @@ def axes(channels: int) -> Tensor:
 
 def weights(channels: int) -> Tensor:
     """How much each axis counts beside the first, `[channels]`."""
-    return torch.tensor([1.0] + [FAINT] * (channels - 1) if channels == len(_AXES) else [1.0] * channels)
+    return torch.tensor([1.0] + [FAINT] * (channels - 1))
