@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -293,4 +294,5 @@ def _given(context: click.Context, name: str) -> bool:
 
 def main() -> None:
     """Entry point of `gan-batch`."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start a thread a core, for next to nothing here
     console.run(cli, "gan-batch")

@@ -38,7 +38,11 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+                env={
+                    "OPENBLAS_NUM_THREADS": "1",  # a worker a core: each would have NumPy's threads for all cores, idle
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+                },
             )
         finally:
             theirs.close()

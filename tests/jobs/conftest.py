@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.dataset import manifest
+from jobs.workers.crew import Order, Pool
+from jobs.workers.engine import Work
 from tests.conftest import ROOT, clean_environment, made_once, run_in_process
 
 if TYPE_CHECKING:
@@ -31,6 +33,25 @@ LONG_RUN = ("--shard-size", str(LONG_SHARD), "--batch-size", "5", "--workers", "
 """Twenty-four shards in about a second."""
 VOLATILE = ("log.jsonl", "stats.json")
 """Files of a run that may differ between equal runs: times, rates, the machine."""
+
+
+@pytest.fixture(scope="module")
+def workers_here() -> Iterator[None]:
+    """Runs in the process of a test have their workers there too, which take a third of a second each to start.
+
+    For files whose claims are about what a run makes and says. How workers start, die and share the work is in others.
+    """
+    from tests.jobs.here import Here
+
+    real = Work.open
+
+    def opened(work: Work, order: Order, most: int, check: Callable[[], None]) -> Pool:
+        here = work.engine.name == "local" and order.device in ("auto", "cpu")
+        return Here(order) if here else real(work, order, most, check)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "open", opened)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,14 @@ from models.errors import CommandError, ExitCode
 from models.mix import Mix
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, succeeds
-from tests.jobs.here import Here
 from tests.jobs.small_models import class_of, write_model
+
+pytestmark = pytest.mark.usefixtures("workers_here")
 
 NAMES = ("crack", "dent", "hole")
 COUNT, SHARD = 45, 10
 MIX = "hole=0.7,crack=20%,dent=.1"
 RESOLVED = Mix(NAMES, (2, 1, 7))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_here() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Work, "open", lambda work, order, most, check: Here(order))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ from tests.jobs.masked import COUNT, FORMATS, SHARD, expected_masks
 from tests.jobs.object_server import BUCKET, ObjectServer, tree
 from tests.jobs.small_models import SIZE, write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 # What is made
 
 

@@ -18,6 +18,8 @@ from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, rows_of, stamps, succeeds
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 SHARD = 10
 
 
@@ -105,10 +107,10 @@ def test_library_wants_either_a_count_or_images_to_add(
 def test_run_stops_in_time_and_the_same_command_goes_on(small: Path, forty: Path, tmp_path: Path) -> None:
     out, command = tmp_path / "run", batch(small, tmp_path / "run", 40, "--shard-size", str(SHARD))
     for committed in (1, 2, 3):
-        fails_in_one_line(run_in_process(*command, "--max-seconds", "0.01"), 3, f"{committed * SHARD} of 40", "again")
+        fails_in_one_line(run(*command, "--max-seconds", "0.01"), 3, f"{committed * SHARD} of 40", "again")
         assert len(list((out / "_manifests").iterdir())) == committed, "each call does one shard at least, and no more"
         assert state(out) == ("running", 40)
-    succeeds(run_in_process(*command, "--max-seconds", "0.01"))
+    succeeds(run(*command, "--max-seconds", "0.01"))
     assert differing(out, forty) == []
 
 
@@ -119,7 +121,7 @@ def test_time_enough_is_no_limit(small: Path, forty: Path, tmp_path: Path) -> No
 
 def test_run_stops_soon_after_its_time(small: Path, tmp_path: Path) -> None:
     start = time.monotonic()
-    result = run_in_process(*batch(small, tmp_path / "run", 100_000, "--shard-size", "20", "--max-seconds", "1.5"))
+    result = run(*batch(small, tmp_path / "run", 100_000, "--shard-size", "20", "--max-seconds", "1.5"))
     fails_in_one_line(result, 3, "of 100000")
     assert 1.5 <= time.monotonic() - start < 20
     assert len(list((tmp_path / "run" / "_manifests").iterdir())) > 1

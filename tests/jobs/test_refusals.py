@@ -15,6 +15,8 @@ from models.errors import CommandError, ExitCode
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import assert_whole_shards, batch, differing, stamps, succeeds
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 @pytest.mark.parametrize(
     ("field", "options"),

@@ -14,6 +14,8 @@ from tests.conftest import run_in_process
 from tests.jobs.conftest import batch, rows_of, succeeds
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 MODES = {2: "LA", 4: "RGBA"}
 WITHOUT = {"LA": "L", "RGBA": "RGB"}
 CLASSES = ["pit", "scratch"]

@@ -21,6 +21,8 @@ from tests.jobs.conftest import decoded, differing, rows_of, stamps, succeeds
 from tests.jobs.damage import TABLES, faults
 from tests.jobs.small_models import SIZE
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 BROKEN = "masks/00000/00000007.png"
 
 

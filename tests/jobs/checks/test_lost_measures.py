@@ -13,6 +13,8 @@ from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.checks.misfits import SHARD, Judged, command, found
 from tests.jobs.conftest import batch, succeeds
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 def verdict_without(run: Judged, damage: Callable[[Path], object], tmp_path: Path) -> dict[str, Any]:
     """What the gate finds when a run, with its measures damaged, is judged again."""

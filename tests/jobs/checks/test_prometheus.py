@@ -15,6 +15,8 @@ from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, succeeds
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 COUNT = 6
 SUCCESS = "gan_batch_last_success_timestamp_seconds"
 

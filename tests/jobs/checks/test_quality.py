@@ -21,6 +21,8 @@ from tests.jobs.checks.misfits import COUNT, MISFITS, SHARD, UNMET, Judged, comm
 from tests.jobs.conftest import SEED, decoded, stamps, succeeds
 from tests.jobs.small_models import SIZE, first_values, write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 REJECTED = "rejected by the quality gate"
 
 

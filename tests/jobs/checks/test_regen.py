@@ -17,6 +17,8 @@ from tests.jobs.damage import (
     put,
 )
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 @pytest.mark.parametrize("index", [0, INDEX, 99, 100, 129])
 def test_regen_gives_the_file_of_the_run(index: int, finished: Path, model: Path) -> None:

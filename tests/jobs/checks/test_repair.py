@@ -31,6 +31,8 @@ from tests.jobs.damage import (
     replace_rows,
 )
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

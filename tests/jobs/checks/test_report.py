@@ -22,6 +22,8 @@ from tests.conftest import clean_environment, fails_in_one_line, run, run_in_pro
 from tests.jobs.conftest import VOLATILE, batch, stamps, succeeds
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 FEW = ("--shard-size", "20")
 
 

@@ -20,6 +20,8 @@ from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, pause, stamps, start, succeeds, wait_for
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 FIELDS = ["state", "at_work", "count", "committed", "seed", "provider", "model_sha256"]
 FIELDS += ["images_per_second", "time_left", "last_error"]
 

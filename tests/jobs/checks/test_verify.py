@@ -25,6 +25,8 @@ from tests.jobs.conftest import batch, succeeds
 from tests.jobs.damage import BROKEN, REPAIRABLE, UNREADABLE, USERS_FILES, Damage, change_row, put
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:

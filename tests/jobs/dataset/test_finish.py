@@ -16,6 +16,8 @@ from tests.jobs.conftest import SEED, batch, differing, stamps, succeeds
 from tests.jobs.dataset.conftest import COUNT, of_parts, part, refused, state
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 def test_finish_names_the_missing_shards_and_the_parts_that_make_them(copied: Path) -> None:
     for shard in (1, 5, 7):

@@ -18,6 +18,8 @@ from jobs.dataset.pruning import RunSeries, prune
 from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, decoded, differing, rows_of, stamps, succeeds
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 # Layout 2
 
 

@@ -19,6 +19,8 @@ from jobs.stores.local_store import LocalStore
 from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, differing, succeeds
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
 
 OPTIONS = ("--shard-size", "100", "--manifest", "parquet")

@@ -21,6 +21,8 @@ from tests.jobs.conftest import SEED, batch, differing, kill_at, stamps, start, 
 from tests.jobs.dataset.conftest import COUNT, OF, SHARD, of_parts, part, shards_of, state
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 # Which part
 
 

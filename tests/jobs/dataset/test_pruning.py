@@ -22,6 +22,8 @@ from tests.conftest import fails_in_one_line, run_in_process
 from tests.jobs.conftest import batch, kill_at, stamps, succeeds
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 NIGHTS = [f"2026-11-2{number}" for number in range(5)]
 NAMES = siblings(NIGHTS[0])
 assert NAMES is not None

@@ -22,6 +22,8 @@ from tests.jobs.conftest import SEED, batch, decoded, differing, rows_of, succee
 from tests.jobs.damage import change_row, other_image
 from tests.jobs.object_server import ObjectServer
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 IMAGES = Tars("images")
 OPTIONS = ("--shard-size", "100", "--format", "tar")
 

@@ -15,6 +15,8 @@ from tests.jobs.object_server import BUCKET, SECRET, ObjectServer, client, copy,
 from tests.jobs.small_models import write_model
 from tests.jobs.stores.stored import FEW, TWO_SHARDS, command, like, made
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 @pytest.fixture(scope="module")
 def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

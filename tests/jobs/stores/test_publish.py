@@ -17,6 +17,8 @@ from tests.conftest import fails_in_one_line, run, run_in_process
 from tests.jobs.conftest import batch, stamps, succeeds, temporaries
 from tests.jobs.small_models import write_model
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 COUNT = 5
 
 
