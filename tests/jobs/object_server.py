@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import obstore
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.server import create_backend_app
 from obstore.store import S3Store
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -33,7 +33,7 @@ class ObjectServer:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.fault: Fault | None = None
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._app = create_backend_app("s3")
         self._one_at_a_time = threading.Lock()  # moto looks at a condition and writes in two steps
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
