@@ -21,6 +21,8 @@ from tests.jobs.conftest import SEED, batch, differing, rows_of, stamps, start, 
 
 # Hand-over 3
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 
 def test_folder_holds_the_documented_files_and_no_others(finished: Path) -> None:
     images = {f"images/{index // 100:05d}/{index:08d}.png" for index in range(130)}
