@@ -121,6 +121,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
 IN_TURN = """
 import os, shlex, shutil, sys
 from pathlib import Path
+import pytest
 import torch
 import torch.distributed as dist
 from gan.cli import cli
@@ -131,10 +132,11 @@ from gan.training.folder import found
 from gan.training.processes import started
 from gan.training.run import train
 from models import console
-from tests.gan.conftest import tiny
+from tests.gan.conftest import draw_nothing, tiny
 
 root, data, rank = Path(sys.argv[1]), Path(sys.argv[2]), started().rank
 figures.LOOKED_AT = 50
+draw_nothing(pytest.MonkeyPatch())
 dist.init_process_group("gloo")
 dist.init_process_group = dist.destroy_process_group = lambda *_: None  # of one group there is no second beginning
 os.chdir(root / ("here" if rank == 0 else "elsewhere"))
