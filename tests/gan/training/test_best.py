@@ -218,6 +218,7 @@ def test_held_out_photos_decide_in_the_command(
     gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gan.training.validation.FAKES", 20)
+    monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: FeatureNetwork(name, _pools))
     held_out = write_photos(tmp_path / "held_out", 12, seed=9)
     out = tmp_path / "out"
     result = gan_train(photos, "--out", out, "--epochs", "2", "--validation", held_out, "--image-size", "32", *TINY)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from torch import nn
+from torch.distributed.run import main as torchrun
 
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
@@ -193,14 +198,34 @@ def trained_alike(folder: Path, photos: Path) -> None:
     fails_in_one_line(run_in_process("gan-train", *words), ExitCode.OTHER_RUN, "2 processes")
 
 
+@contextlib.contextmanager
+def signals_as_before() -> Iterator[None]:
+    """`torchrun` hears some for good."""
+    heard = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def together(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `IN_TURN` leaves; tests must not change it."""
+    """What `IN_TURN` leaves; tests must not change it.
+
+    `torchrun` itself runs in this process, which has loaded PyTorch; what it starts does not.
+    """
 
     def make(folder: Path) -> None:
         program = (sys.executable, "-c", IN_TURN, places(folder), folders(folder / "photos"), *commands(photos))
-        result = run(*TORCHRUN, *program, cwd=ROOT, timeout=600, OMP_NUM_THREADS="1")
-        assert result.returncode == 0, result.stderr
+        with (
+            signals_as_before(),
+            contextlib.chdir(ROOT),
+            mock.patch.dict(os.environ, clean_environment(OMP_NUM_THREADS="1"), clear=True),
+        ):
+            torchrun([str(word) for word in (*TORCHRUN[1:], *program)])  # it raises what a process ended with
 
     return made_once(tmp_path_factory, "together", make)
 
