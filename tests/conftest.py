@@ -234,13 +234,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def operators_are_read_once() -> Iterator[None]:
-    """At every export torch.onnx parses the source of 500 operators again, which takes as long as all else in it."""
+    """At every export torch.onnx parses the source of 500 operators again, which takes as long as all else in it.
+
+    It also asks twice which operators there are, for a tenth of the time: nobody adds one meanwhile.
+    """
     with pytest.MonkeyPatch.context() as patch:
         with contextlib.suppress(ImportError, AttributeError):  # where PyTorch has it elsewhere, it takes its time
             from torch.onnx._internal.exporter._registration import ONNXRegistry
 
             read_once = functools.cache(ONNXRegistry.from_torchlib)
             patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(read_once))
+        with contextlib.suppress(ImportError, AttributeError):
+            from torch.export import decomp_utils, exported_program
+
+            found = functools.cache(decomp_utils._collect_all_valid_cia_ops)
+            for module in (decomp_utils, exported_program):
+                patch.setattr(module, "_collect_all_valid_cia_ops", found)
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from export import onnx_exporter
 from export.onnx_exporter import build, export_onnx
 from gan.networks.dcgan import DCGAN
 from models.info import GeneratorInfo
 from tests.conftest import made_once
 from tests.conftest import run_in_process as in_process
+from tests.export import built
 from tests.export.pages import CLASSES, PARTS, runtime
 from tests.jobs.small_models import write_model
 
@@ -66,8 +68,18 @@ run_in_process = functools.partial(in_process, "gan-export")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_exports(operators_are_read_once: None) -> None:
-    """For every test here."""
+def _quick_exports(operators_are_read_once: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For every test here: the same generator is traced once. `build`, called by its name, traces each time."""
+    folder = made_once(tmp_path_factory, "built", lambda _: None, copy=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_exporter, "build", built.kept(folder))
+        yield
+
+
+@pytest.fixture
+def traced_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test whose claim is that a second export gives the same graph."""
+    monkeypatch.setattr(onnx_exporter, "build", build)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from torch import nn
 
 from export import onnx_exporter
 from export.exported import Exported
-from export.onnx_exporter import build
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
 from gan.training import snapshots
@@ -107,7 +106,7 @@ def test_fp16_of_a_network_that_is_too_steep_for_it_is_76(tmp_path: Path) -> Non
 def test_gate_of_the_command_ends_with_76_and_the_table_and_leaves_nothing(
     generator: DCGAN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = build(small(seed=3), 18)
+    wrong = onnx_exporter.build(small(seed=3), 18)
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: wrong)
     snapshots.save_weights(tmp_path / "generator_model.pth", generator)
     result = run_in_process("onnx", tmp_path / "generator_model.pth")

@@ -42,7 +42,7 @@ def gives_the_images_of(network: nn.Module, exported: Path, z_dim: int) -> None:
     [
         pytest.param(100, 64, 3, 64, "main.", torch.save, marks=pytest.mark.long),
         (7, 2, 1, 64, "module.main.", as_old_format),
-        (8, 2, 3, 128, "", torch.save),
+        (8, 2, 3, 64, "", torch.save),
         (100, 1, 1, 128, "netG.main.", torch.save),
     ],
 )

@@ -189,6 +189,7 @@ def memory(field):
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) / 1024
 
+gc.freeze()  # what is loaded is not looked through again before each file
 for reader, path in zip(sys.argv[1::2], sys.argv[2::2]):
     gc.collect()  # an error may hold what the last file took
     Path("/proc/self/clear_refs").write_text("5")  # the peak is that of now

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from export import ParityError, export_onnx, export_torch, onnx_exporter, verify_file
 from export.exported import reference
 from export.facts import as_json, as_page, read_facts
-from export.onnx_exporter import build
 from export.replay import Replay
 from gan.networks.architectures import ARCHITECTURES
 from gan.training import snapshots
@@ -117,7 +116,7 @@ def test_file_without_masks_says_nothing_of_them(gray_file: Path) -> None:
     assert b"mask" not in gray_file.read_bytes()
 
 
-def test_same_weights_give_the_same_bytes(file: Path, tmp_path: Path) -> None:
+def test_same_weights_give_the_same_bytes(file: Path, traced_anew: None, tmp_path: Path) -> None:
     export_onnx(masked(), tmp_path / "again.onnx", batch_check=(1, 2, 5))
     assert (tmp_path / "again.onnx").read_bytes() == file.read_bytes()
 
@@ -144,7 +143,7 @@ def test_half_precision_and_pt2_pass_the_same_gate(weights: Path, tmp_path: Path
 @pytest.mark.parametrize("precision", ["float32", "fp16"])
 def test_masks_replayed_in_float64_are_those_of_the_network_before_the_limit(precision: str) -> None:
     given = {"z": latents(3, 0, 4, 8)}
-    _, masks = Replay(build(masked(), 18, precision), exact=True)(given)
+    _, masks = Replay(onnx_exporter.build(masked(), 18, precision), exact=True)(given)
     assert masks.dtype == np.float64
     with torch.no_grad():
         difference = np.abs(masks - reference(masked())(given)[1]).max()
@@ -221,7 +220,7 @@ def test_metadata_that_deny_the_masks_are_65(file: Path, tmp_path: Path) -> None
 def test_graph_whose_masks_differ_is_76_and_leaves_no_file(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = build(masked(), 18)
+    wrong = onnx_exporter.build(masked(), 18)
     limit_moved(wrong)
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: wrong)
     result = run_in_process("onnx", weights, "--out", tmp_path / "generator.onnx")
@@ -230,7 +229,7 @@ def test_graph_whose_masks_differ_is_76_and_leaves_no_file(
 
 
 def test_graph_without_the_masks_is_76(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = build(masked(), 18)
+    wrong = onnx_exporter.build(masked(), 18)
     left_out(wrong)
     monkeypatch.setattr(onnx_exporter, "build", lambda *_: wrong)
     fails_in_one_line(run_in_process("onnx", weights, "--out", tmp_path / "generator.onnx"), 76, "shapes")

@@ -164,7 +164,7 @@ def test_no_path_of_this_machine_is_in_the_file(gray_file: Path) -> None:
     assert not [trace for trace in traces if trace.encode() in content]
 
 
-def test_same_weights_give_the_same_bytes(gray_file: Path, tmp_path: Path) -> None:
+def test_same_weights_give_the_same_bytes(gray_file: Path, traced_anew: None, tmp_path: Path) -> None:
     export_onnx(small(), tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == gray_file.read_bytes()
 

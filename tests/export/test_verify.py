@@ -13,8 +13,9 @@ import torch
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from export import onnx_exporter
 from export.exported import reference
-from export.onnx_exporter import build, export_onnx
+from export.onnx_exporter import export_onnx
 from export.replay import Replay
 from gan.networks import reader
 from gan.networks.dcgan import DCGAN
@@ -79,7 +80,7 @@ def test_file_that_is_no_model_is_65(command: str, content: bytes, suffix: str, 
 
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_onnx_file_of_somebody_else_is_65(command: str, generator: DCGAN, tmp_path: Path) -> None:
-    onnx.save_model(build(generator, 18), tmp_path / "bare.onnx")
+    onnx.save_model(onnx_exporter.build(generator, 18), tmp_path / "bare.onnx")
     fails_in_one_line(run_in_process(command, tmp_path / "bare.onnx"), 65, "bare.onnx", "gan-export onnx")
 
 
@@ -262,7 +263,7 @@ def test_averages_that_pytorch_takes_otherwise_are_not_replayed(other: dict[str,
 @pytest.mark.parametrize("precision", ["float32", "fp16"])
 def test_graph_replayed_in_float64_is_the_network(precision: str, colour: DCGAN) -> None:
     inputs = {"z": latents(3, 0, 4, 5)}
-    (replayed,) = Replay(build(colour, 18, precision), exact=True)(inputs)
+    (replayed,) = Replay(onnx_exporter.build(colour, 18, precision), exact=True)(inputs)
     assert replayed.dtype == np.float64
     with torch.no_grad():
         difference = np.abs(replayed - reference(colour)(inputs)[0]).max()

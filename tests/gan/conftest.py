@@ -37,8 +37,12 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at few images of each generator that a test trains in this process."""
+    """Look at few images of each generator that a test trains in this process, and draw no curves, at which none looks.
+
+    Those of `trained` are drawn, and test_monitor.py draws some.
+    """
     monkeypatch.setattr("gan.training.figures.LOOKED_AT", 50)
+    monkeypatch.setattr(monitor, "plot_losses", lambda _, path: path.touch())
 
 
 def tiny(recipe: str = "dcgan", **changes: Any) -> TrainConfig:
@@ -106,14 +110,19 @@ def started(until: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], li
             process.kill()
 
 
-@pytest.fixture
-def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
     """Training leaves empty pictures: to draw them takes ten times as long as its few small steps."""
 
     def empty(_: object, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
 
-    monkeypatch.setattr(monitor, "save_picture", empty)
-    monkeypatch.setattr(monitor, "plot_losses", empty)
-    monkeypatch.setattr(Events, "picture", lambda *_: None)
+    patch.setattr(monitor, "save_picture", empty)
+    patch.setattr(monitor, "plot_losses", empty)
+    patch.setattr(Events, "picture", lambda *_: None)
+
+
+@pytest.fixture
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that does not look at pictures."""
+    draw_nothing(monkeypatch)

@@ -14,11 +14,13 @@ from PIL import ImageOps
 
 from gan.config import RECIPES
 from models.errors import CommandError, ExitCode
-from tests.conftest import TINY, fails_in_one_line, run, surface, write_photos
+from tests.conftest import TINY, fails_in_one_line, run, run_in_process, surface, write_photos
+from tests.gan.conftest import draw_nothing
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
+Plain = tuple[Path, subprocess.CompletedProcess[str]]
 FEW = ("--epochs", "1", "--device", "cpu", "--image-size", "32", *TINY)
 
 
@@ -89,11 +91,24 @@ def test_an_option_goes_before_the_recipes_own_value(gan_train: Train, photos: P
     assert options(tmp_path)["beta2"] == 0.5
 
 
-def test_what_is_not_given_comes_from_the_recipe_for_few_photos(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    gan_train(photos, "--out", tmp_path, *FEW)
+@pytest.fixture(scope="module")
+def plain(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """A run with no wish but to be short, and what it said; a generator as small as this has faults by chance."""
+    out = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        patch.setattr("gan.training.figures.LOOKED_AT", 50)
+        patch.setattr("gan.training.figures.faults", lambda images, photos: [])
+        patch.setattr("gan.training.figures.ALIKE", 0)
+        return out, run_in_process("gan-train", photos, "--out", out, *FEW)
+
+
+def test_what_is_not_given_comes_from_the_recipe_for_few_photos(
+    plain: Plain,
+) -> None:
     given = {"total_kimg", "batch_size", "z_dim", "d_width", "feature_matching"}
     unset = RECIPES["shift"].keys() - given - {"precision", "d_lr", "transpose"}  # by machine and photos
-    assert {name: options(tmp_path)[name] for name in unset} == {name: RECIPES["shift"][name] for name in unset}
+    assert {name: options(plain[0])[name] for name in unset} == {name: RECIPES["shift"][name] for name in unset}
 
 
 def test_epochs_replace_the_length_that_a_recipe_gives_in_kimg(gan_train: Train, photos: Path, tmp_path: Path) -> None:
@@ -109,24 +124,23 @@ def test_a_wish_of_the_recipe_can_be_turned_off(gan_train: Train, photos: Path, 
 # The environment
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "option", "expected"),
-    [
-        ("GAN_TRAIN_SEED", "77", "seed", 77),
-        ("GAN_TRAIN_LR", "0.001", "lr", 0.001),
-        ("GAN_TRAIN_LOSS", "relativistic", "loss", "relativistic"),
-        ("GAN_TRAIN_MINIBATCH_STDDEV", "1", "minibatch_stddev", True),
-        ("GAN_TRAIN_IMAGE_SIZE", "32", "image_size", 32),
-        ("GAN_TRAIN_FIT", "tile", "fit", "tile"),
-        ("GAN_TRAIN_D_TWO_PART", "0", "d_two_part", False),
-    ],
-)
-def test_an_option_is_read_from_the_environment(
-    gan_train: Train, photos: Path, tmp_path: Path, variable: str, value: str, option: str, expected: object
-) -> None:
-    result = gan_train(photos, "--out", tmp_path, *FEW, **{variable: value})
+def test_options_are_read_from_the_environment(gan_train: Train, photos: Path, tmp_path: Path) -> None:
+    variables = {
+        "GAN_TRAIN_SEED": ("77", 77),
+        "GAN_TRAIN_LR": ("0.001", 0.001),
+        "GAN_TRAIN_LOSS": ("relativistic", "relativistic"),
+        "GAN_TRAIN_MINIBATCH_STDDEV": ("1", True),
+        "GAN_TRAIN_IMAGE_SIZE": ("32", 32),
+        "GAN_TRAIN_FIT": ("tile", "tile"),
+        "GAN_TRAIN_D_TWO_PART": ("0", False),
+    }
+    given = (*FEW[:4], *TINY)  # without --image-size
+    result = gan_train(photos, "--out", tmp_path, *given, **{name: value for name, (value, _) in variables.items()})
     assert result.returncode == 0, result.stderr
-    assert options(tmp_path)[option] == expected
+    taken = options(tmp_path)
+    assert {name: taken[name.removeprefix("GAN_TRAIN_").lower()] for name in variables} == {
+        name: expected for name, (_, expected) in variables.items()
+    }
 
 
 def test_folders_are_read_from_the_environment(gan_train: Train, photos: Path, tmp_path: Path) -> None:
@@ -161,7 +175,8 @@ def test_near_copies_of_photos_to_train_on_are_warned_of(gan_train: Train, tmp_p
         (tmp_path / side).mkdir()
         for number in range(10):
             surface(seed + number).save(tmp_path / side / f"{side}{number}.png")
-    command = (tmp_path / "train", "--out", tmp_path / "out", "--validation", tmp_path / "held_out", "--dry-run", *FEW)
+    dry = ("--dry-run", "--penalty-interval", "1")  # few steps are measured
+    command = (tmp_path / "train", "--out", tmp_path / "out", "--validation", tmp_path / "held_out", *dry, *FEW)
     assert "WARNING" not in gan_train(*command).stderr
     surface(3).save(tmp_path / "held_out" / "saved_again.jpg", quality=50)
     ImageOps.mirror(surface(4)).save(tmp_path / "held_out" / "turned.png")
@@ -244,28 +259,19 @@ def test_few_images_with_the_plain_recipe_are_warned_of(gan_train: Train, photos
     assert "WARNING the plain recipe is known to collapse on few images and there are 24" in result.stderr
 
 
-@pytest.fixture
-def without_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A generator as small as these has some by chance."""
-    monkeypatch.setattr("gan.training.figures.faults", lambda images, photos: [])
-    monkeypatch.setattr("gan.training.figures.ALIKE", 0)
-
-
-@pytest.mark.usefixtures("without_faults")
 def test_few_images_with_the_recipe_for_them_are_no_reason_to_warn(
-    gan_train: Train, photos: Path, tmp_path: Path
+    plain: Plain,
 ) -> None:
-    assert "WARNING" not in gan_train(photos, "--out", tmp_path, *FEW).stderr
+    assert "WARNING" not in plain[1].stderr
 
 
-@pytest.mark.usefixtures("without_faults")
-def test_the_end_says_what_to_do_next(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    last = gan_train(photos, "--out", tmp_path, *FEW).stderr.splitlines()[-1]
-    assert last.endswith(f"gan-export onnx {tmp_path / 'generator_model.pth'}")
+def test_the_end_says_what_to_do_next(plain: Plain) -> None:
+    out, said = plain
+    assert said.stderr.splitlines()[-1].endswith(f"gan-export onnx {out / 'generator_model.pth'}")
 
 
-def test_a_run_says_nothing_on_stdout(gan_train: Train, photos: Path, tmp_path: Path) -> None:
-    assert gan_train(photos, "--out", tmp_path, *FEW).stdout == ""
+def test_a_run_says_nothing_on_stdout(plain: Plain) -> None:
+    assert (plain[1].returncode, plain[1].stdout) == (0, "")
 
 
 def test_debug_shows_where_an_error_came_from(gan_train: Train, photos: Path, tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ def test_images_of_different_shapes_are_refused() -> None:
         compared(small)
 
 
-@pytest.mark.parametrize("train", [None, plates(60, 2)], ids=["halves", "training photos"])
+@pytest.mark.parametrize("train", [None, plates(20, 2)], ids=["halves", "training photos"])
 def test_a_second_network_gives_what_it_would_as_the_first(train: ImageSet | None) -> None:
-    sets, sources = Sets(plates(60, 1), plates(40, 3), train), Sources("real", "fake", "train" if train else None)
+    sets, sources = Sets(plates(24, 1), plates(16, 3), train), Sources("real", "fake", "train" if train else None)
     coarse = FeatureNetwork("coarse", lambda images: adaptive_avg_pool2d(images[:, :1], 4).flatten(1))
     both, _ = compare(sets, sources, SMALL, 0, coarse)
     alone, _ = compare(sets, sources, coarse, 0)

@@ -87,18 +87,28 @@ def test_copies_that_features_take_for_others_are_found_by_pixels(train: ImageSe
         assert int(pair.fake_name[5:-4]) == int(pair.train_name[2:-4])
 
 
+def shifted(train: ImageSet, down: int, right: int, mirror: str) -> ImageSet:
+    """Copies whose content lies elsewhere."""
+    wide = pad(train.images.float(), (16, 16, 16, 16), mode="reflect").to(torch.uint8)
+    return of(wide[:, :, 16 + down : 80 + down, 16 + right : 80 + right].flip(MIRRORS[mirror]))
+
+
 @pytest.mark.parametrize(
     ("down", "right", "mirror"), list(zip([16, -7, 0, -16], [-16, 13, 9, 5], MIRRORS, strict=True))
 )
-def test_copies_that_were_shifted_are_found(down: int, right: int, mirror: str) -> None:
-    train = plates(60, 2)
-    wide = pad(train.images.float(), (16, 16, 16, 16), mode="reflect").to(torch.uint8)
-    copies = wide[:, :, 16 + down : 80 + down, 16 + right : 80 + right].flip(MIRRORS[mirror])
-    found, pairs = compared(of(copies), train)
+def test_copies_that_were_shifted_are_found(train: ImageSet, down: int, right: int, mirror: str) -> None:
+    real, copies = plates(60, 1), shifted(train, down, right, mirror)
+    known = torch.cat([SMALL(images) for images in in_every_orientation(train.images)])
+    found = find_copies(copies, real, train, (SMALL(copies.images), SMALL(real.images), known))
+    assert found.by_shifted_pixels.verdict == found.verdict == "copies"
+    assert sum(pair.fake_name[5:-4] == pair.train_name[2:-4] for pair in found.pairs) > 12
+
+
+def test_a_comparison_tells_of_copies_that_were_shifted(train: ImageSet) -> None:
+    found, pairs = compared(shifted(train, 16, -16, "as it is"), train)
     assert found.shifted_copying is not None
     assert found.shifted_copying.verdict == found.copying_verdict == "copies"
-    right_ones = [int(pair.fake_name[5:-4]) == int(pair.train_name[2:-4]) for pair in pairs]
-    assert sum(right_ones) > 12
+    assert sum(pair.fake_name[5:-4] == pair.train_name[2:-4] for pair in pairs) > 12
 
 
 def test_fresh_photos_are_no_shifted_copies(train: ImageSet) -> None:

@@ -66,12 +66,13 @@ def judge(folders: dict[str, Path], *names: str, **options: Any) -> Quality:
 
 
 def test_masks_of_a_generator_are_compared_where_those_of_the_photos_are_given(folders: dict[str, Path]) -> None:
-    found = judge(folders, "train", "masks").masks
+    quality = judge(folders, "train", "masks")
+    found = quality.masks
     assert found is not None
     assert found.defects > 20
     assert found.agreement is not None
     assert found.agreement.trained_on == "20 training photos"
-    values = json.loads(quality_json(judge(folders, "train", "masks")))["masks"]
+    values = json.loads(quality_json(quality))["masks"]
     assert values["figures"]["area"]["photos"] == found.figures["area"].photos
     assert values["agreement"]["photos"]["pooled"] == found.agreement.photos.pooled
 

@@ -27,7 +27,7 @@ from gan.training.stats import KID, read_stats
 from gan.training.validation import Validation
 from models.errors import ExitCode
 from tests.conftest import TINY, fails_in_one_line, write_photos
-from tests.gan.conftest import same, tiny
+from tests.gan.conftest import draw_nothing, same, tiny
 from tests.gan.training.made import OFTEN, Scripted
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
@@ -123,20 +123,33 @@ def killed_after(files: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("count", range(5))
-@pytest.mark.parametrize("values", [(5, 3, 4), None], ids=["best", "newest"])
-def test_a_run_killed_between_two_of_its_files_and_resumed_ends_as_one_that_nobody_killed(
-    plates: ImageSet, tmp_path: Path, values: tuple[float, ...] | None, count: int
-) -> None:
-    def held_out(first: int) -> Validation | None:
-        return Scripted(*values[first:]) if values else None
+def measuring(values: tuple[float, ...] | None, first: int = 0) -> Validation | None:
+    """What measures these values, from the first on."""
+    return Scripted(*values[first:]) if values else None
 
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(plates, whole, tiny(epochs=3), course=OFTEN, validation=held_out(0))
+
+@pytest.fixture(scope="module", params=[(5, 3, 4), None], ids=["best", "newest"])
+def uncut(
+    request: pytest.FixtureRequest, plates: ImageSet, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, tuple[float, ...] | None]:
+    """A run that nobody killed, and what was measured in it."""
+    whole = tmp_path_factory.mktemp("uncut") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        patch.setattr("gan.training.figures.LOOKED_AT", 50)
+        train(plates, whole, tiny(epochs=3), course=OFTEN, validation=measuring(request.param))
+    return whole, request.param
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_a_run_killed_between_two_of_its_files_and_resumed_ends_as_one_that_nobody_killed(
+    plates: ImageSet, tmp_path: Path, uncut: tuple[Path, tuple[float, ...] | None], count: int
+) -> None:
+    (whole, values), cut = uncut, tmp_path / "cut"
     with killed_after(4 + count), pytest.raises(_Killed):  # four are of the first sample grid
-        train(plates, cut, tiny(epochs=3), course=OFTEN, validation=held_out(0))
+        train(plates, cut, tiny(epochs=3), course=OFTEN, validation=measuring(values))
     done = snapshots.newest_snapshot(cut)[1]["step"] // 3
-    train(plates, cut, tiny(epochs=3), course=OFTEN, validation=held_out(done), resume=True)
+    train(plates, cut, tiny(epochs=3), course=OFTEN, validation=measuring(values, done), resume=True)
     for name in ("generator_model.pth", "discriminator_model.pth", "network-snapshot-000009.pt"):
         assert same(reader.load(cut / name), reader.load(whole / name)), name
     assert (cut / "training_options.json").read_text() == (whole / "training_options.json").read_text()
@@ -205,6 +218,7 @@ def test_held_out_photos_decide_in_the_command(
     gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gan.training.validation.FAKES", 20)
+    monkeypatch.setattr("gan.evaluation.features.load_features", lambda name, device: FeatureNetwork(name, _pools))
     held_out = write_photos(tmp_path / "held_out", 12, seed=9)
     out = tmp_path / "out"
     result = gan_train(photos, "--out", out, "--epochs", "2", "--validation", held_out, "--image-size", "32", *TINY)

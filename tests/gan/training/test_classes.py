@@ -128,8 +128,8 @@ def test_labels_without_classes_and_classes_without_labels_are_refused() -> None
 
 
 def test_images_of_two_easy_classes_differ_as_the_photos_do() -> None:
-    quick = {"lr": 0.002, "d_lr": 0.002, "class_from": 0.0, "class_to": 0.2, "feature_matching": 3.0}
-    trainer = after(30, shades(), with_classes(epochs=10, **quick))
+    quick = {"lr": 0.004, "d_lr": 0.004, "class_from": 0.0, "class_to": 0.2, "feature_matching": 3.0}
+    trainer = after(20, shades(), with_classes(epochs=10, **quick))
     bright, dark = (trainer.generator.inputs_at(0, 0, 16, [label] * 16) for label in (0, 1))
     with torch.no_grad():
         gap = trainer.generator(**bright).mean(dim=(1, 2, 3)) - trainer.generator(**dark).mean(dim=(1, 2, 3))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from torch import nn
+from torch.distributed.run import main as torchrun
 
 from gan.config import TrainConfig
 from gan.photos.read import ImageSet
@@ -121,6 +126,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(plates: ImageSet) -> None:
 IN_TURN = """
 import os, shlex, shutil, sys
 from pathlib import Path
+import pytest
 import torch
 import torch.distributed as dist
 from gan.cli import cli
@@ -131,10 +137,11 @@ from gan.training.folder import found
 from gan.training.processes import started
 from gan.training.run import train
 from models import console
-from tests.gan.conftest import tiny
+from tests.gan.conftest import draw_nothing, tiny
 
 root, data, rank = Path(sys.argv[1]), Path(sys.argv[2]), started().rank
 figures.LOOKED_AT = 50
+draw_nothing(pytest.MonkeyPatch())
 dist.init_process_group("gloo")
 dist.init_process_group = dist.destroy_process_group = lambda *_: None  # of one group there is no second beginning
 os.chdir(root / ("here" if rank == 0 else "elsewhere"))
@@ -191,14 +198,34 @@ def trained_alike(folder: Path, photos: Path) -> None:
     fails_in_one_line(run_in_process("gan-train", *words), ExitCode.OTHER_RUN, "2 processes")
 
 
+@contextlib.contextmanager
+def signals_as_before() -> Iterator[None]:
+    """`torchrun` hears some for good."""
+    heard = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def together(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `IN_TURN` leaves; tests must not change it."""
+    """What `IN_TURN` leaves; tests must not change it.
+
+    `torchrun` itself runs in this process, which has loaded PyTorch; what it starts does not.
+    """
 
     def make(folder: Path) -> None:
         program = (sys.executable, "-c", IN_TURN, places(folder), folders(folder / "photos"), *commands(photos))
-        result = run(*TORCHRUN, *program, cwd=ROOT, timeout=600, OMP_NUM_THREADS="1")
-        assert result.returncode == 0, result.stderr
+        with (
+            signals_as_before(),
+            contextlib.chdir(ROOT),
+            mock.patch.dict(os.environ, clean_environment(OMP_NUM_THREADS="1"), clear=True),
+        ):
+            torchrun([str(word) for word in (*TORCHRUN[1:], *program)])  # it raises what a process ended with
 
     return made_once(tmp_path_factory, "together", make)
 

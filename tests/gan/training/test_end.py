@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from PIL import Image
 from gan.config import Course
 from gan.networks.dcgan import DCGAN
 from gan.photos.read import ImageSet
+from gan.training import snapshots
 from gan.training.collapse import ALIKE, CollapseWatch
 from gan.training.run import train
 from gan.training.trainer import Trainer
@@ -154,20 +156,45 @@ def test_a_refused_run_has_no_log(plates: ImageSet, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
-def test_an_unusual_signal_ends_as_sigterm_does_with_128_and_its_number(
-    photos: Path, tmp_path: Path, number: int
-) -> None:
-    out = tmp_path / "models"
-    command = [str(photos), "--out", str(out), "--recipe", "dcgan", "--epochs", "400", *TINY]
-    command += ["--device", "cpu", "--stats-every", "1", "--sample-epochs", "400", "--image-size", "32"]
-    with started("step 3,", *command) as (process, _):
-        process.send_signal(number)
-        rest, errors = process.communicate(timeout=120)
-    result = subprocess.CompletedProcess(command, process.returncode, rest, errors)
+LONG = (
+    *("--recipe", "dcgan", "--epochs", "400", "--stats-every", "1", "--sample-epochs", "400", "--device", "cpu"),
+    *("--image-size", "32", *TINY),
+)
+UNUSUAL = pytest.mark.parametrize("number", [40, signal.SIGHUP])
+
+
+def stopped_by(number: int, result: subprocess.CompletedProcess[str], out: Path) -> None:
+    """Assert that a run ended by this signal, said how to go on, and has it in its log."""
     fails_in_one_line(result, 128 + number, "stopped by", "network-snapshot-", "--resume")
     assert f"ended with exit code {128 + number}: stopped by" in logged(out)[-1]
     assert "--resume" in logged(out)[-1]
+
+
+@UNUSUAL
+def test_an_unusual_signal_ends_as_sigterm_does_with_128_and_its_number(
+    gan_train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    step = Trainer.train_step
+
+    def hears_one(self: Trainer) -> object:
+        if self.step == 3:
+            os.kill(os.getpid(), number)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "train_step", hears_one)
+    stopped_by(number, gan_train(photos, "--out", tmp_path, *LONG), tmp_path)
+    assert snapshots.newest_snapshot(tmp_path)[1]["step"] == 4
+
+
+@pytest.mark.long
+@UNUSUAL
+def test_a_process_that_gets_an_unusual_signal_does_so_too(photos: Path, tmp_path: Path, number: int) -> None:
+    """As those of test_signals.py do with the usual ones."""
+    command = [str(photos), "--out", str(tmp_path), *LONG]
+    with started("step 3,", *command) as (process, _):
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=120)
+    stopped_by(number, subprocess.CompletedProcess(command, process.returncode, rest, errors), tmp_path)
 
 
 # Memory

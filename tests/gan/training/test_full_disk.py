@@ -52,13 +52,14 @@ def fill(folder: Path) -> None:
     assert shutil.disk_usage(folder).free == 0
 
 
+@pytest.mark.usefixtures("nothing_drawn")
 def test_a_disk_that_fills_up_ends_the_command_with_74_and_it_goes_on_when_there_is_room(
     photos: Path, small_disk: Path, tmp_path: Path
 ) -> None:
     out, whole = small_disk / "models", tmp_path / "whole"
     often = ("--recipe", "dcgan", "--device", "cpu", "--stats-every", "1", "--sample-epochs", "1", *TINY)
     often = (*often, "--image-size", "32")
-    (small_disk / "others").write_bytes(bytes(7 << 20))
+    (small_disk / "others").write_bytes(bytes(15 << 19))
     result = run_in_process("gan-train", photos, "--out", out, "--epochs", "9999", "--keep-snapshots", "9999", *often)
     fails_in_one_line(result, ExitCode.IO_ERROR, "No space left on device", "free some space", str(small_disk))
     path, state = snapshots.newest_snapshot(out)

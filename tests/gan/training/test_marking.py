@@ -33,8 +33,8 @@ class Bright:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A generator of 64×64 with bright and dark places, and what is known of its training."""
-    generator = lively()
+    """A generator of 32×32 of which a fifth is bright, and what is known of its training."""
+    generator = lively(1, 32, 32, seed=1)
     path = tmp_path / "models/generator_model.pth"
     path.parent.mkdir()
     snapshots.save_weights(path, generator)

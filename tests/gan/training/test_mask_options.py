@@ -21,7 +21,9 @@ from tests.conftest import TINY, fails_in_one_line, surface
 from tests.gan.conftest import tiny
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
-DRY = ("--dry-run", "--device", "cpu", "--image-size", "32", *TINY)
+DRY = ("--dry-run", "--device", "cpu", "--image-size", "32", "--penalty-interval", "1", *TINY)
+"""A plan measures steps until one has the penalty."""
+SHIFT = tiny("shift", penalty_interval=1)
 
 
 def photos_with_masks(folder: Path, names: list[str], seed: int = 0) -> Path:
@@ -92,11 +94,11 @@ def test_a_folder_of_masks_that_is_not_there_is_66(gan_train: Train, data: Path)
 def test_a_folder_of_masks_among_classes_is_no_class(tmp_path: Path) -> None:
     photos = photos_with_masks(tmp_path, [*numbered(6, "pit/{}"), *numbered(6, "line/{}")]) / "photos"
     (tmp_path / "masks").rename(photos / "masks")
-    options = plan(photos, tiny("shift"), "cpu", which=Which(classes=True, masks=photos / "masks")).options
+    options = plan(photos, SHIFT, "cpu", which=Which(classes=True, masks=photos / "masks")).options
     assert (options["class_names"], options["masks"]) == (("line", "pit"), True)
     table = tmp_path / "labels.csv"
     table.write_text("".join(f"{kind}/{number}.jpg,{kind}\n" for kind in ("pit", "line") for number in range(6)))
-    options = plan(photos, tiny("shift"), "cpu", which=Which(labels=table, masks=photos / "masks")).options
+    options = plan(photos, SHIFT, "cpu", which=Which(labels=table, masks=photos / "masks")).options
     assert (options["class_names"], options["masks"]) == (("line", "pit"), True)
 
 
@@ -109,8 +111,8 @@ def masked(plates: ImageSet) -> ImageSet:
 
 
 def test_images_with_masks_of_their_own_need_no_option(masked: ImageSet, plates: ImageSet) -> None:
-    assert plan(masked, tiny("shift"), "cpu").options["masks"] is True
-    assert plan(plates, tiny("shift"), "cpu").options["masks"] is False
+    assert plan(masked, SHIFT, "cpu").options["masks"] is True
+    assert plan(plates, SHIFT, "cpu").options["masks"] is False
 
 
 REFUSED: dict[str, tuple[bool, TrainConfig, dict[str, object], str]] = {

@@ -13,6 +13,8 @@ from PIL import Image
 from gan.networks.dcgan import DCGAN
 from gan.networks.pixels import to_float
 from gan.training import monitor, sheets
+from gan.training.monitor import plot_losses
+from gan.training.stats import KID
 from tests.gan.training.made import row
 
 
@@ -73,14 +75,16 @@ def test_grid_makes_the_folder_that_it_lies_in(tmp_path: Path) -> None:
 # Curves
 
 
-def test_curves_are_drawn_as_a_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("measured", [{}, {KID: 3.0}], ids=["losses", "with KID"])
+def test_curves_are_drawn_as_a_picture(tmp_path: Path, measured: dict[str, float]) -> None:
     pytest.importorskip("matplotlib", reason="in the extra monitor")
-    monitor.plot_losses([row(step, Loss_D=1 / step) for step in range(1, 20)], tmp_path / "losses.png")
+    rows = [row(step, Loss_D=1 / step, **(measured if step % 5 == 0 else {})) for step in range(1, 20)]
+    plot_losses(rows, tmp_path / "losses.png")
     assert np.ptp(gray(tmp_path / "losses.png")) > 200
 
 
 def test_curves_without_a_row_are_no_error(tmp_path: Path) -> None:
-    monitor.plot_losses([], tmp_path / "losses.png")
+    plot_losses([], tmp_path / "losses.png")
 
 
 # Samples

@@ -19,7 +19,8 @@ from tests.gan.conftest import tiny
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Tree = Callable[[Path, Sequence[str]], dict[str, bytes]]
-DRY = ("--dry-run", "--device", "cpu", "--image-size", "32", *TINY)
+DRY = ("--dry-run", "--device", "cpu", "--image-size", "32", "--penalty-interval", "1", *TINY)
+"""A plan measures steps until one has the penalty."""
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -30,6 +30,7 @@ from tests.gan.conftest import tiny
 from tests.gan.training.made import OFTEN, Scripted
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
+FEW = ("--device", "cpu", "--image-size", "32", *TINY)
 
 
 def said(page: str) -> str:
@@ -189,7 +190,7 @@ def test_a_run_that_ended_with_an_error_has_a_page_that_says_so_as_its_log_does(
     gan_train: Train, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    result = gan_train(photos, "--out", out, "--recipe", "dcgan", "--device", "cpu", *TINY, "--lr", "1e30")
+    result = gan_train(photos, "--out", out, "--recipe", "dcgan", *FEW, "--lr", "1e30")
     fails_in_one_line(result, 70, "diverged")
     text = said(page_of(out))
     assert "This run stopped at step" in text
@@ -230,7 +231,7 @@ def test_a_page_that_cannot_be_written_is_one_warning_of_a_run_that_ends_well(
 
     monkeypatch.setattr("gan.training.report.write_atomically", fails)
     out = tmp_path / "out"
-    result = gan_train(photos, "--out", out, "--recipe", "dcgan", "--device", "cpu", *TINY, "--epochs", "1")
+    result = gan_train(photos, "--out", out, "--recipe", "dcgan", *FEW, "--epochs", "1")
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("no page of the run") == 1
     assert "Traceback" not in result.stderr

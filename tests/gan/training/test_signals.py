@@ -23,10 +23,10 @@ from tests.gan.training.made import weights
 pytestmark = pytest.mark.usefixtures("nothing_drawn")
 
 LONG = (
-    *("--recipe", "dcgan", "--epochs", "40", "--stats-every", "1", "--sample-epochs", "40", "--device", "cpu", *TINY),
+    *("--recipe", "dcgan", "--epochs", "20", "--stats-every", "1", "--sample-epochs", "20", "--device", "cpu", *TINY),
     *("--image-size", "32"),
 )
-"""120 steps."""
+"""60 steps."""
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,6 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_weights_of_one_that_nob
 def test_the_same_options_in_python_give_the_weights_of_the_command(
     photos: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    config = TrainConfig(epochs=40, batch_size=8, z_dim=40, g_width=2, d_width=2, image_size=32)
+    config = TrainConfig(epochs=20, batch_size=8, z_dim=40, g_width=2, d_width=2, image_size=32)
     model = train(load_images(photos, 1, 32), tmp_path, config)
     assert same(reader.load(model), weights(uninterrupted))

@@ -108,7 +108,8 @@ def test_no_run_is_66(gan_train: Train, tmp_path: Path) -> None:
 
 def test_a_folder_of_photos_by_the_name_of_the_command_can_be_trained_on(gan_train: Train, tmp_path: Path) -> None:
     write_photos(tmp_path / "status", 10)
-    result = gan_train("./status", "--out", "out", "--dry-run", "--device", "cpu", *TINY, cwd=tmp_path)
+    small = ("--device", "cpu", "--image-size", "32", "--penalty-interval", "1", *TINY)
+    result = gan_train("./status", "--out", "out", "--dry-run", *small, cwd=tmp_path)
     assert "10 photos" in result.stdout
 
 
