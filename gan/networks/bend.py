@@ -79,8 +79,10 @@ def _slid(x: Tensor, amounts: Tensor, first: Tensor, kept: int) -> Tensor:
         ((-1.5 * past + 2) * past + 0.5) * past,
         (0.5 * past - 0.5) * past * past,
     )
+    column = before.long().clamp(0, columns - 1)[..., None, :, :]  # what is no number would be no column
     wider = F.pad(x, (1, 2, 0, 0), mode="reflect")
-    column = before.long().clamp(0, columns - 1)  # what is no number would be no column
-    column = column[..., None, :, :].expand(-1, x.shape[1], -1, -1)
-    parts = [tap[..., None, :, :] * wider.gather(3, column + step) for step, tap in enumerate(taps)]
-    return parts[0] + parts[1] + (parts[2] + parts[3])
+    slid = []
+    for channel in torch.split(wider, 1, dim=1):  # for all at once the columns would have to be as many
+        parts = [tap[..., None, :, :] * channel.gather(3, column + step) for step, tap in enumerate(taps)]
+        slid.append(parts[0] + parts[1] + (parts[2] + parts[3]))
+    return torch.cat(slid, dim=1)

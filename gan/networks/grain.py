@@ -53,7 +53,7 @@ def crops(bank: Tensor, up: Tensor, height: int, width: int) -> Tensor:
     rows = _line(down, rest[..., 0], height)[..., None]
     columns = _line(right, rest[..., 1], width)[..., None, :]
     crop = F.embedding(rows * bank.shape[1] + columns, bank.flatten(0, 1)).movedim(3, 1)
-    return torch.where(rest[..., 2, None, None, None], -crop, crop)
+    return crop * torch.where(rest[..., 2], -1.0, 1.0).to(crop.dtype)[..., None, None, None]
 
 
 def coloured_crops(noise: Tensor, taps: Tensor, up: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gan.networks.architectures import generator_of
 from gan.networks.grain import GRAIN_BITS
 from gan.networks.reader import load_generator
 from gan.networks.shift import SHIFT_BITS, ShiftGenerator
+from gan.networks.shift_layers import Filtered
 from gan.networks.turn import WAYS
 from gan.photos.read import ImageSet
 from gan.training import snapshots
@@ -110,12 +112,32 @@ def test_noise_of_a_region_is_at_most_three_times_as_strong_or_as_weak_as_usual(
     assert loudness(-1e3) == pytest.approx(loudness(0) / 3, rel=1e-3)
 
 
-def test_folding_batch_norm_changes_nothing_but_rounding(generator: ShiftGenerator) -> None:
+MAPS = [f"stages.{stage}.filtered" for stage in range(3)]
+
+
+def filtered(folded: ShiftGenerator) -> set[str]:
+    """Names of what became products of matrices."""
+    return {name for name, module in folded.named_modules() if isinstance(module, Filtered)}
+
+
+@pytest.mark.parametrize(("channels", "height", "wide"), [(1, 64, 64), (3, 96, 32)])
+def test_what_export_folds_changes_nothing_but_rounding(channels: int, height: int, wide: int) -> None:
+    generator = lively(channels, height, wide)
     folded = generator.for_export()
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
-    z = latents(4).double()
+    assert filtered(folded) == {*MAPS, *(["smooth"] if channels == 1 else [])}
+    z = latents(8).double()
     assert torch.allclose(folded(z), generator.double()(z), atol=1e-12)
-    generator.float()
+
+
+@pytest.mark.parametrize(("name", "others"), [("smooth", MAPS), ("stages.1.smooth", {MAPS[0], MAPS[2], "smooth"})])
+def test_a_filter_that_is_not_the_same_in_both_directions_stays_one(name: str, others: Iterable[str]) -> None:
+    generator = lively().double()
+    generator.get_submodule(name).weight[:, :, 0, 1] += 0.3
+    folded = generator.for_export()
+    assert filtered(folded) == set(others)
+    z = latents(4).double()
+    assert torch.allclose(folded(z), generator(z), atol=1e-12)
 
 
 @pytest.mark.parametrize(("channels", "height", "wide"), [(1, 64, 64), (3, 32, 96)])
