@@ -208,7 +208,10 @@ def lines_of(page: Path) -> list[str]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if lines_of(page) and page != README], ids=lambda page: page.name
 )
-def test_every_command_of_a_page_runs_in_order(page: Path, request: pytest.FixtureRequest, pools: Path) -> None:
+def test_every_command_of_a_page_runs_in_order(
+    page: Path, request: pytest.FixtureRequest, pools: Path, trained: Path
+) -> None:
+    """`trained` is of `later_desk`, and as other tests need it too it is made before anything is patched."""
     folder: Path = request.getfixturevalue("desk" if page.name == "photos.md" else "later_desk")
     if page.name == "training.md":
         shutil.rmtree(folder / "models")
