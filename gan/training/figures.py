@@ -20,6 +20,8 @@ from models.picks import in_proportion, spread
 LOOKED_AT = 500
 FIRST_LATENT = 1 << 21
 """Far from the latents of the sample grids, of validation, and from those that a small dataset begins with."""
+OF_MASKS = "masks:"
+"""How a fault of masks begins."""
 MOST_EMPTY = 0.3
 """By so much the share of images without a defect may be above the photos'."""
 _BATCH = 50
@@ -77,7 +79,7 @@ def mask_figures(made: Tensor, real: Tensor) -> tuple[dict[str, Any], list[str]]
     """
     mine, theirs = shares(made), shares(real[:, 0])
     empty = mine["empty"] > theirs["empty"] + MOST_EMPTY
-    said = [f"masks: {mine['empty']:.0%} of them are empty (of the photos' {theirs['empty']:.0%})"] if empty else []
+    said = [f"{OF_MASKS} {mine['empty']:.0%} of them are empty (of the photos' {theirs['empty']:.0%})"] if empty else []
     return {"masks": mine, "masks_real": theirs}, said
 
 

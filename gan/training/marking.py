@@ -1,10 +1,11 @@
-"""Masks for a generator that is trained already, learned from the few photos that have some.
+"""Masks for a generator that is trained already, learned from the photos that have some, which may be few.
 
 Ten to thirty masks are too few for a discriminator, which would learn them by heart. But what a finished generator
 draws from knows its defects: a small part that reads its maps learns masks from few (Zhang et al., "DatasetGAN:
 Efficient Labeled Data Factory with Minimal Human Effort", CVPR 2021). There people mark generated images; here a
 segmenter that has learned from the marked photos does, and the generator's own part learns to draw what it marks. The
-images stay as they are, to the last bit.
+images stay as they are, to the last bit. Where all photos have masks and a generator that was trained with them marks
+something else, it learns better ones in the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gan.photos.read import ImageSet, load_images
 from gan.photos.traces import Traces
 from gan.sizes import told
 from gan.training import folder, snapshots
-from gan.training.figures import made, mask_figures
+from gan.training.figures import OF_MASKS, made, mask_figures
 from models.errors import CommandError, ExitCode
 from models.files import write_atomically
 from models.info import IMAGES, MASKS
@@ -62,6 +63,8 @@ def learn_masks(
 ) -> Path:
     """Leave a generator in `out` that makes the images of another, and masks of their defects.
 
+    Masks that it made before are gone.
+
     Args:
         model: the generator, as `gan.networks.reader.load_generator` reads it.
         data: folder or `.zip` of photos such as it was trained on; those without a mask are not looked at.
@@ -77,7 +80,7 @@ def learn_masks(
         The path of the new `generator_model.pth`.
 
     Raises:
-        CommandError: 2 a generator that cannot make masks, or makes some; 65 too few photos with masks, or masks that
+        CommandError: 2 a generator that cannot make masks; 65 too few photos with masks, or masks that
             do not fit; 66 nothing by one of these names; 69 no such device; 73/74 `out` cannot be written.
     """
     folder.refuse_images(out)
@@ -87,8 +90,6 @@ def learn_masks(
             ExitCode.CANNOT_WRITE, f"{target} is there: add `overwrite=True` to replace it, or take another `out`"
         )
     generator = reader.load_generator(model)
-    if MASKS in generator.outputs:
-        raise CommandError(ExitCode.USAGE, f"{model} makes masks already")
     random = torch.Generator().manual_seed(seed)
     try:
         marking, part = generator.with_marker(random)
@@ -117,7 +118,8 @@ def learn_masks(
         seen = before_seen if pairs.traces is None else before_seen.joined(pairs.traces)
         said["photos"] = {**known["photos"], "trained_on": seen.to_dict()}
     if before:
-        said["figures"] = {**before, **figures, "faults": [*before.get("faults", ()), *faults]}
+        others = [fault for fault in before.get("faults", ()) if not fault.startswith(OF_MASKS)]
+        said["figures"] = {**before, **figures, "faults": [*others, *faults]}
     out.mkdir(parents=True, exist_ok=True)
     snapshots.save_weights(target, marking)
     text = json.dumps(said, indent=2) + "\n"

@@ -122,8 +122,23 @@ def test_the_command_learns_from_photos(
     assert reader.load_generator(weights).outputs == ("images", "masks")
     again = run_in_process("gan-train", "masks", model, data, "--masks", masks, "--out", weights.parent)
     fails_in_one_line(again, 73, "--overwrite")
-    twice = run_in_process("gan-train", "masks", weights, data, "--masks", masks, "--out", tmp_path / "twice")
-    fails_in_one_line(twice, 2, "makes masks already")
+
+
+def test_masks_of_a_generator_that_makes_some_are_learned_anew(
+    model: Path, photos: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = taught(model, photos, tmp_path / "masked", monkeypatch)
+    options = weights.parent / "training_options.json"
+    told = json.loads(options.read_text())
+    told["figures"]["faults"] = ["masks: 90% of them are empty (of the photos' 0%)", "grain: all alike"]
+    options.write_text(json.dumps(told))
+    again = marking.learn_masks(weights, *photos, tmp_path / "again", device="cpu", seed=1, steps=6)
+    before, after = (made(reader.load_generator(path)) for path in (weights, again))
+    assert torch.equal(after["images"], before["images"])
+    assert not torch.equal(after["masks"], before["masks"])
+    faults = json.loads((tmp_path / "again/training_options.json").read_text())["figures"]["faults"]
+    assert "grain: all alike" in faults
+    assert not [fault for fault in faults if "90%" in fault]
 
 
 @pytest.mark.long
