@@ -43,7 +43,8 @@ from models.providers import DEVICES
 def masks_command(model: Path, data: Path, masks: Path, out: Path, **given: Any) -> None:
     """Teach the trained generator MODEL to make masks, from the photos in DATA that have some.
 
-    Its images stay as they are. Where all photos have masks, gan-train --masks learns both together.
+    Its images stay as they are, and masks that it makes already are replaced. Where all photos have masks, gan-train
+    --masks learns both together.
     """
     from gan.training.marking import learn_masks
 

@@ -80,8 +80,8 @@ def learn_masks(
         The path of the new `generator_model.pth`.
 
     Raises:
-        CommandError: 2 a generator that cannot make masks; 65 too few photos with masks, or masks that
-            do not fit; 66 nothing by one of these names; 69 no such device; 73/74 `out` cannot be written.
+        CommandError: 2 a generator that cannot make masks; 65 too few photos with masks, or masks that do not fit;
+            66 nothing by one of these names; 69 no such device; 73/74 `out` cannot be written.
     """
     folder.refuse_images(out)
     target = out / folder.GENERATOR
