@@ -44,8 +44,7 @@ class Classifier:
             torch.autograd.backward(total)
             return total
 
-        # PyTorch gives LBFGS no types.
-        optimiser.step(loss)  # type: ignore[no-untyped-call]
+        optimiser.step(loss)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
 
     @torch.no_grad()
     def named(self, features: Tensor) -> list[int]:

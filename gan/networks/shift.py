@@ -299,7 +299,8 @@ class ShiftGenerator(Generator):
             stage.fold(*(((side // CELL) << number) + 1 for side in (folded.height, folded.width)))
         line = line_of(folded.smooth)
         if line is not None:
-            folded.smooth = Filtered(line, folded.height + _MARGIN, folded.width + _MARGIN)  # type: ignore[assignment]
+            filtered = Filtered(line, folded.height + _MARGIN, folded.width + _MARGIN)
+            folded.smooth = filtered  # type: ignore[assignment]  # it does what the convolution did
         white = folded.noise[None, None]
         both = torch.cat([white, coloured(white, folded._taps())], dim=1)
         folded.folded = both[0].permute(1, 2, 0).detach().contiguous()

@@ -52,7 +52,7 @@ class Stage(nn.Module):
         else:
             x = self.filtered(x, down, right)
         noise = grain[..., : x.shape[2], : x.shape[3]]
-        x = x + (self.grain * noise if self.shifts else F.conv2d(noise, self.grain.transpose(0, 1)))
+        x = x + F.conv2d(noise, self.grain.transpose(0, 1))  # ONNX Runtime adds it as it computes it
         if self.gate is not None:
             x = x * (1 + torch.tanh(self.gate(seen)))[..., None, None]
         x = F.leaky_relu(x, 0.2)
@@ -67,16 +67,16 @@ class Stage(nn.Module):
             height: of the map that is doubled, as is `width`.
         """
         line = line_of(self.smooth)
-        # Identity stands where batch norm was.
         if self.shifts and line is not None:  # of the largest map the matrices take longer
             self.up.weight = nn.Parameter(self.up.weight * line.sum() ** 2)
-            self.up, self.norm = fuse_conv_bn_eval(self.up, self.norm, transpose=True), nn.Identity()  # type: ignore[assignment]
+            self.up = fuse_conv_bn_eval(self.up, self.norm, transpose=True)
             self.filtered = Filtered(line / line.sum(), 2 * height - 1, 2 * width - 1, shifts=True)
         else:
-            self.smooth, self.norm = fuse_conv_bn_eval(self.smooth, self.norm), nn.Identity()  # type: ignore[assignment]
+            self.smooth = fuse_conv_bn_eval(self.smooth, self.norm)
+        self.norm = nn.Identity()  # type: ignore[assignment]  # what it did is in the convolution before it
         if self.refine is not None and self.refine_norm is not None:
             self.refine = fuse_conv_bn_eval(self.refine, self.refine_norm)
-            self.refine_norm = nn.Identity()  # type: ignore[assignment]
+            self.refine_norm = nn.Identity()  # type: ignore[assignment]  # likewise
 
 
 class Filtered(nn.Module):

@@ -16,7 +16,7 @@ from tests.system.conftest import lint
 from tests.system.image import Box, build, is_in_context, stages, system, why_no_box
 
 DOCKERFILES = [ROOT / "Dockerfile", ROOT / "Dockerfile.cuda"]
-needs_box = pytest.mark.skipif(bool(why_no_box()), reason=str(why_no_box()))
+needs_box = pytest.mark.skipif(bool(why_no_box()), reason=str(why_no_box()))  # it says what the machine lacks
 
 
 def yaml(name: str) -> list[dict[str, Any]]:

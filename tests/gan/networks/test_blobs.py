@@ -50,6 +50,17 @@ def test_a_state_tells_whether_there_are_blobs(blobs: bool) -> None:
     torch.testing.assert_close(read.eval()(z), made.eval()(z), atol=0, rtol=0)
 
 
+def test_another_marker_changes_masks_and_no_image() -> None:
+    random = torch.Generator().manual_seed(0)
+    made = ShiftGenerator(60, 1, 2, 64, 64, masks=True)
+    made.initialise(random)
+    again, _ = made.with_marker(random)
+    z = torch.randn(4, 60, generator=random)
+    (images, masks), (same, others) = made.eval()(z), again.eval()(z)
+    assert torch.equal(images, same)
+    assert not torch.equal(masks, others)
+
+
 def test_blobs_begin_anywhere() -> None:
     blobs = Blobs(20, (4, 2))
     random = torch.Generator().manual_seed(0)
